@@ -1,0 +1,1 @@
+"""Pure words shared by every service; knows nothing of the rest."""

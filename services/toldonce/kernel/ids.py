@@ -1,0 +1,130 @@
+"""Ids: made of 16 bytes, written as 26 lower-case Crockford base32 characters.
+
+A contact, case, offer, handoff, entry or timer id is the id of the customer it was born under
+followed by 26 characters of its own, so any id finds its story without an index. Ids that follow
+from something known are derived, not drawn: doing a thing twice gives the same ids.
+"""
+
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from typing import NewType
+
+from toldonce.kernel.errors import Invalid
+
+Tenant = NewType("Tenant", str)
+CustomerId = NewType("CustomerId", str)
+EventId = NewType("EventId", str)
+OperationId = NewType("OperationId", str)
+ContactId = NewType("ContactId", str)
+CaseId = NewType("CaseId", str)
+OfferId = NewType("OfferId", str)
+HandoffId = NewType("HandoffId", str)
+EntryId = NewType("EntryId", str)
+TimerId = NewType("TimerId", str)
+
+PARTITIONS = 16
+OWN_CHARS = 26
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {c: i for i, c in enumerate(_ALPHABET)}
+_OWN = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+_WHOLE = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}[0-7][0-9a-hjkmnp-tv-z]{25}")
+_TENANT = re.compile(r"[0-9a-z]{1,32}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def encode(raw: bytes) -> str:
+    """Write 16 bytes as 26 characters."""
+    number = int.from_bytes(raw, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def decode(own: str) -> bytes:
+    """Read 26 characters back into 16 bytes; raises Invalid for anything else."""
+    if not _OWN.fullmatch(own):
+        raise Invalid("id", f"{own[:80]!r} is not 26 characters of lower-case base32")
+    number = 0
+    for char in own:
+        number = number << 5 | _VALUES[char]
+    return number.to_bytes(16, "big")
+
+
+def derive(kind: str, *parts: str | bytes | int) -> str:
+    """Make an own id (26 characters) that follows from `parts` alone: the same parts, the same id."""
+    digest = hashlib.sha256(kind.encode())
+    for part in parts:
+        raw = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return encode(digest.digest()[:16])
+
+
+def keyed(key: bytes, kind: str, *parts: str) -> str:
+    """Make an own id by HMAC-SHA-256 under `key`, so that nobody can guess it from the parts."""
+    mac = hmac.new(key, kind.encode(), hashlib.sha256)
+    for part in parts:
+        raw = part.encode()
+        mac.update(len(raw).to_bytes(4, "big") + raw)
+    return encode(mac.digest()[:16])
+
+
+def whole(customer: str, own: str) -> str:
+    """Join a customer id and an own id into a 52-character id."""
+    return customer + own
+
+
+def customer_of(any_id: str) -> CustomerId:
+    """Say whose story an id lives in."""
+    return CustomerId(any_id[:OWN_CHARS])
+
+
+def own_of(whole_id: str) -> str:
+    """Give the own part (26 characters) of a 52-character id."""
+    return whole_id[OWN_CHARS:]
+
+
+def is_own(value: str) -> bool:
+    """Tell whether `value` is a 26-character id."""
+    return _OWN.fullmatch(value) is not None
+
+
+def parse_own(field: str, value: str) -> str:
+    """Return a 26-character id (customer, event, operation) or raise Invalid naming `field`."""
+    if not _OWN.fullmatch(value):
+        raise Invalid(
+            field, "wanted 26 characters of lower-case base32, as ToldOnce gives them out"
+        )
+    return value
+
+
+def parse_whole(field: str, value: str) -> str:
+    """Return a 52-character id (contact, case, offer, ...) or raise Invalid naming `field`."""
+    if not _WHOLE.fullmatch(value):
+        raise Invalid(
+            field, "wanted 52 characters of lower-case base32, as ToldOnce gives them out"
+        )
+    return value
+
+
+def parse_tenant(value: str) -> Tenant:
+    """Return a tenant name or raise Invalid."""
+    if not _TENANT.fullmatch(value):
+        raise Invalid("tenant", "wanted 1 to 32 of 0-9 and a-z")
+    return Tenant(value)
+
+
+def parse_name(field: str, value: str) -> str:
+    """Return a name of the configuration (agent, queue, channel, skill) or raise Invalid."""
+    if not _NAME.fullmatch(value):
+        raise Invalid(field, "wanted 1 to 63 of a-z, 0-9, _ and -, starting with a letter or digit")
+    return value
+
+
+def partition(tenant: str, customer: str) -> int:
+    """Say which of the 16 parts of the log a story lives in."""
+    return hashlib.sha256(f"{tenant}.{customer}".encode()).digest()[0] % PARTITIONS
+
+
+def drawn_at(own: str) -> datetime:
+    """Read the instant (millisecond) at which a uuid7-made id was drawn; derived ids give noise."""
+    return datetime.fromtimestamp(int.from_bytes(decode(own)[:6], "big") / 1000, UTC)
