@@ -42,7 +42,7 @@ class Missing(Refusal):
     """There is no such thing."""
 
     def __init__(self, what: str, sentence: str) -> None:
-        """`what` names the kind of thing (`case`, `offer`)."""
+        """Take the kind of thing in `what` (`case`, `offer`)."""
         super().__init__(sentence)
         self.what = what
 
@@ -51,7 +51,7 @@ class Conflict(Refusal):
     """Somebody else was first; `current` is the revision or sequence that stands now."""
 
     def __init__(self, sentence: str, current: int = 0) -> None:
-        """A caller inside the house reads again and retries, a bounded number of times."""
+        """Take what stands now; callers inside the house read again and retry a few times."""
         super().__init__(sentence)
         self.current = current
 
@@ -79,4 +79,4 @@ class Denied(Refusal):
 
 
 class Unbuilt(Refusal):
-    """This version does not do that yet."""
+    """Not built in this version."""

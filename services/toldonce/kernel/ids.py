@@ -8,7 +8,6 @@ from something known are derived, not drawn: doing a thing twice gives the same 
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime
 from typing import NewType
 
 from toldonce.kernel.errors import Invalid
@@ -51,7 +50,7 @@ def decode(own: str) -> bytes:
 
 
 def derive(kind: str, *parts: str | bytes | int) -> str:
-    """Make an own id (26 characters) that follows from `parts` alone: the same parts, the same id."""
+    """Make an own id (26 characters) that follows from `parts` alone: same parts, same id."""
     digest = hashlib.sha256(kind.encode())
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode()
@@ -125,6 +124,6 @@ def partition(tenant: str, customer: str) -> int:
     return hashlib.sha256(f"{tenant}.{customer}".encode()).digest()[0] % PARTITIONS
 
 
-def drawn_at(own: str) -> datetime:
-    """Read the instant (millisecond) at which a uuid7-made id was drawn; derived ids give noise."""
-    return datetime.fromtimestamp(int.from_bytes(decode(own)[:6], "big") / 1000, UTC)
+def drawn_at_ms(own: str) -> int:
+    """Read the Unix milliseconds at which a uuid7-made id was drawn; derived ids give noise."""
+    return int.from_bytes(decode(own)[:6], "big")
