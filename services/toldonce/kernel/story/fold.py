@@ -1,0 +1,340 @@
+"""How facts make a story: `evolve` one event, `apply` one append, `fold` a history.
+
+The facts already happened, so nothing here can refuse. An event about a case that is not open any
+more changes nothing: it can only come from a history that was cut, and the scrubber finds those.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from toldonce.kernel.ids import Own
+from toldonce.kernel.story.events import (
+    Absorbed,
+    CaseAbandoned,
+    CaseClosed,
+    CaseOpened,
+    CaseReopened,
+    ContactReceived,
+    DeliveryConfirmed,
+    Diverted,
+    EntryAppended,
+    EntryKind,
+    Escalated,
+    Event,
+    Fenced,
+    HandoffBegun,
+    HandoffCancelled,
+    Moved,
+    OfferAccepted,
+    OfferDeclined,
+    Offered,
+    OfferExpired,
+    OfferRevoked,
+    OwnershipReleased,
+    PriorityRaised,
+    SlaBreached,
+    SlaWarned,
+    WrapUpBegun,
+    WrapUpCompleted,
+)
+from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.types import (
+    CONTACTS_KEPT_MAX,
+    EMPTY,
+    FOLD_VERSION,
+    OPERATIONS_KEPT_MAX,
+    TIMERS_KEPT_MAX,
+    Answer,
+    Case,
+    CaseState,
+    Handoff,
+    Offer,
+    SeenContact,
+    SeenOperation,
+    Story,
+    WorkState,
+)
+
+
+def fold(records: Iterable[Record]) -> Story:
+    """Fold a whole history, oldest first, from nothing."""
+    story = EMPTY
+    for record in records:
+        story = apply(story, record)
+    return story
+
+
+def apply(story: Story, record: Record) -> Story:
+    """Apply one append: its events, then what every append does (time, key, operation id)."""
+    for event in record.events:
+        story = evolve(story, event, record.at)
+    operations, floor = _keep_operation(story, SeenOperation(record.operation, record.at))
+    return replace(
+        story,
+        fold_version=FOLD_VERSION,
+        at=record.at,
+        messages=story.messages + 1,
+        key=record.key or story.key,
+        engine_epoch=max(story.engine_epoch, record.engine_epoch),
+        operations=operations,
+        operation_floor_at=floor,
+    )
+
+
+def evolve(story: Story, event: Event, at: datetime) -> Story:
+    """Apply one fact that happened at `at`. Cannot fail: the fact already happened."""
+    match event:
+        case CaseOpened():
+            opened = _opened(event, at)
+            return replace(story, cases=(*story.cases, opened), cases_total=story.cases_total + 1)
+        case ContactReceived():
+            return _received(story, event)
+        case EntryAppended():
+            return _entered(story, event, at)
+        case DeliveryConfirmed(entry):
+            left = tuple(answer for answer in story.unconfirmed if answer.entry != entry)
+            return replace(story, unconfirmed=left)
+        case CaseReopened(reopened):
+            return replace(story, cases=(*story.cases, reopened))
+        case Moved(to):
+            return replace(story, moved_to=to, cases=(), unconfirmed=())
+        case Absorbed():
+            return _absorbed(story, event)
+        case Diverted(contact):
+            return _keep_contact(story, SeenContact(contact, at))
+        case Fenced():
+            return story
+        case SlaBreached(own, timer):
+            changed = _change(story, own, lambda c: _timed(c, timer))
+            return replace(changed, bad_experiences=changed.bad_experiences + 1)
+        case HandoffBegun():
+            changed = _change(story, event.case, lambda c: _transferring(c, event, at))
+            return replace(changed, handoffs_total=changed.handoffs_total + 1)
+        case WrapUpCompleted(own):
+            return _drop(story, own)
+        case CaseAbandoned(own):
+            return _drop(story, own)
+        case CaseClosed(own):
+            found = story.case(own)
+            if found is not None and found.work is WorkState.WRAPPING:
+                return story.with_case(_closed(found, event))
+            return _drop(story, own)
+        case _:
+            return _change(story, event.case, lambda c: evolve_case(c, event, at))
+
+
+type _CaseEvent = (
+    Offered
+    | OfferAccepted
+    | OfferDeclined
+    | OfferExpired
+    | OfferRevoked
+    | HandoffCancelled
+    | Escalated
+    | PriorityRaised
+    | SlaWarned
+    | WrapUpBegun
+    | OwnershipReleased
+)
+
+
+def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
+    """Apply a fact that concerns one open case and nothing else."""
+    match event:
+        case Offered(offer, _, agent, expires_at, engine_epoch):
+            made = Offer(offer, agent, at, expires_at, engine_epoch)
+            work = WorkState.OFFERED if not case.owner else case.work
+            return replace(case, offers=(*case.offers, made), work=work)
+        case OfferAccepted(_, _, agent, epoch, handoff):
+            return _owned(case, agent, epoch, at, handed_over=bool(handoff))
+        case OfferDeclined(offer) | OfferExpired(offer) | OfferRevoked(offer):
+            return _without_offer(case, offer)
+        case HandoffCancelled():
+            return replace(case, handoff=None, offers=())
+        case Escalated(_, rung, queue):
+            if case.owner:
+                return replace(case, rung=rung)
+            return replace(case, rung=rung, queue=queue, offers=(), work=WorkState.QUEUED)
+        case PriorityRaised(_, priority):
+            return replace(case, priority=priority)
+        case SlaWarned(_, timer):
+            return _timed(case, timer)
+        case WrapUpBegun(_, _, until_at):
+            return replace(case, work=WorkState.WRAPPING, wrap_until=until_at)
+        case OwnershipReleased(_, agent, epoch):
+            return replace(
+                case,
+                owner="",
+                last_owner=agent,
+                epoch=epoch,
+                work=WorkState.QUEUED,
+                waiting_since=at,
+                wrap_until=None,
+                offers=(),
+                handoff=None,
+            )
+        case _:
+            assert_never(event)
+
+
+def _change(story: Story, own: str, change: Callable[[Case], Case]) -> Story:
+    found = story.case(own)
+    return story if found is None else story.with_case(change(found))
+
+
+def _drop(story: Story, own: str) -> Story:
+    return replace(story, cases=tuple(case for case in story.cases if case.own != own))
+
+
+def _opened(event: CaseOpened, at: datetime) -> Case:
+    return Case(
+        own=event.case,
+        epoch=0,
+        state=CaseState.OPEN,
+        work=WorkState.QUEUED,
+        owner="",
+        last_owner=event.preferred_agent,
+        queue=event.queue,
+        channel=event.channel,
+        gateway=event.gateway,
+        topic=event.topic,
+        language=event.language,
+        skills=event.skills,
+        priority=event.priority,
+        opened_at=at,
+        enqueued_at=at,
+        waiting_since=at,
+        owned_at=None,
+        first_reply_at=None,
+        wrap_until=None,
+        last_customer_entry=event.case,
+        offers=(),
+        handoff=None,
+        rung=0,
+        hops=0,
+        timers=(),
+        disposition="",
+    )
+
+
+def _received(story: Story, event: ContactReceived) -> Story:
+    story = _keep_contact(story, SeenContact(event.contact, event.made_at))
+    story = replace(story, contacts_total=story.contacts_total + 1)
+    return _change(
+        story,
+        event.case,
+        lambda case: replace(
+            case,
+            state=CaseState.OPEN,
+            last_customer_entry=event.entry,
+            channel=event.channel,
+            gateway=event.gateway,
+        ),
+    )
+
+
+def _entered(story: Story, event: EntryAppended, at: datetime) -> Story:
+    if event.kind is EntryKind.MESSAGE_OUT:
+        story = replace(story, unconfirmed=(*story.unconfirmed, Answer(event.entry, at)))
+        return _change(
+            story,
+            event.case,
+            lambda case: replace(case, first_reply_at=case.first_reply_at or at),
+        )
+    if event.kind is EntryKind.MESSAGE_IN:
+        return _change(
+            story,
+            event.case,
+            lambda case: replace(case, state=CaseState.OPEN, last_customer_entry=event.entry),
+        )
+    return story
+
+
+def _transferring(case: Case, event: HandoffBegun, at: datetime) -> Case:
+    handoff = Handoff(
+        own=event.handoff,
+        from_agent=event.from_agent,
+        target_kind=event.target_kind,
+        target=event.target,
+        begun_at=at,
+        expires_at=event.expires_at,
+        context_sequence=event.context_sequence,
+        context_hash=event.context_hash,
+        rung=event.rung,
+    )
+    return replace(case, handoff=handoff, offers=(), waiting_since=at)
+
+
+def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: bool) -> Case:
+    return replace(
+        case,
+        owner=agent,
+        last_owner=case.owner or case.last_owner,
+        epoch=epoch,
+        work=WorkState.ASSIGNED,
+        queue=_queue_after(case),
+        owned_at=at,
+        offers=(),
+        handoff=None,
+        hops=case.hops + (1 if handed_over else 0),
+    )
+
+
+def _queue_after(case: Case) -> str:
+    if case.handoff is not None and case.handoff.target_kind is not case.handoff.target_kind.AGENT:
+        return case.handoff.target
+    return case.queue
+
+
+def _without_offer(case: Case, own: str) -> Case:
+    left = tuple(offer for offer in case.offers if offer.own != own)
+    work = WorkState.QUEUED if case.work is WorkState.OFFERED and not left else case.work
+    return replace(case, offers=left, work=work)
+
+
+def _closed(case: Case, event: CaseClosed) -> Case:
+    return replace(
+        case,
+        state=CaseState.CLOSED,
+        disposition=event.disposition,
+        offers=(),
+        handoff=None,
+    )
+
+
+def _timed(case: Case, timer: Own) -> Case:
+    return replace(case, timers=(*case.timers, timer)[-TIMERS_KEPT_MAX:])
+
+
+def _absorbed(story: Story, event: Absorbed) -> Story:
+    for contact in event.contacts:
+        story = _keep_contact(story, contact)
+    return replace(
+        story,
+        cases=(*story.cases, *event.cases),
+        unconfirmed=(*story.unconfirmed, *event.unconfirmed),
+        contacts_total=story.contacts_total + event.contacts_total,
+        cases_total=story.cases_total + event.cases_total,
+        handoffs_total=story.handoffs_total + event.handoffs_total,
+        bad_experiences=story.bad_experiences + event.bad_experiences,
+    )
+
+
+def _keep_contact(story: Story, contact: SeenContact) -> Story:
+    kept = (*story.contacts, contact)
+    dropped = kept[:-CONTACTS_KEPT_MAX]
+    floor = max((seen.made_at for seen in dropped), default=story.contact_floor_at)
+    if story.contact_floor_at is not None and floor is not None:
+        floor = max(floor, story.contact_floor_at)
+    return replace(story, contacts=kept[-CONTACTS_KEPT_MAX:], contact_floor_at=floor)
+
+
+def _keep_operation(
+    story: Story, done: SeenOperation
+) -> tuple[tuple[SeenOperation, ...], datetime | None]:
+    kept = (*story.operations, done)
+    if len(kept) <= OPERATIONS_KEPT_MAX:
+        return kept, story.operation_floor_at
+    return kept[-OPERATIONS_KEPT_MAX:], kept[-OPERATIONS_KEPT_MAX - 1].at

@@ -1,0 +1,240 @@
+"""What a story is at one instant: the head that travels with every append.
+
+A head holds no words and no addresses. It is a cache of the fold, tagged `fold_version`. Ids in it
+are own parts (26 characters), because the customer they belong to is known from the subject.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+
+from toldonce.kernel.ids import Own
+from toldonce.kernel.keyref import KeyRef
+
+FOLD_VERSION = 1
+CASES_MAX = 8
+OFFERS_MAX = 5
+CONTACTS_KEPT_MAX = 32
+OPERATIONS_KEPT_MAX = 64
+ANSWERS_MAX = 64
+TIMERS_KEPT_MAX = 16
+HEAD_BYTES_MAX = 8 * 1024
+HEAD_BYTES_ABSORBED_MAX = 32 * 1024
+ENVELOPE_BYTES_MAX = 92 * 1024
+TEXT_BYTES_MAX = 48 * 1024
+EVENTS_MAX = 8
+PRIORITY_MAX = 1000
+
+
+class CaseState(IntEnum):
+    """Where the matter itself stands."""
+
+    OPEN = 1
+    PENDING_CUSTOMER = 2
+    RESOLVED = 3
+    CLOSED = 4
+
+
+class WorkState(IntEnum):
+    """Where the wait for a person stands."""
+
+    QUEUED = 1
+    OFFERED = 2
+    ASSIGNED = 3
+    WRAPPING = 4
+    COMPLETED = 5
+    CANCELLED = 6
+    ABANDONED = 7
+
+
+class OwnershipState(IntEnum):
+    """Who answers for the case, as one word."""
+
+    UNOWNED = 1
+    OWNED = 2
+    HANDOFF_PENDING = 3
+    LAPSED = 4
+
+
+class TargetKind(IntEnum):
+    """What a handoff points at."""
+
+    AGENT = 1
+    QUEUE = 2
+    TIER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SkillNeed:
+    """A skill and the least level (1 to 5) that will do."""
+
+    name: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A live offer of a case to an agent."""
+
+    own: Own
+    agent: str
+    issued_at: datetime
+    expires_at: datetime
+    engine_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A transfer that waits for its receiver; the sender stays owner until then.
+
+    `context_hash` (32 bytes) covers the story up to log sequence `context_sequence`. `rung` is 0
+    for a handoff by a person and the rung of the ladder for an escalation.
+    """
+
+    own: Own
+    from_agent: str
+    target_kind: TargetKind
+    target: str
+    begun_at: datetime
+    expires_at: datetime
+    context_sequence: int
+    context_hash: bytes
+    rung: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One matter inside a story.
+
+    `enqueued_at` is the age that counts for order and never gets younger; `waiting_since` is when
+    the present wait began. `epoch` rises with every change of owner. `priority`: higher first.
+    """
+
+    own: Own
+    epoch: int
+    state: CaseState
+    work: WorkState
+    owner: str
+    last_owner: str
+    queue: str
+    channel: str
+    gateway: str
+    topic: str
+    language: str
+    skills: tuple[SkillNeed, ...]
+    priority: int
+    opened_at: datetime
+    enqueued_at: datetime
+    waiting_since: datetime
+    owned_at: datetime | None
+    first_reply_at: datetime | None
+    wrap_until: datetime | None
+    last_customer_entry: Own
+    offers: tuple[Offer, ...]
+    handoff: Handoff | None
+    rung: int
+    hops: int
+    timers: tuple[Own, ...]
+    disposition: str
+
+    @property
+    def ownership(self) -> OwnershipState:
+        """Say who answers for the case, as one word."""
+        if not self.owner:
+            return OwnershipState.UNOWNED
+        return OwnershipState.HANDOFF_PENDING if self.handoff else OwnershipState.OWNED
+
+    def offer(self, own: str) -> Offer | None:
+        """Find a live offer by its own id."""
+        return next((offer for offer in self.offers if offer.own == own), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to the customer that its gateway has not confirmed yet."""
+
+    entry: Own
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the services need to know of one customer, without words.
+
+    `contacts` and `operations` are the latest ids seen, oldest first; `contact_floor_at` is the
+    greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
+    dropped operation. `messages` counts appends.
+    """
+
+    fold_version: int
+    at: datetime | None
+    messages: int
+    key: KeyRef | None
+    engine_epoch: int
+    moved_to: str
+    cases: tuple[Case, ...]
+    contacts: tuple["SeenContact", ...]
+    contact_floor_at: datetime | None
+    operations: tuple["SeenOperation", ...]
+    operation_floor_at: datetime | None
+    unconfirmed: tuple[Answer, ...]
+    contacts_total: int
+    cases_total: int
+    handoffs_total: int
+    bad_experiences: int
+
+    def case(self, own: str) -> Case | None:
+        """Find an open case by its own id."""
+        return next((case for case in self.cases if case.own == own), None)
+
+    def with_case(self, case: Case) -> "Story":
+        """Put a changed case in the place of the old one."""
+        return replace(
+            self, cases=tuple(case if old.own == case.own else old for old in self.cases)
+        )
+
+    @property
+    def open_cases(self) -> int:
+        """Count the cases that are not closed (a closed one may stay for its wrap-up)."""
+        return sum(1 for case in self.cases if case.state is not CaseState.CLOSED)
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether nothing in it waits for anything: then readers of open state may drop it."""
+        return not self.cases and not self.unconfirmed
+
+
+@dataclass(frozen=True, slots=True)
+class SeenContact:
+    """A contact id already taken in, with its `made_at`."""
+
+    own: Own
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeenOperation:
+    """An operation already done, with the `at` it was done."""
+
+    own: Own
+    at: datetime
+
+
+EMPTY = Story(
+    fold_version=FOLD_VERSION,
+    at=None,
+    messages=0,
+    key=None,
+    engine_epoch=0,
+    moved_to="",
+    cases=(),
+    contacts=(),
+    contact_floor_at=None,
+    operations=(),
+    operation_floor_at=None,
+    unconfirmed=(),
+    contacts_total=0,
+    cases_total=0,
+    handoffs_total=0,
+    bad_experiences=0,
+)
