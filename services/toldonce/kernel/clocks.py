@@ -1,0 +1,220 @@
+"""Clocks: when something is due, when to warn and when to escalate, from facts alone.
+
+A clock counts the open time of its calendar from `started_at`, less the pauses, until it stops. It
+is a pure function of (target, calendar, facts, now): the same facts give the same answer live and
+offline, in whatever order they were learned. Clocks of different kinds never touch each other.
+
+Pauses are a set of intervals: overlapping ones count once, so pausing twice takes nothing off and
+no pause makes anything due sooner. While a pause is open nothing becomes due. A clock is met when
+it stops before its due instant; at that instant it is breached, which is when a breach may be
+recorded. What was breached stays breached.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from toldonce.kernel.calendar import Calendar, add_business_time, business_time_between
+
+WHOLE_PERMILLE = 1_000
+
+
+class ClockKind(StrEnum):
+    """What a clock watches; each runs on its own."""
+
+    QUEUE_WAIT = "QUEUE_WAIT"
+    FIRST_RESPONSE = "FIRST_RESPONSE"
+    NEXT_RESPONSE = "NEXT_RESPONSE"
+    RESOLUTION = "RESOLUTION"
+    COMMITMENT = "COMMITMENT"
+
+
+class ClockState(StrEnum):
+    """Where a clock stands; MET, CANCELLED and a stopped BREACHED are ends."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    WARNED = "WARNED"
+    BREACHED = "BREACHED"
+    MET = "MET"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is aimed at, in business seconds: the policy for one clock.
+
+    The warning comes at `warn_permille` thousandths of `target_s`. The escalation comes after
+    `escalate_after_s` more *business* seconds of the same clock, pauses not counted, so nobody is
+    escalated to in the night; None means never.
+    """
+
+    kind: ClockKind
+    target_s: int
+    warn_permille: int = 800
+    escalate_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An interval [from_at, to_at) that does not count, and why; `to_at` None is still open."""
+
+    from_at: datetime
+    to_at: datetime | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """What happened to one clock. `stopped_at` is the answer or end; `cancelled` says which."""
+
+    started_at: datetime
+    pauses: tuple[Pause, ...] = ()
+    stopped_at: datetime | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One clock read at an instant.
+
+    `due_at`, `warn_at`, `escalate_at` are UTC instants, or None while an open pause keeps them from
+    coming (`escalate_at` also without a rung); for a clock that has `ended` they say what would
+    have been, and no timer is to be armed. `elapsed_s` is the business time counted so far;
+    `remaining_s` is what is left, negative once overdue.
+    """
+
+    kind: ClockKind
+    state: ClockState
+    due_at: datetime | None
+    warn_at: datetime | None
+    escalate_at: datetime | None
+    elapsed_s: float
+    remaining_s: float
+    ended: bool
+
+
+def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) -> Clock:
+    """Read one clock at `now`."""
+    spans = tuple(_running(facts))
+    until = now if facts.stopped_at is None else min(now, facts.stopped_at)
+    elapsed_s = sum(
+        business_time_between(calendar, begins, until if ends is None else min(ends, until))
+        for begins, ends in spans
+    )
+    due_at = _reach(calendar, spans, target.target_s)
+    warn_at = _reach(calendar, spans, target.target_s * target.warn_permille / WHOLE_PERMILLE)
+    escalate_at = (
+        None
+        if target.escalate_after_s is None
+        else _reach(calendar, spans, target.target_s + target.escalate_after_s)
+    )
+    ended = facts.stopped_at is not None and facts.stopped_at <= now
+    return Clock(
+        kind=target.kind,
+        state=_end(facts, due_at, until) if ended else _state(facts, due_at, warn_at, now),
+        due_at=due_at,
+        warn_at=warn_at,
+        escalate_at=escalate_at,
+        elapsed_s=round(elapsed_s, 6),
+        remaining_s=round(target.target_s - elapsed_s, 6),
+        ended=ended,
+    )
+
+
+def clocks(
+    targets: Mapping[ClockKind, Target],
+    calendar: Calendar,
+    facts: Mapping[ClockKind, ClockFacts],
+    now: datetime,
+) -> tuple[Clock, ...]:
+    """Read every clock that has both a target and facts, in the order of `ClockKind`."""
+    return tuple(
+        clock(targets[kind], calendar, facts[kind], now)
+        for kind in ClockKind
+        if kind in targets and kind in facts
+    )
+
+
+def paused(facts: ClockFacts, at: datetime, cause: str) -> ClockFacts:
+    """Add the beginning of a pause; one already open for the same cause stays as it is."""
+    if any(p.to_at is None and p.cause == cause for p in facts.pauses):
+        return facts
+    return replace(facts, pauses=(*facts.pauses, Pause(at, None, cause)))
+
+
+def resumed(facts: ClockFacts, at: datetime, cause: str) -> ClockFacts:
+    """End the open pause of this cause; without one nothing changes."""
+    return replace(
+        facts,
+        pauses=tuple(
+            replace(p, to_at=at) if p.to_at is None and p.cause == cause else p
+            for p in facts.pauses
+        ),
+    )
+
+
+def stopped(facts: ClockFacts, at: datetime, *, cancelled: bool = False) -> ClockFacts:
+    """Stop the clock; the first stop counts."""
+    if facts.stopped_at is not None:
+        return facts
+    return replace(facts, stopped_at=at, cancelled=cancelled)
+
+
+def reopened(facts: ClockFacts, at: datetime, *, restart: bool = False) -> ClockFacts:
+    """Let a stopped clock run on, the time in between not counted, or start it anew."""
+    if restart:
+        return ClockFacts(started_at=at)
+    if facts.stopped_at is None:
+        return facts
+    ended = Pause(facts.stopped_at, at, "ended")
+    return replace(facts, pauses=(*facts.pauses, ended), stopped_at=None, cancelled=False)
+
+
+def _running(facts: ClockFacts) -> Iterator[tuple[datetime, datetime | None]]:
+    """Give the spans that count, in order and apart; an end of None is still to come.
+
+    The stop itself is left to the caller; what was paused after it does not matter.
+    """
+    cursor = facts.started_at.astimezone(UTC)
+    for pause in sorted(facts.pauses, key=lambda p: p.from_at):
+        if facts.stopped_at is not None and pause.from_at >= facts.stopped_at:
+            break
+        if pause.from_at > cursor:
+            yield cursor, pause.from_at
+        if pause.to_at is None:
+            return
+        cursor = max(cursor, pause.from_at, pause.to_at)
+    yield cursor, None
+
+
+def _reach(
+    calendar: Calendar, spans: tuple[tuple[datetime, datetime | None], ...], seconds: float
+) -> datetime | None:
+    """Return the instant by which `seconds` have counted, or None when they never have."""
+    left_s = seconds
+    for begins, ends in spans:
+        at = add_business_time(calendar, begins, left_s)
+        if ends is None or at <= ends:
+            return at
+        left_s -= business_time_between(calendar, begins, ends)
+    return None
+
+
+def _state(
+    facts: ClockFacts, due_at: datetime | None, warn_at: datetime | None, now: datetime
+) -> ClockState:
+    if due_at is not None and due_at <= now:
+        return ClockState.BREACHED
+    if any(p.from_at <= now and (p.to_at is None or now < p.to_at) for p in facts.pauses):
+        return ClockState.PAUSED
+    if warn_at is not None and warn_at <= now:
+        return ClockState.WARNED
+    return ClockState.RUNNING
+
+
+def _end(facts: ClockFacts, due_at: datetime | None, stop: datetime) -> ClockState:
+    if due_at is not None and due_at <= stop:
+        return ClockState.BREACHED
+    return ClockState.CANCELLED if facts.cancelled else ClockState.MET

@@ -1,0 +1,133 @@
+"""Clocks: due, warned, breached, met, paused, reopened, each from facts alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from toldonce.kernel.calendar import ALWAYS, Calendar, Interval
+from toldonce.kernel.clocks import (
+    ClockFacts,
+    ClockKind,
+    ClockState,
+    Pause,
+    Target,
+    clock,
+    clocks,
+    paused,
+    reopened,
+    resumed,
+    stopped,
+)
+
+T0 = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)  # a Monday
+TARGET = Target(ClockKind.FIRST_RESPONSE, 100, 800, 50)
+STARTED = ClockFacts(T0)
+DAYTIME = Calendar("day", weekly=((Interval(9 * 3600, 17 * 3600),),) * 5 + ((), ()))
+
+
+def after(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def state_at(facts: ClockFacts, seconds: float) -> ClockState:
+    return clock(TARGET, ALWAYS, facts, after(seconds)).state
+
+
+def test_clock_runs_warns_and_breaches_at_its_instants() -> None:
+    read = clock(TARGET, ALWAYS, STARTED, after(30))
+    assert (read.warn_at, read.due_at, read.escalate_at) == (after(80), after(100), after(150))
+    assert (read.elapsed_s, read.remaining_s, read.ended) == (30, 70, False)
+    assert [state_at(STARTED, s) for s in (79.9, 80, 99.9, 100)] == [
+        ClockState.RUNNING,
+        ClockState.WARNED,
+        ClockState.WARNED,
+        ClockState.BREACHED,
+    ]
+
+
+def test_overdue_clock_says_by_how_much() -> None:
+    assert clock(TARGET, ALWAYS, STARTED, after(130)).remaining_s == -30
+
+
+def test_answer_before_due_meets_and_at_due_breaches() -> None:
+    met, late = stopped(STARTED, after(99.999)), stopped(STARTED, after(100))
+    assert state_at(met, 500) is ClockState.MET
+    assert state_at(late, 500) is ClockState.BREACHED
+    assert clock(TARGET, ALWAYS, met, after(500)).elapsed_s == 99.999
+    assert clock(TARGET, ALWAYS, met, after(500)).ended
+
+
+def test_cancelled_clock_is_cancelled_unless_it_was_breached() -> None:
+    assert state_at(stopped(STARTED, after(50), cancelled=True), 60) is ClockState.CANCELLED
+    assert state_at(stopped(STARTED, after(150), cancelled=True), 160) is ClockState.BREACHED
+
+
+def test_pause_moves_everything_by_its_length() -> None:
+    facts = resumed(paused(STARTED, after(10), "customer"), after(40), "customer")
+    read = clock(TARGET, ALWAYS, facts, after(50))
+    assert (read.due_at, read.warn_at, read.escalate_at) == (after(130), after(110), after(180))
+    assert read.elapsed_s == 20
+
+
+def test_open_pause_keeps_anything_from_becoming_due() -> None:
+    facts = paused(STARTED, after(10), "customer")
+    read = clock(TARGET, ALWAYS, facts, after(99999))
+    assert (read.state, read.due_at, read.remaining_s) == (ClockState.PAUSED, None, 90)
+
+
+def test_breach_before_a_pause_stays_a_breach() -> None:
+    read = clock(TARGET, ALWAYS, paused(STARTED, after(120), "customer"), after(500))
+    assert (read.state, read.due_at, read.escalate_at) == (ClockState.BREACHED, after(100), None)
+
+
+def test_overlapping_pauses_count_once() -> None:
+    facts = ClockFacts(T0, (Pause(after(20), after(50), "b"), Pause(after(10), after(40), "a")))
+    assert clock(TARGET, ALWAYS, facts, after(60)).due_at == after(140)
+
+
+def test_pausing_twice_for_one_cause_is_one_pause() -> None:
+    once = paused(STARTED, after(10), "customer")
+    assert paused(once, after(20), "customer") == once
+    assert resumed(STARTED, after(20), "customer") == STARTED
+
+
+def test_reopened_clock_runs_on_without_the_time_in_between() -> None:
+    facts = reopened(stopped(STARTED, after(60)), after(1000))
+    assert clock(TARGET, ALWAYS, facts, after(1010)).due_at == after(1040)
+    assert reopened(STARTED, after(5)) == STARTED
+
+
+def test_reopened_clock_may_start_anew() -> None:
+    facts = reopened(stopped(STARTED, after(60)), after(1000), restart=True)
+    assert clock(TARGET, ALWAYS, facts, after(1010)).due_at == after(1100)
+
+
+def test_first_stop_counts() -> None:
+    assert stopped(stopped(STARTED, after(5)), after(9)).stopped_at == after(5)
+
+
+def test_escalation_waits_for_opening_hours() -> None:
+    target = Target(ClockKind.QUEUE_WAIT, 3600, 500, 3600)
+    facts = ClockFacts(datetime(2026, 6, 5, 15, 30, tzinfo=UTC))
+    read = clock(target, DAYTIME, facts, facts.started_at)
+    assert read.warn_at == datetime(2026, 6, 5, 16, 0, tzinfo=UTC)
+    assert read.due_at == datetime(2026, 6, 5, 16, 30, tzinfo=UTC)
+    assert read.escalate_at == datetime(2026, 6, 8, 9, 30, tzinfo=UTC)
+
+
+def test_clock_without_a_rung_never_escalates() -> None:
+    read = clock(replace(TARGET, escalate_after_s=None), ALWAYS, STARTED, T0)
+    assert read.escalate_at is None
+
+
+def test_clocks_are_read_each_on_its_own() -> None:
+    wait = Target(ClockKind.QUEUE_WAIT, 10)
+    facts = {
+        ClockKind.QUEUE_WAIT: stopped(STARTED, after(5)),
+        ClockKind.FIRST_RESPONSE: STARTED,
+        ClockKind.RESOLUTION: STARTED,
+    }
+    read = clocks({TARGET.kind: TARGET, wait.kind: wait}, ALWAYS, facts, after(20))
+    assert [(c.kind, c.state) for c in read] == [
+        (ClockKind.QUEUE_WAIT, ClockState.MET),
+        (ClockKind.FIRST_RESPONSE, ClockState.RUNNING),
+    ]
