@@ -1,0 +1,276 @@
+"""Every name on the wires (subjects, table keys, queues, Redis keys) and who may use it.
+
+Nothing else in the house writes a subject or a key as text. Each token is checked here once more,
+because a `*` or `>` that slips into an id would read other people's stories.
+Adding a name: a function here, and its owner in `permissions`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from toldonce.kernel.errors import Invalid
+from toldonce.kernel.ids import (
+    CustomerId,
+    Tenant,
+    parse_name,
+    parse_own,
+    parse_tenant,
+    partition,
+)
+
+STORY_EPOCH = 1
+COMMANDS_QUEUE = "ownership"
+ENGINE_QUEUE = "routing"
+_STORY_TOKENS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A stream that keeps one message a key: its name and the first token of its subjects."""
+
+    stream: str
+    prefix: str
+
+    @property
+    def subjects(self) -> str:
+        """Every subject of the stream."""
+        return f"{self.prefix}.>"
+
+    def subject(self, key: str) -> str:
+        """Give the subject of a key; keys come from the `*_key` functions below."""
+        return f"{self.prefix}.{_key(key)}"
+
+    def key(self, subject: str) -> str:
+        """Give the key of a subject of this stream."""
+        return subject.removeprefix(f"{self.prefix}.")
+
+
+OPEN = Bucket("OPEN", "open")
+AGENTS = Bucket("AGENTS", "agents")
+CONFIG = Bucket("CONFIG", "config")
+LEASES = Bucket("LEASES", "leases")
+KEYS = Bucket("KEYS", "keys")
+BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
+
+OPEN_POSITION_KEY = "position"
+
+
+def _key(key: str) -> str:
+    for token in key.split("."):
+        parse_name("key", token)
+    return key
+
+
+# ---- the log
+
+
+def stories_stream(epoch: int = STORY_EPOCH) -> str:
+    """Name the stream of stories of an epoch."""
+    return f"STORIES_{_epoch(epoch)}"
+
+
+def stories_subjects(epoch: int = STORY_EPOCH) -> str:
+    """Every subject of that stream."""
+    return f"story.{_epoch(epoch)}.>"
+
+
+def story(tenant: str, customer: str, epoch: int = STORY_EPOCH) -> str:
+    """Name the one subject that holds everything that happened to a customer."""
+    parse_tenant(tenant)
+    parse_own("customer", customer)
+    return f"story.{_epoch(epoch)}.{partition(tenant, customer)}.{tenant}.{customer}"
+
+
+def story_of(subject: str) -> tuple[Tenant, CustomerId]:
+    """Say whose story a subject holds; raises Invalid for any other subject."""
+    tokens = subject.split(".")
+    if len(tokens) != _STORY_TOKENS or tokens[0] != "story" or not tokens[1].isdecimal():
+        raise Invalid("subject", "this is not the subject of a story")
+    tenant, customer = parse_tenant(tokens[3]), parse_own("customer", tokens[4])
+    if tokens[2] != str(partition(tenant, customer)):
+        raise Invalid("subject", "the story is not in its own part of the log")
+    return tenant, CustomerId(customer)
+
+
+def _epoch(epoch: int) -> int:
+    if epoch < 1:
+        raise Invalid("epoch", "log epochs count from 1")
+    return epoch
+
+
+# ---- keys of the tables
+
+
+def open_key(tenant: str, customer: str) -> str:
+    """Key of OPEN: the latest head of a story with something not terminal."""
+    return f"{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+
+
+def agent_key(tenant: str, agent: str) -> str:
+    """Key of AGENTS: an agent's own facts."""
+    return f"{parse_tenant(tenant)}.{parse_name('agent', agent)}"
+
+
+def config_key(tenant: str) -> str:
+    """Key of CONFIG: a tenant's document."""
+    return parse_tenant(tenant)
+
+
+def lease_key(what: str, tenant: str) -> str:
+    """Key of LEASES: who leads `what` (`engine`, `timers`, `projector`) for a tenant."""
+    return f"{parse_name('lease', what)}.{parse_tenant(tenant)}"
+
+
+def block_key(tenant: str, block: str) -> str:
+    """Key of KEYS: a block of 256 wrapped data keys."""
+    return f"{parse_tenant(tenant)}.{parse_own('block', block)}"
+
+
+# ---- core NATS
+
+
+def commands(tenant: str) -> str:
+    """Where commands to ownership are asked (queue COMMANDS_QUEUE)."""
+    return f"cmd.{parse_tenant(tenant)}"
+
+
+def engine(tenant: str) -> str:
+    """Where the engine of a tenant is asked for work (pick, force, hand over)."""
+    return f"engine.{parse_tenant(tenant)}"
+
+
+def hint(tenant: str) -> str:
+    """Where ownership says, without content, that something was appended."""
+    return f"hint.{parse_tenant(tenant)}"
+
+
+def config_hint(tenant: str) -> str:
+    """Where config says, without content, that a tenant's document changed."""
+    return f"confighint.{parse_tenant(tenant)}"
+
+
+def presence(tenant: str) -> str:
+    """Where session holders tell the engine who is there."""
+    return f"presence.{parse_tenant(tenant)}"
+
+
+def inbox(service: str) -> str:
+    """Prefix of the private reply subjects of a service."""
+    return f"_INBOX_{parse_name('service', service)}"
+
+
+EVERY_COMMAND = "cmd.*"
+EVERY_ENGINE = "engine.*"
+EVERY_HINT = "hint.*"
+EVERY_CONFIG_HINT = "confighint.*"
+EVERY_PRESENCE = "presence.*"
+
+
+# ---- Redis
+
+
+def redis_pointer(view: str, tenant: str) -> str:
+    """Key that names the live generation and position of a view."""
+    return f"td:{{{parse_tenant(tenant)}}}:{parse_name('view', view)}"
+
+
+def redis_key(view: str, tenant: str, generation: int, *parts: str) -> str:
+    """Key inside one generation of a view; `parts` are ids or names."""
+    tail = ":".join(parse_name("part", part) for part in parts)
+    return f"{redis_pointer(view, tenant)}:g{generation}" + (f":{tail}" if tail else "")
+
+
+# ---- who may do what
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What one NATS user may publish and subscribe; everything else is denied."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    responds: bool = False
+
+
+def _reads(*streams: str) -> tuple[str, ...]:
+    """Publish rights to look at streams with a short-lived consumer; nothing that changes them."""
+    each = (
+        "$JS.API.STREAM.INFO.{}",
+        "$JS.API.STREAM.MSG.GET.{}",
+        "$JS.API.CONSUMER.CREATE.{}.>",
+        "$JS.API.CONSUMER.DELETE.{}.>",
+        "$JS.API.CONSUMER.MSG.NEXT.{}.>",
+    )
+    return ("$JS.API.INFO", *(form.format(stream) for stream in streams for form in each))
+
+
+def _user(
+    service: str,
+    *,
+    reads: Sequence[str],
+    publish: Sequence[str] = (),
+    subscribe: Sequence[str] = (),
+    responds: bool = False,
+) -> Permissions:
+    return Permissions(
+        (*_reads(*reads), *publish), (f"{inbox(service)}.>", *subscribe), responds=responds
+    )
+
+
+def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
+    """Give the NATS permissions of each user; `ownership` alone publishes to stories.
+
+    `setup` may create streams, which no service may; nobody may change, purge or delete one.
+    """
+    log = stories_stream(epoch)
+    streams = (log, *(bucket.stream for bucket in BUCKETS))
+    return MappingProxyType(
+        {
+            "ownership": _user(
+                "ownership",
+                reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
+                publish=("story.>", OPEN.subjects, KEYS.subjects, LEASES.subjects, EVERY_HINT),
+                subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}", EVERY_CONFIG_HINT),
+                responds=True,
+            ),
+            "intake": _user(
+                "intake",
+                reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream),
+                publish=(EVERY_COMMAND,),
+                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT),
+            ),
+            "routing": _user(
+                "routing",
+                reads=(log, OPEN.stream, CONFIG.stream, AGENTS.stream, LEASES.stream),
+                publish=(
+                    EVERY_COMMAND,
+                    EVERY_ENGINE,
+                    EVERY_PRESENCE,
+                    AGENTS.subjects,
+                    LEASES.subjects,
+                ),
+                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT, EVERY_PRESENCE, EVERY_ENGINE),
+                responds=True,
+            ),
+            "sla": _user(
+                "sla",
+                reads=(log, OPEN.stream, CONFIG.stream, LEASES.stream),
+                publish=(EVERY_COMMAND, EVERY_ENGINE, LEASES.subjects),
+                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT),
+            ),
+            "config": _user(
+                "config",
+                reads=(CONFIG.stream,),
+                publish=(CONFIG.subjects, EVERY_CONFIG_HINT),
+            ),
+            "setup": Permissions(
+                (
+                    "$JS.API.INFO",
+                    *(f"$JS.API.STREAM.INFO.{stream}" for stream in streams),
+                    *(f"$JS.API.STREAM.CREATE.{stream}" for stream in streams),
+                ),
+                (f"{inbox('setup')}.>",),
+            ),
+        }
+    )

@@ -1,0 +1,80 @@
+"""Names of subjects: nothing that could read somebody else's story gets into one."""
+
+from collections.abc import Callable
+
+import pytest
+
+from toldonce.kernel.errors import Invalid
+from toldonce.kernel.ids import encode
+from toldonce.runtime import names
+
+CUSTOMER = encode(bytes(16))
+BAD = ["", "*", ">", "a.b", "a b", "a\nb", "é", "A", "a\x00", "x" * 64, "a*", "t\r\n"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bad: names.story(bad, CUSTOMER),
+        lambda bad: names.story("demo", bad),
+        lambda bad: names.open_key("demo", bad),
+        lambda bad: names.open_key(bad, CUSTOMER),
+        lambda bad: names.agent_key("demo", bad),
+        lambda bad: names.agent_key(bad, "ann"),
+        names.config_key,
+        lambda bad: names.lease_key(bad, "demo"),
+        lambda bad: names.lease_key("engine", bad),
+        lambda bad: names.block_key("demo", bad),
+        names.commands,
+        names.engine,
+        names.hint,
+        names.config_hint,
+        names.presence,
+        lambda bad: names.redis_key("open", bad, 1),
+        lambda bad: names.redis_key("open", "demo", 1, bad),
+    ],
+)
+def test_a_name_refuses_whatever_is_no_plain_token(make: Callable[[str], str], bad: str):
+    with pytest.raises(Invalid):
+        make(bad)
+
+
+def test_a_bucket_refuses_a_key_with_a_wildcard_and_reads_its_own_keys_back():
+    key = names.agent_key("demo", "ann")
+    assert names.AGENTS.subject(key) == "agents.demo.ann"
+    assert names.AGENTS.key("agents.demo.ann") == key
+    for bad in ("demo.*", ">", "demo..ann", "demo.a b"):
+        with pytest.raises(Invalid):
+            names.AGENTS.subject(bad)
+
+
+def test_a_story_says_whose_it_is():
+    subject = names.story("demo", CUSTOMER)
+    assert names.story_of(subject) == ("demo", CUSTOMER)
+    tokens = subject.split(".")
+    tokens[2] = str((int(tokens[2]) + 1) % 16)
+    for wrong in (".".join(tokens), "open.demo.x", "story.1.0.demo", f"story.x.0.demo.{CUSTOMER}"):
+        with pytest.raises(Invalid):
+            names.story_of(wrong)
+
+
+def test_only_ownership_may_publish_to_stories_and_nobody_may_take_a_stream_away():
+    for service, may in names.permissions().items():
+        writes = [
+            subject for subject in may.publish if subject.startswith("story.") or subject == ">"
+        ]
+        assert bool(writes) == (service == "ownership"), service
+        for subject in may.publish:
+            for verb in ("PURGE", "UPDATE", "STREAM.DELETE", "MSG.DELETE", "RESTORE", "SNAPSHOT"):
+                assert verb not in subject, (service, subject)
+            assert not subject.startswith("$JS.API.*"), (service, subject)
+        created = [subject for subject in may.publish if "STREAM.CREATE" in subject]
+        assert bool(created) == (service == "setup"), service
+
+
+def test_each_service_hears_only_its_own_replies():
+    table = names.permissions()
+    for service, may in table.items():
+        assert may.subscribe[0] == f"_INBOX_{service}.>"
+        assert not any(s.startswith("_INBOX.") or s == ">" for s in may.subscribe)
