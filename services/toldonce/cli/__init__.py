@@ -1,0 +1,1 @@
+"""The `toldonce` command: one file per command."""
