@@ -1,0 +1,1 @@
+"""Ownership: the only writer of stories."""

@@ -1,0 +1,159 @@
+"""The end of a case, its wrap-up, its return, and what its clocks record."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from toldonce.kernel.errors import Missing, Rejected
+from toldonce.kernel.principal import Role
+from toldonce.kernel.story.events import (
+    CaseAbandoned,
+    CaseClosed,
+    CaseReopened,
+    Event,
+    HandoffCancelled,
+    PriorityRaised,
+    SlaBreached,
+    SlaWarned,
+    WrapUpBegun,
+    WrapUpCompleted,
+)
+from toldonce.kernel.story.types import (
+    CASES_MAX,
+    PRIORITY_MAX,
+    Case,
+    CaseState,
+    Story,
+    WorkState,
+)
+from toldonce.ownership.core.commands import (
+    AbandonCase,
+    Asked,
+    BeginWrapUp,
+    CloseCase,
+    CompleteWrapUp,
+    RecordTimer,
+    ReopenCase,
+)
+from toldonce.ownership.core.guards import (
+    held,
+    known_disposition,
+    open_case,
+    queue_rules,
+    seen_all,
+)
+from toldonce.ownership.core.offers import expiry, revoked
+from toldonce.ownership.core.rules import Rules
+
+
+def begin_wrap_up(
+    story: Story, command: BeginWrapUp, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Begin the paperwork of an owned case."""
+    case = held(open_case(story, command.case), by, command.epoch)
+    if case.work is WorkState.WRAPPING:
+        return ()
+    if not case.owner:
+        raise Rejected("NOT_OWNED", "nobody owns the case")
+    seconds = queue_rules(rules, case.queue).wrap_up_s or rules.wrap_up_max_s
+    return (WrapUpBegun(case.own, case.owner, expiry(now, seconds)),)
+
+
+def complete_wrap_up(
+    story: Story, command: CompleteWrapUp, by: Asked, now: datetime
+) -> tuple[Event, ...]:
+    """End the paperwork of a closed case; an open one is ended by closing it."""
+    case = story.case(command.case)
+    if case is None:
+        raise Rejected("NO_WRAP_UP", "no wrap-up is open for this case")
+    if case.state is not CaseState.CLOSED:
+        raise Rejected("CASE_OPEN", "the case is open: close it with its disposition")
+    if by.principal.role is Role.AGENT and by.agent != case.owner:
+        raise Rejected("NOT_OWNER", "another agent wraps this case up")
+    if by.principal.role is Role.SERVICE and case.wrap_until and now < case.wrap_until:
+        raise Rejected("TOO_EARLY", "the wrap-up has time left")
+    return (WrapUpCompleted(case.own, case.owner),)
+
+
+def close(
+    story: Story, command: CloseCase, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """End the matter with its outcome. Where the queue allows paperwork, that begins now."""
+    case = held(open_case(story, command.case), by, command.epoch)
+    disposition = known_disposition(rules, case, command.disposition)
+    seen_all(case, command.seen)
+    closed = CaseClosed(case.own, disposition, case.owner, command.re_told)
+    ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
+    if case.handoff is not None:
+        ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)
+    wrap_up_s = queue_rules(rules, case.queue).wrap_up_s
+    if case.work is WorkState.WRAPPING:
+        return (*ended, closed, WrapUpCompleted(case.own, case.owner))
+    if wrap_up_s and case.owner:
+        begun = WrapUpBegun(case.own, case.owner, expiry(now, wrap_up_s))
+        return (*ended, begun, closed)
+    return (*ended, closed)
+
+
+def abandon(story: Story, command: AbandonCase) -> tuple[Event, ...]:
+    """End the matter because the customer went away; a pending handoff ends with it."""
+    case = open_case(story, command.case)
+    ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
+    if case.handoff is not None:
+        ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)
+    return (*ended, CaseAbandoned(case.own, command.reason or "ABANDONED"))
+
+
+def reopen(story: Story, command: ReopenCase, now: datetime) -> tuple[Event, ...]:
+    """Open a closed case again: it waits for a person, its last owner preferred."""
+    present = story.case(command.case)
+    if present is not None and present.state is not CaseState.CLOSED:
+        return ()
+    if command.closed is None:
+        raise Missing("case", "there is no closed case of this id")
+    if present is None and len(story.cases) >= CASES_MAX:
+        raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
+    old = command.closed
+    reopened = CaseReopened(
+        replace(
+            old,
+            epoch=old.epoch + 1,
+            state=CaseState.OPEN,
+            work=WorkState.QUEUED,
+            owner="",
+            last_owner=old.owner or old.last_owner,
+            waiting_since=now,
+            enqueued_at=now,
+            owned_at=None,
+            first_reply_at=None,
+            wrap_until=None,
+            offers=(),
+            handoff=None,
+            timers=(),
+            disposition="",
+        )
+    )
+    if present is None:
+        return (reopened,)
+    return (WrapUpCompleted(present.own, present.owner), reopened)
+
+
+def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Event, ...]:
+    """Record a warning or a breach, once per timer, never before its time."""
+    case = story.case(command.case)
+    if case is None or case.state is CaseState.CLOSED:
+        raise Rejected("CASE_CLOSED", "the case is closed; its clocks have stopped")
+    if command.timer in case.timers:
+        return ()
+    if now < command.fires_at:
+        raise Rejected("TOO_EARLY", "the clock has time left")
+    if not command.breach:
+        return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
+    breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)
+    return (breached, *_raised(case, command.raise_priority_by))
+
+
+def _raised(case: Case, by: int) -> tuple[Event, ...]:
+    priority = min(PRIORITY_MAX, case.priority + by)
+    if priority == case.priority:
+        return ()
+    return (PriorityRaised(case.own, priority, "SLA_BREACHED"),)

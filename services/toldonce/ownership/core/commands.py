@@ -1,0 +1,263 @@
+"""What can be asked of a story. Ids are own parts: the story they belong to is known.
+
+What a decision needs from outside the head (a context hash, a closed case) is a field that the
+handler fills from the history before it asks.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from toldonce.kernel.ids import Own
+from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import ClockKind, EntryKind
+from toldonce.kernel.story.types import Case, SkillNeed, Story, TargetKind
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, and under which operation id: the same id again is the same act."""
+
+    operation: Own
+    principal: Principal
+
+    @property
+    def actor(self) -> str:
+        """Give the `role:subject` that the log keeps."""
+        return f"{self.principal.role.value}:{self.principal.subject}"
+
+    @property
+    def agent(self) -> str:
+        """Name the agent who asks; empty when it is not an agent."""
+        return self.principal.subject if self.principal.role is Role.AGENT else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveContact:
+    """Take a contact in: into `thread` if that case is open, else where it belongs."""
+
+    contact: Own
+    gateway: str
+    channel: str
+    made_at: datetime
+    thread: Own
+    queue: str
+    topic: str
+    language: str
+    skills: tuple[SkillNeed, ...]
+    priority: int
+    preferred_agent: str
+    promised_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DivertContact:
+    """Mark that a contact of this customer is taken into the fresh story `to`."""
+
+    contact: Own
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEntry:
+    """Add a message, note or reference; an agent quotes the epoch of the case."""
+
+    case: Own
+    epoch: int
+    kind: EntryKind
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmDelivery:
+    """Say that the gateway has the answer."""
+
+    entry: Own
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOffer:
+    """Offer the case to an agent: only the engine asks this."""
+
+    case: Own
+    epoch: int
+    offer: Own
+    agent: str
+    issued_at: datetime
+    expires_at: datetime
+    engine_epoch: int
+    policy_version: str
+    trace: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireOffer:
+    """End an offer whose time has passed."""
+
+    offer: Own
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeOffer:
+    """Take an offer back."""
+
+    offer: Own
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffer:
+    """Become the owner; at a handoff with the hash of the context that was read (32 bytes)."""
+
+    offer: Own
+    epoch: int
+    context_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineOffer:
+    """Say no to an offer."""
+
+    offer: Own
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginHandoff:
+    """Ask for another owner; `seen` is the last customer entry the sender was shown."""
+
+    case: Own
+    epoch: int
+    seen: Own
+    target_kind: TargetKind
+    target: str
+    timeout_s: int
+    context_sequence: int = 0
+    context_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelHandoff:
+    """End a pending handoff; the engine does so with TIMED_OUT when its time has passed."""
+
+    case: Own
+    handoff: Own
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Climb to `rung`: an owned case is handed over with its story, a waiting one moves queue."""
+
+    case: Own
+    rung: int
+    queue: str
+    reason: str
+    context_sequence: int = 0
+    context_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTimer:
+    """Record that a clock warned or (`breach`) ran out, once per `timer`; not before its time."""
+
+    case: Own
+    timer: Own
+    clock: ClockKind
+    due_at: datetime
+    fires_at: datetime
+    breach: bool
+    raise_priority_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeginWrapUp:
+    """Say that the talk is over and the paperwork begins."""
+
+    case: Own
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteWrapUp:
+    """Say that the paperwork is done."""
+
+    case: Own
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCase:
+    """End the matter with its outcome; `seen` as in a handoff."""
+
+    case: Own
+    epoch: int
+    disposition: str
+    seen: Own
+    re_told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenCase:
+    """Open a closed case again; `closed` is how the history last shows it."""
+
+    case: Own
+    reason: str
+    closed: Case | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonCase:
+    """End the matter because the customer went away or took it back."""
+
+    case: Own
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOwnership:
+    """Let go of a case, or make its owner let go, by the named rule."""
+
+    case: Own
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOut:
+    """Freeze this story: it goes on under `to`."""
+
+    to: str
+    arriving: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Absorb:
+    """Take in what `source` held when it was frozen at `source_sequence`."""
+
+    source: str
+    source_sequence: int
+    head: Story
+
+
+type Command = (
+    ReceiveContact
+    | DivertContact
+    | AppendEntry
+    | ConfirmDelivery
+    | MakeOffer
+    | ExpireOffer
+    | RevokeOffer
+    | AcceptOffer
+    | DeclineOffer
+    | BeginHandoff
+    | CancelHandoff
+    | Escalate
+    | RecordTimer
+    | BeginWrapUp
+    | CompleteWrapUp
+    | CloseCase
+    | ReopenCase
+    | AbandonCase
+    | ReleaseOwnership
+    | MoveOut
+    | Absorb
+)

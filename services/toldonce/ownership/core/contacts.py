@@ -1,0 +1,114 @@
+"""Contacts and entries: what comes in, what goes out."""
+
+from toldonce.kernel.errors import Rejected
+from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.principal import Role
+from toldonce.kernel.story.events import (
+    CaseOpened,
+    ContactReceived,
+    DeliveryConfirmed,
+    Diverted,
+    EntryAppended,
+    EntryKind,
+    Event,
+)
+from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, Case, CaseState, Story
+from toldonce.ownership.core.commands import (
+    AppendEntry,
+    Asked,
+    ConfirmDelivery,
+    DivertContact,
+    ReceiveContact,
+)
+from toldonce.ownership.core.guards import held, open_case
+
+
+def receive(story: Story, command: ReceiveContact) -> tuple[Event, ...]:
+    """Take a contact in. Its own id makes the ids of its case and entry: a retry makes the same.
+
+    Raises Rejected TOO_MANY_CASES when it would open a ninth case: the handler then diverts it.
+    """
+    entry = Own(derive("entry", command.contact))
+    joined = _joins(story, command)
+    case = joined.own if joined else Own(derive("case", command.contact))
+    received = ContactReceived(
+        contact=command.contact,
+        case=case,
+        entry=entry,
+        gateway=command.gateway,
+        channel=command.channel,
+        language=command.language,
+        made_at=command.made_at,
+        joined=joined is not None,
+        promised_at=command.promised_at,
+    )
+    if joined is not None:
+        return (received,)
+    if len(story.cases) >= CASES_MAX:
+        raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
+    opened = CaseOpened(
+        case=case,
+        queue=command.queue,
+        channel=command.channel,
+        gateway=command.gateway,
+        topic=command.topic,
+        language=command.language,
+        skills=command.skills,
+        priority=command.priority,
+        preferred_agent=command.preferred_agent,
+    )
+    return opened, received
+
+
+def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
+    """Mark a contact as taken elsewhere; once."""
+    if any(seen.own == command.contact for seen in story.contacts):
+        return ()
+    return (Diverted(command.contact, command.to, command.reason),)
+
+
+def append_entry(story: Story, command: AppendEntry, by: Asked) -> tuple[Event, ...]:
+    """Add an entry. An agent must own the case; a gateway may add what the customer says."""
+    case = open_case(story, command.case)
+    match command.kind:
+        case EntryKind.MESSAGE_IN:
+            if by.principal.role not in {Role.GATEWAY, Role.SERVICE}:
+                raise Rejected("NOT_A_GATEWAY", "only a gateway brings what the customer says")
+        case EntryKind.MESSAGE_OUT:
+            held(case, by, command.epoch)
+            if len(story.unconfirmed) >= ANSWERS_MAX:
+                raise Rejected(
+                    "ANSWERS_UNCONFIRMED",
+                    f"{ANSWERS_MAX} answers still wait for their gateway; it may be down",
+                )
+        case _:
+            if by.principal.role is Role.AGENT:
+                held(case, by, command.epoch)
+    return (
+        EntryAppended(
+            entry=Own(derive("entry", by.operation)),
+            case=case.own,
+            kind=command.kind,
+            gateway=case.gateway,
+            channel=case.channel,
+        ),
+    )
+
+
+def confirm(story: Story, command: ConfirmDelivery) -> tuple[Event, ...]:
+    """Confirm an answer; confirming it again changes nothing."""
+    if any(answer.entry == command.entry for answer in story.unconfirmed):
+        return (DeliveryConfirmed(command.entry),)
+    return ()
+
+
+def _joins(story: Story, command: ReceiveContact) -> Case | None:
+    candidates = [case for case in story.cases if case.state is not CaseState.CLOSED]
+    if command.thread:
+        for case in candidates:
+            if case.own == command.thread:
+                return case
+    for case in reversed(candidates):
+        if not command.topic or not case.topic or case.topic == command.topic:
+            return case
+    return None

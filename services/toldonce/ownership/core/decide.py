@@ -1,0 +1,91 @@
+"""The one decision: story, command and instant in, facts out, or a refusal. Total and pure."""
+
+from datetime import datetime
+from typing import assert_never
+
+from toldonce.kernel.errors import Rejected
+from toldonce.kernel.story.events import Event
+from toldonce.kernel.story.types import Story
+from toldonce.ownership.core import cases, contacts, moves, offers, transfers
+from toldonce.ownership.core.commands import (
+    AbandonCase,
+    Absorb,
+    AcceptOffer,
+    AppendEntry,
+    Asked,
+    BeginHandoff,
+    BeginWrapUp,
+    CancelHandoff,
+    CloseCase,
+    Command,
+    CompleteWrapUp,
+    ConfirmDelivery,
+    DeclineOffer,
+    DivertContact,
+    Escalate,
+    ExpireOffer,
+    MakeOffer,
+    MoveOut,
+    ReceiveContact,
+    RecordTimer,
+    ReleaseOwnership,
+    ReopenCase,
+    RevokeOffer,
+)
+from toldonce.ownership.core.rules import Rules
+
+
+def decide(
+    story: Story, command: Command, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Say what happens. An empty answer: it is so already, nothing is to be written.
+
+    Raises Invalid, Rejected or Missing; says the same thing every time for the same arguments.
+    """
+    if story.moved_to and not isinstance(command, MoveOut):
+        raise Rejected("MOVED", "the story goes on under another customer id")
+    match command:
+        case ReceiveContact():
+            return contacts.receive(story, command)
+        case DivertContact():
+            return contacts.divert(story, command)
+        case AppendEntry():
+            return contacts.append_entry(story, command, by)
+        case ConfirmDelivery():
+            return contacts.confirm(story, command)
+        case MakeOffer():
+            return offers.make(story, command, now)
+        case ExpireOffer():
+            return offers.expire(story, command, now)
+        case RevokeOffer():
+            return offers.revoke(story, command)
+        case AcceptOffer():
+            return offers.accept(story, command, by, now)
+        case DeclineOffer():
+            return offers.decline(story, command, by)
+        case BeginHandoff():
+            return transfers.begin(story, command, by, now, rules)
+        case CancelHandoff():
+            return transfers.cancel(story, command, by, now)
+        case Escalate():
+            return transfers.escalate(story, command, by, now, rules)
+        case ReleaseOwnership():
+            return transfers.release(story, command, by)
+        case RecordTimer():
+            return cases.record_timer(story, command, now)
+        case BeginWrapUp():
+            return cases.begin_wrap_up(story, command, by, now, rules)
+        case CompleteWrapUp():
+            return cases.complete_wrap_up(story, command, by, now)
+        case CloseCase():
+            return cases.close(story, command, by, now, rules)
+        case ReopenCase():
+            return cases.reopen(story, command, now)
+        case AbandonCase():
+            return cases.abandon(story, command)
+        case MoveOut():
+            return moves.move_out(story, command)
+        case Absorb():
+            return moves.absorb(command)
+        case _:
+            assert_never(command)

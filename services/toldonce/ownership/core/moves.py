@@ -1,0 +1,51 @@
+"""Moving a story: `Moved` freezes the old one, `Absorbed` brings what it held to the new one."""
+
+from dataclasses import replace
+
+from toldonce.kernel.errors import Rejected
+from toldonce.kernel.story.events import Absorbed, Event, Moved
+from toldonce.kernel.story.types import CASES_MAX, Case, Story, WorkState
+from toldonce.ownership.core.commands import Absorb, MoveOut
+
+
+def move_out(story: Story, command: MoveOut) -> tuple[Event, ...]:
+    """Freeze a story; refused when its cases would not fit beside the `arriving` ones."""
+    if story.moved_to == command.to:
+        return ()
+    if story.moved_to:
+        raise Rejected("MOVED", "the story has moved elsewhere already")
+    if len(story.cases) + command.arriving > CASES_MAX:
+        raise Rejected("TOO_MANY_CASES", f"together they have more than {CASES_MAX} open cases")
+    return (Moved(command.to),)
+
+
+def absorb(command: Absorb) -> tuple[Event, ...]:
+    """Take in what a frozen story held: cases with epoch + 1, live offers and handoffs ended."""
+    head = command.head
+    return (
+        Absorbed(
+            source=command.source,
+            source_sequence=command.source_sequence,
+            cases=tuple(_arrived(case) for case in head.cases),
+            contacts=head.contacts,
+            unconfirmed=head.unconfirmed,
+            contacts_total=head.contacts_total,
+            cases_total=head.cases_total,
+            handoffs_total=head.handoffs_total,
+            bad_experiences=head.bad_experiences,
+        ),
+    )
+
+
+def survivor(first: tuple[str, Story], second: tuple[str, Story]) -> str:
+    """Say which customer id goes on: an empty story yields, of two with events the smaller id."""
+    if not first[1].messages:
+        return second[0]
+    if not second[1].messages:
+        return first[0]
+    return min(first[0], second[0])
+
+
+def _arrived(case: Case) -> Case:
+    work = WorkState.QUEUED if case.work is WorkState.OFFERED else case.work
+    return replace(case, epoch=case.epoch + 1, work=work, offers=(), handoff=None)

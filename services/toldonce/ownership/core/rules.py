@@ -1,0 +1,29 @@
+"""The part of a tenant's configuration that decides what may happen to a story."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ISSUED_BEFORE_S = 2.0
+ISSUED_AFTER_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """`wrap_up_s`: seconds of paperwork after a close, 0 for none; `escalation`: where next."""
+
+    dispositions: frozenset[str]
+    wrap_up_s: int
+    escalation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What `decide` needs to know of the tenant; times in seconds."""
+
+    version: str
+    queues: Mapping[str, QueueRules] = field(default_factory=dict)
+    agents: frozenset[str] = frozenset()
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    handoff_timeout_s: int = 120
+    handoff_timeout_max_s: int = 86_400
+    wrap_up_max_s: int = 3_600

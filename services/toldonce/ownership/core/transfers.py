@@ -1,0 +1,145 @@
+"""Handoffs and escalations: the owner stays owner until somebody has accepted."""
+
+from datetime import datetime
+
+from toldonce.kernel.errors import Invalid, Rejected
+from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.principal import Role
+from toldonce.kernel.story.events import (
+    Escalated,
+    Event,
+    HandoffBegun,
+    HandoffCancelled,
+    OwnershipReleased,
+)
+from toldonce.kernel.story.types import Case, Story, TargetKind
+from toldonce.ownership.core.commands import (
+    Asked,
+    BeginHandoff,
+    CancelHandoff,
+    Escalate,
+    ReleaseOwnership,
+)
+from toldonce.ownership.core.guards import held, open_case, queue_rules, seen_all
+from toldonce.ownership.core.offers import expiry, revoked
+from toldonce.ownership.core.rules import Rules
+
+
+def begin(
+    story: Story, command: BeginHandoff, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Begin a handoff; one pending transfer a case."""
+    case = held(open_case(story, command.case), by, command.epoch)
+    if not case.owner:
+        raise Rejected("NOT_OWNED", "nobody owns the case: there is nothing to hand over")
+    seen_all(case, command.seen)
+    if case.handoff is not None:
+        raise Rejected("HANDOFF_PENDING", "a handoff is pending already; cancel it first")
+    _check_target(command, case, rules)
+    timeout_s = command.timeout_s or rules.handoff_timeout_s
+    if not 0 < timeout_s <= rules.handoff_timeout_max_s:
+        raise Invalid("timeout_s", f"wanted 1 to {rules.handoff_timeout_max_s} seconds")
+    return (
+        HandoffBegun(
+            handoff=Own(derive("handoff", by.operation)),
+            case=case.own,
+            from_agent=case.owner,
+            target_kind=command.target_kind,
+            target=command.target,
+            expires_at=expiry(now, timeout_s),
+            context_sequence=command.context_sequence,
+            context_hash=command.context_hash,
+            rung=0,
+        ),
+    )
+
+
+def cancel(story: Story, command: CancelHandoff, by: Asked, now: datetime) -> tuple[Event, ...]:
+    """End a pending handoff: the sender keeps the case."""
+    case = open_case(story, command.case)
+    handoff = case.handoff
+    if handoff is None or (command.handoff and handoff.own != command.handoff):
+        raise Rejected("NO_HANDOFF", "that handoff is not pending any more")
+    if by.principal.role is Role.AGENT and by.agent != case.owner:
+        raise Rejected("NOT_OWNER", "only the owner or a supervisor can cancel a handoff")
+    if command.reason == "TIMED_OUT" and now < handoff.expires_at:
+        raise Rejected("TOO_EARLY", "the handoff has time left")
+    reason = command.reason or "CANCELLED"
+    return (*revoked(case, reason), HandoffCancelled(handoff.own, case.own, reason))
+
+
+def escalate(
+    story: Story, command: Escalate, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Climb a rung: hand an owned case over with its story, move a waiting one to its queue.
+
+    A higher rung replaces a pending transfer, a lower or equal one is refused; a rung that was
+    reached already changes nothing.
+    """
+    case = open_case(story, command.case)
+    if by.principal.role is Role.AGENT:
+        held(case, by, case.epoch)
+    rung = command.rung or case.rung + 1
+    if rung <= case.rung:
+        return ()
+    queue = command.queue or queue_rules(rules, case.queue).escalation
+    if not queue or queue not in rules.queues:
+        raise Rejected("NO_ESCALATION", f"queue {case.queue} names no escalation queue")
+    climbed = Escalated(case.own, rung, queue, command.reason or "UNSPECIFIED")
+    if not case.owner:
+        return (*revoked(case, "ESCALATED"), climbed)
+    return (
+        *_replaced(case, rung),
+        climbed,
+        HandoffBegun(
+            handoff=Own(derive("handoff", by.operation)),
+            case=case.own,
+            from_agent=case.owner,
+            target_kind=TargetKind.QUEUE,
+            target=queue,
+            expires_at=expiry(now, rules.handoff_timeout_s),
+            context_sequence=command.context_sequence,
+            context_hash=command.context_hash,
+            rung=rung,
+        ),
+    )
+
+
+def release(story: Story, command: ReleaseOwnership, by: Asked) -> tuple[Event, ...]:
+    """Let go of a case: it waits again at its old age, under a higher epoch."""
+    case = held(open_case(story, command.case), by, command.epoch)
+    if not case.owner:
+        raise Rejected("NOT_OWNED", "nobody owns the case")
+    ended: tuple[Event, ...] = ()
+    if case.handoff is not None:
+        ended = (HandoffCancelled(case.handoff.own, case.own, "SENDER_RELEASED"),)
+    return (
+        *revoked(case, "SENDER_RELEASED"),
+        *ended,
+        OwnershipReleased(case.own, case.owner, case.epoch + 1, command.reason or "UNSPECIFIED"),
+    )
+
+
+def _replaced(case: Case, rung: int) -> tuple[Event, ...]:
+    if case.handoff is None:
+        return ()
+    if case.handoff.rung >= rung:
+        raise Rejected("LOWER_RUNG", "a transfer of this rung or a higher one is pending")
+    return (
+        *revoked(case, "REPLACED"),
+        HandoffCancelled(case.handoff.own, case.own, "REPLACED"),
+    )
+
+
+def _check_target(command: BeginHandoff, case: Case, rules: Rules) -> None:
+    match command.target_kind:
+        case TargetKind.AGENT if command.target not in rules.agents:
+            raise Invalid("target.agent", "no agent of this name is configured")
+        case TargetKind.AGENT if command.target == case.owner:
+            raise Invalid("target.agent", "this agent owns the case already")
+        case TargetKind.QUEUE if command.target not in rules.queues:
+            raise Invalid("target.queue", "no queue of this name is configured")
+        case TargetKind.TIER if command.target not in rules.queues:
+            raise Invalid("target.tier", "no queue stands for this tier")
+        case _:
+            return
