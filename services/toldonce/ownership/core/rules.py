@@ -27,3 +27,4 @@ class Rules:
     handoff_timeout_s: int = 120
     handoff_timeout_max_s: int = 86_400
     wrap_up_max_s: int = 3_600
+    envelope_required: tuple[str, ...] = ()

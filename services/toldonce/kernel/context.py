@@ -1,0 +1,179 @@
+r"""The context of a case: the whole story as a timeline, its canonical form and its hash.
+
+Both sides of a handoff compute the hash of what they themselves hold. The canonical form of an
+item is a run of netstrings (`<length in bytes>:<bytes>,`, UTF-8): sequence, index, event id, `at`
+in microseconds since 1970, type, case, channel, actor, text, then the name and value of each
+attribute, sorted by name. Whole numbers are decimal digits. Texts are in Unicode NFC. The hash is
+SHA-256 over `toldonce-context-1\n` and the items in order of sequence, then index.
+"""
+
+import dataclasses
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+
+from toldonce.kernel.story.events import (
+    Absorbed,
+    CaseReopened,
+    ContactWords,
+    EntryWords,
+    EnvelopeWords,
+    Event,
+    Fenced,
+    Reference,
+    Words,
+)
+from toldonce.kernel.story.record import Logged
+
+PREAMBLE = b"toldonce-context-1\n"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_OWN_FIELDS = frozenset({"case", "channel", "trace"})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One fact of the timeline; `case` is an own id or empty, `attributes` are sorted by name."""
+
+    sequence: int
+    index: int
+    event_id: str
+    at_us: int
+    type: str
+    case: str
+    channel: str
+    actor: str
+    text: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+def items(logged: Logged, words: Mapping[int, Words] | None) -> tuple[Item, ...]:
+    """Make the timeline of one append; `words` is None when they were forgotten."""
+    record = logged.record
+    at_us = (record.at - _EPOCH) // _MICROSECOND
+    made = []
+    for index, event in enumerate(record.events):
+        if isinstance(event, Fenced):
+            continue
+        said = (words or {}).get(index)
+        attributes = dict(_facts(event)) | dict(_said(said))
+        if words is None:
+            attributes["forgotten"] = "true"
+        made.append(
+            Item(
+                sequence=logged.sequence,
+                index=index,
+                event_id=record.event_id(index),
+                at_us=at_us,
+                type=_snake(type(event).__name__),
+                case=_case_of(event),
+                channel=getattr(event, "channel", ""),
+                actor=record.actor,
+                text=normal(getattr(said, "text", "")),
+                attributes=tuple(sorted(attributes.items())),
+            )
+        )
+    return tuple(made)
+
+
+def canonical(item: Item) -> bytes:
+    """Write one item in its canonical form."""
+    plain = (
+        str(item.sequence),
+        str(item.index),
+        item.event_id,
+        str(item.at_us),
+        item.type,
+        item.case,
+        item.channel,
+        item.actor,
+        item.text,
+        *(part for pair in item.attributes for part in pair),
+    )
+    return b"".join(_netstring(part) for part in plain)
+
+
+def context_hash(timeline: Iterable[Item]) -> bytes:
+    """Hash a timeline (32 bytes), items in the order given."""
+    digest = hashlib.sha256(PREAMBLE)
+    for item in timeline:
+        digest.update(canonical(item))
+    return digest.digest()
+
+
+def normal(text: str) -> str:
+    """Bring a text into the one form it is stored and hashed in."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _netstring(part: str) -> bytes:
+    raw = part.encode()
+    return str(len(raw)).encode() + b":" + raw + b","
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _case_of(event: Event) -> str:
+    if isinstance(event, CaseReopened):
+        return event.case.own
+    return getattr(event, "case", "")
+
+
+def _facts(event: Event) -> Iterable[tuple[str, str]]:
+    if isinstance(event, Absorbed | CaseReopened):
+        return
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if field.name in _OWN_FIELDS or value is None or value in {"", b"", ()}:
+            continue
+        yield field.name, _written(value)
+
+
+def _written(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return str((value - _EPOCH) // _MICROSECOND)
+        case bytes():
+            return value.hex()
+        case IntEnum():
+            return value.name
+        case tuple():
+            return " ".join(f"{need.name}:{need.level}" for need in value)
+        case _:
+            return str(value)
+
+
+def _said(words: Words | None) -> Iterable[tuple[str, str]]:
+    match words:
+        case ContactWords():
+            yield from (
+                (f"alias_{at}", f"{alias.kind}:{normal(alias.value)}")
+                for at, alias in enumerate(words.aliases)
+            )
+            pairs = (("name", words.name), ("subject", words.subject))
+            yield from ((name, normal(value)) for name, value in pairs if value)
+            if words.acknowledgement:
+                yield "acknowledgement", normal(words.acknowledgement)
+            yield from _referred(words.references)
+        case EntryWords():
+            yield from _referred(words.references)
+        case EnvelopeWords():
+            for field in dataclasses.fields(words):
+                if value := getattr(words, field.name):
+                    yield f"envelope_{field.name}", normal(value)
+        case None:
+            return
+
+
+def _referred(references: tuple[Reference, ...]) -> Iterable[tuple[str, str]]:
+    for at, one in enumerate(references):
+        written = f"{one.uri} {one.media_type} {one.size_bytes} {one.sha256}"
+        yield f"reference_{at}", normal(written)

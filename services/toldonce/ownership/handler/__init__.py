@@ -1,0 +1,9 @@
+"""Load, decide, append: the one way into a story, for gRPC and the bus alike."""
+
+from toldonce.ownership.handler.context import Context
+from toldonce.ownership.handler.handler import Ownership, Received
+from toldonce.ownership.handler.rules import rules_of
+from toldonce.ownership.handler.stories import Stories
+from toldonce.ownership.handler.writer import Ask, Done, Writer
+
+__all__ = ["Ask", "Context", "Done", "Ownership", "Received", "Stories", "Writer", "rules_of"]

@@ -1,0 +1,83 @@
+"""What the history says about things that are no longer in the head. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from toldonce.kernel.errors import Refusal, Rejected
+from toldonce.kernel.ids import Own
+from toldonce.kernel.story.events import (
+    CaseAbandoned,
+    CaseClosed,
+    ContactReceived,
+    Diverted,
+    OfferAccepted,
+    OfferDeclined,
+    OfferExpired,
+    OfferRevoked,
+)
+from toldonce.kernel.story.fold import evolve
+from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story, WorkState
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where a contact was taken in: by this append, or into the fresh story `diverted_to`."""
+
+    logged: Logged
+    event: ContactReceived | None
+    diverted_to: str
+
+
+def contact(history: Iterable[Logged], own: Own) -> Told | None:
+    """Find how a contact was taken in."""
+    for logged in history:
+        for event in logged.record.events:
+            if isinstance(event, ContactReceived) and event.contact == own:
+                return Told(logged, event, "")
+            if isinstance(event, Diverted) and event.contact == own:
+                return Told(logged, None, event.to)
+    return None
+
+
+def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
+    """Give a case as it ended (its latest end), or None when it never was or has not ended."""
+    last: Case | None = None
+    heads: dict[str, Story] = {}
+    for logged in history:
+        record = logged.record
+        story = heads.get(record.customer, EMPTY)
+        for event in record.events:
+            present = story.case(own)
+            match event:
+                case CaseClosed(case, disposition) if case == own and present:
+                    last = _ended(present, CaseState.CLOSED, WorkState.COMPLETED, disposition)
+                case CaseAbandoned(case, reason) if case == own and present:
+                    last = _ended(present, CaseState.CLOSED, WorkState.ABANDONED, reason)
+                case _:
+                    pass
+            story = evolve(story, event, record.at)
+        heads[record.customer] = record.head
+    return last
+
+
+def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
+    """Say what became of an offer that is not open any more."""
+    for logged in history:
+        for event in logged.record.events:
+            match event:
+                case OfferAccepted(offer) if offer == own:
+                    return Rejected("OFFER_TAKEN", "the offer was accepted already")
+                case OfferDeclined(offer) if offer == own:
+                    return Rejected("OFFER_DECLINED", "the offer was declined already")
+                case OfferExpired(offer) if offer == own:
+                    return Rejected("OFFER_EXPIRED", "the offer has run out; the next comes")
+                case OfferRevoked(offer, _, _, reason) if offer == own:
+                    return Rejected("OFFER_REVOKED", f"the offer was taken back ({reason})")
+                case _:
+                    pass
+    return Rejected("OFFER_GONE", "there is no such offer open in this story")
+
+
+def _ended(case: Case, state: CaseState, work: WorkState, disposition: str) -> Case:
+    return replace(case, state=state, work=work, disposition=disposition, offers=(), handoff=None)

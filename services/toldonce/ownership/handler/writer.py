@@ -1,0 +1,266 @@
+"""One write: load, decide, append, and again when somebody else was first.
+
+A story's commands queue here, one at a time. An append is committed, refused or unknown; nobody is
+told "failed" for something that may have happened.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from toldonce.kernel.errors import Exhausted, Refusal, Unavailable
+from toldonce.kernel.ids import Own, derive, drawn_at_ms
+from toldonce.kernel.story.events import (
+    ContactReceived,
+    EntryAppended,
+    Event,
+    Fenced,
+    HandoffBegun,
+    Words,
+)
+from toldonce.kernel.story.fold import apply
+from toldonce.kernel.story.record import Logged, Placed, Record
+from toldonce.ownership.core import Asked, Command, Rules, decide
+from toldonce.ownership.core.commands import MakeOffer
+from toldonce.ownership.handler.context import place
+from toldonce.ownership.handler.stories import Stories
+from toldonce.runtime import names
+from toldonce.runtime.cipher import NONCE_BYTES, seal
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.envelope import digest, encode_record, encode_words
+from toldonce.runtime.keys import KeyRing
+from toldonce.runtime.log import Committed, Log, Refused, Unknown
+
+TRIES_MAX = 8
+WAITING_MAX = 64
+WRITES_MAX = 256
+
+type Prepare = Callable[[Placed, Command], Awaitable[Command]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One command to one story, with the words that belong to it."""
+
+    tenant: str
+    customer: str
+    command: Command
+    by: Asked
+    words: Words | None = None
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How it ended: the append that did it (None: it was so already) and the story after it.
+
+    `repeated`: it had been done before; nothing was written now.
+    """
+
+    logged: Logged | None
+    placed: Placed
+    repeated: bool
+
+
+class Writer:
+    """Writes to stories; one per process."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        stories: Stories,
+        keys: KeyRing,
+        clock: Clock,
+        committed: Callable[[str], None],
+    ) -> None:
+        """Call `committed(tenant)` after each append."""
+        self._log = log
+        self._stories = stories
+        self._keys = keys
+        self._clock = clock
+        self._committed = committed
+        self._turns: dict[tuple[str, str], _Turn] = {}
+        self._slots = asyncio.Semaphore(WRITES_MAX)
+
+    async def write(self, ask: Ask, rules: Rules, prepare: Prepare) -> Done:
+        """Do it once. Raises a Refusal when it cannot be, Unavailable when that is not known.
+
+        `prepare` fills in what a decision needs from the history.
+        """
+        async with self._turn(ask.tenant, ask.customer), self._slots:
+            return await self._write(ask, rules, prepare)
+
+    async def _write(self, ask: Ask, rules: Rules, prepare: Prepare) -> Done:
+        placed = self._stories.cached(ask.tenant, ask.customer)
+        fresh = placed is None
+        for attempt in range(TRIES_MAX):
+            if placed is None:
+                placed = await self._stories.load(ask.tenant, ask.customer)
+            before = await self._before(ask, placed)
+            if before is not None:
+                return before
+            try:
+                command = await prepare(placed, ask.command)
+                events = decide(placed.story, command, ask.by, self._clock.now(), rules)
+            except Refusal as no:
+                if fresh and (self._log.settled or await self._still(ask, placed, attempt)):
+                    raise no from None
+                placed, fresh = None, True
+                continue
+            if not events:
+                if fresh:
+                    return Done(None, placed, repeated=True)
+                placed, fresh = None, True
+                continue
+            done = await self._append(ask, placed, events)
+            if done is not None:
+                return done
+            placed, fresh = None, True
+        raise Unavailable("this story is very busy", operation_id=ask.by.operation)
+
+    async def _before(self, ask: Ask, placed: Placed) -> Done | None:
+        """Find the first doing of this operation, if it was done."""
+        operation, story = ask.by.operation, placed.story
+        known = any(seen.own == operation for seen in story.operations)
+        floor = story.operation_floor_at
+        if not known and (floor is None or drawn_at_ms(operation) > floor.timestamp() * 1000):
+            return None
+        for logged in reversed(await self._stories.history(ask.tenant, ask.customer)):
+            if logged.record.operation == operation:
+                return Done(logged, placed, repeated=True)
+        return None
+
+    async def _append(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Done | None:
+        """Append; None when somebody else was first."""
+        record = await self._record(ask, placed, events)
+        payload = encode_record(record)
+        subject = names.story(ask.tenant, ask.customer)
+        outcome = await self._log.append(
+            subject,
+            payload,
+            expected=placed.sequence,
+            message_id=_message_id(subject, ask.by.operation),
+            fence=self._fence(ask, placed),
+        )
+        self._stories.drop(ask.tenant, ask.customer)
+        match outcome:
+            case Committed(sequence, False):
+                logged = Logged(record, sequence, digest(payload))
+                after = Placed(record.head, sequence, logged.digest)
+                self._stories.keep(ask.tenant, ask.customer, after)
+                self._committed(ask.tenant)
+                return Done(logged, after, repeated=False)
+            case Committed() | Refused():
+                return None
+            case Unknown():
+                raise Unavailable(
+                    "it may have been done: ask again with the same operation id",
+                    operation_id=ask.by.operation,
+                )
+
+    async def _record(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Record:
+        key, secret = placed.story.key, None
+        if key is None:
+            key, secret = await self._keys.take(ask.tenant)
+        record = self._bare(ask, placed, events, ask.by.operation, self._clock.now())
+        record = replace(record, key=key)
+        if isinstance(ask.command, MakeOffer):
+            record = replace(record, engine_epoch=ask.command.engine_epoch)
+        at = _worded(events)
+        if ask.words is not None and at is not None:
+            secret = secret or await self._keys.find(ask.tenant, key)
+            if secret is None:
+                raise Unavailable("this customer was forgotten; their next contact starts anew")
+            nonce = os.urandom(NONCE_BYTES)
+            plain = encode_words({at: ask.words})
+            sealed = seal(secret, nonce, plain, place(record))
+            record = replace(record, nonce=nonce, sealed=sealed)
+        return replace(record, head=apply(placed.story, record))
+
+    def _bare(
+        self, ask: Ask, placed: Placed, events: tuple[Event, ...], operation: Own, now: datetime
+    ) -> Record:
+        return Record(
+            tenant=ask.tenant,
+            customer=ask.customer,
+            operation=operation,
+            at=max(now, placed.story.at or now),
+            actor=ask.by.actor,
+            previous_sequence=placed.sequence,
+            previous_hash=placed.digest,
+            engine_epoch=0,
+            traceparent=ask.traceparent,
+            key=placed.story.key,
+            nonce=b"",
+            sealed=b"",
+            events=events,
+            head=placed.story,
+        )
+
+    def _fence(self, ask: Ask, placed: Placed) -> bytes:
+        return encode_record(self._fencing(ask, placed, "fence"))
+
+    def _fencing(self, ask: Ask, placed: Placed, why: str) -> Record:
+        operation = Own(derive(why, ask.by.operation, placed.sequence))
+        events = (Fenced(ask.by.operation),)
+        record = self._bare(ask, placed, events, operation, self._clock.now())
+        return replace(record, head=apply(placed.story, record))
+
+    async def _still(self, ask: Ask, placed: Placed, attempt: int) -> bool:
+        """Confirm by a fence that a refusal rests on the story's true end."""
+        if placed.sequence == 0:
+            return True
+        fencing = self._fencing(ask, placed, f"confirm-{attempt}")
+        payload, subject = encode_record(fencing), names.story(ask.tenant, ask.customer)
+        outcome = await self._log.append(
+            subject,
+            payload,
+            expected=placed.sequence,
+            message_id=_message_id(subject, fencing.operation),
+            fence=self._fence(ask, placed),
+        )
+        self._stories.drop(ask.tenant, ask.customer)
+        if isinstance(outcome, Unknown):
+            raise Unavailable("the log cannot say now; ask again", operation_id=ask.by.operation)
+        return isinstance(outcome, Committed)
+
+    @asynccontextmanager
+    async def _turn(self, tenant: str, customer: str) -> AsyncIterator[None]:
+        key = (tenant, customer)
+        turn = self._turns.setdefault(key, _Turn())
+        if turn.waiting >= WAITING_MAX:
+            raise Exhausted(f"{WAITING_MAX} commands wait for this story already; try again later")
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                self._turns.pop(key, None)
+
+
+class _Turn:
+    """Who writes to a story now, and how many wait."""
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+def _worded(events: tuple[Event, ...]) -> int | None:
+    for index, event in enumerate(events):
+        if isinstance(event, ContactReceived | EntryAppended | HandoffBegun):
+            return index
+    return None
+
+
+def _message_id(subject: str, operation: str) -> str:
+    return hashlib.sha256(f"{subject}|{operation}".encode()).hexdigest()
