@@ -1,5 +1,6 @@
 """What every test may count on: hypothesis repeats itself, and a seed that is printed."""
 
+import asyncio
 import random
 
 import pytest
@@ -12,6 +13,11 @@ SEED = 20_260_101
 settings.register_profile("toldonce", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("toldonce")
+
+
+def pytest_configure() -> None:
+    """Say that there is no loop yet: looptime asks around every test, and asking would make one."""
+    asyncio.set_event_loop(None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
