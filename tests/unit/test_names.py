@@ -40,13 +40,15 @@ def test_a_name_refuses_whatever_is_no_plain_token(make: Callable[[str], str], b
         make(bad)
 
 
-def test_a_bucket_refuses_a_key_with_a_wildcard_and_reads_its_own_keys_back():
-    key = names.agent_key("demo", "ann")
-    assert names.AGENTS.subject(key) == "agents.demo.ann"
-    assert names.AGENTS.key("agents.demo.ann") == key
-    for bad in ("demo.*", ">", "demo..ann", "demo.a b"):
-        with pytest.raises(Invalid):
-            names.AGENTS.subject(bad)
+def test_a_key_is_a_subject_of_its_own_stream():
+    assert names.open_key("demo", CUSTOMER) == f"open.demo.{CUSTOMER}"
+    assert names.agent_key("demo", "ann") == "agents.demo.ann"
+    assert names.config_key("demo") == "config.demo"
+    assert names.lease_key("engine", "demo") == "leases.engine.demo"
+    assert names.block_key("demo", CUSTOMER) == f"keys.demo.{CUSTOMER}"
+    assert names.AGENTS.subjects == ("agents.>",)
+    assert names.agent_key("demo", "ann").startswith(names.AGENTS.of_tenant("demo"))
+    assert names.OPEN_POSITION_KEY.startswith(names.OPEN.prefix + ".")
 
 
 def test_a_story_says_whose_it_is():

@@ -27,23 +27,19 @@ _STORY_TOKENS = 5
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A stream that keeps one message a key: its name and the first token of its subjects."""
+    """A stream that keeps one message a key; the keys are its subjects, made by `*_key` below."""
 
     stream: str
     prefix: str
 
     @property
-    def subjects(self) -> str:
+    def subjects(self) -> tuple[str, ...]:
         """Every subject of the stream."""
-        return f"{self.prefix}.>"
+        return (f"{self.prefix}.>",)
 
-    def subject(self, key: str) -> str:
-        """Give the subject of a key; keys come from the `*_key` functions below."""
-        return f"{self.prefix}.{_key(key)}"
-
-    def key(self, subject: str) -> str:
-        """Give the key of a subject of this stream."""
-        return subject.removeprefix(f"{self.prefix}.")
+    def of_tenant(self, tenant: str) -> str:
+        """Prefix of the keys of a tenant (not for LEASES and CONFIG, which end in the tenant)."""
+        return f"{self.prefix}.{parse_tenant(tenant)}."
 
 
 OPEN = Bucket("OPEN", "open")
@@ -53,13 +49,7 @@ LEASES = Bucket("LEASES", "leases")
 KEYS = Bucket("KEYS", "keys")
 BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
 
-OPEN_POSITION_KEY = "position"
-
-
-def _key(key: str) -> str:
-    for token in key.split("."):
-        parse_name("key", token)
-    return key
+OPEN_POSITION_KEY = "open.position"
 
 
 # ---- the log
@@ -70,9 +60,9 @@ def stories_stream(epoch: int = STORY_EPOCH) -> str:
     return f"STORIES_{_epoch(epoch)}"
 
 
-def stories_subjects(epoch: int = STORY_EPOCH) -> str:
+def stories_subjects(epoch: int = STORY_EPOCH) -> tuple[str, ...]:
     """Every subject of that stream."""
-    return f"story.{_epoch(epoch)}.>"
+    return (f"story.{_epoch(epoch)}.>",)
 
 
 def story(tenant: str, customer: str, epoch: int = STORY_EPOCH) -> str:
@@ -104,27 +94,27 @@ def _epoch(epoch: int) -> int:
 
 def open_key(tenant: str, customer: str) -> str:
     """Key of OPEN: the latest head of a story with something not terminal."""
-    return f"{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+    return f"open.{parse_tenant(tenant)}.{parse_own('customer', customer)}"
 
 
 def agent_key(tenant: str, agent: str) -> str:
     """Key of AGENTS: an agent's own facts."""
-    return f"{parse_tenant(tenant)}.{parse_name('agent', agent)}"
+    return f"agents.{parse_tenant(tenant)}.{parse_name('agent', agent)}"
 
 
 def config_key(tenant: str) -> str:
     """Key of CONFIG: a tenant's document."""
-    return parse_tenant(tenant)
+    return f"config.{parse_tenant(tenant)}"
 
 
 def lease_key(what: str, tenant: str) -> str:
     """Key of LEASES: who leads `what` (`engine`, `timers`, `projector`) for a tenant."""
-    return f"{parse_name('lease', what)}.{parse_tenant(tenant)}"
+    return f"leases.{parse_name('lease', what)}.{parse_tenant(tenant)}"
 
 
 def block_key(tenant: str, block: str) -> str:
     """Key of KEYS: a block of 256 wrapped data keys."""
-    return f"{parse_tenant(tenant)}.{parse_own('block', block)}"
+    return f"keys.{parse_tenant(tenant)}.{parse_own('block', block)}"
 
 
 # ---- core NATS
@@ -230,7 +220,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             "ownership": _user(
                 "ownership",
                 reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
-                publish=("story.>", OPEN.subjects, KEYS.subjects, LEASES.subjects, EVERY_HINT),
+                publish=("story.>", *OPEN.subjects, *KEYS.subjects, *LEASES.subjects, EVERY_HINT),
                 subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}", EVERY_CONFIG_HINT),
                 responds=True,
             ),
@@ -247,8 +237,8 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
                     EVERY_COMMAND,
                     EVERY_ENGINE,
                     EVERY_PRESENCE,
-                    AGENTS.subjects,
-                    LEASES.subjects,
+                    *AGENTS.subjects,
+                    *LEASES.subjects,
                 ),
                 subscribe=(EVERY_HINT, EVERY_CONFIG_HINT, EVERY_PRESENCE, EVERY_ENGINE),
                 responds=True,
@@ -256,13 +246,13 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             "sla": _user(
                 "sla",
                 reads=(log, OPEN.stream, CONFIG.stream, LEASES.stream),
-                publish=(EVERY_COMMAND, EVERY_ENGINE, LEASES.subjects),
+                publish=(EVERY_COMMAND, EVERY_ENGINE, *LEASES.subjects),
                 subscribe=(EVERY_HINT, EVERY_CONFIG_HINT),
             ),
             "config": _user(
                 "config",
                 reads=(CONFIG.stream,),
-                publish=(CONFIG.subjects, EVERY_CONFIG_HINT),
+                publish=(*CONFIG.subjects, EVERY_CONFIG_HINT),
             ),
             "setup": Permissions(
                 (

@@ -1,0 +1,269 @@
+"""What a running system says about itself: log lines, and every metric with unit and formula.
+
+A metric is exported once somebody counts with it: what is not built is absent rather than 0.
+Log lines are JSON with a constant event text and facts as fields; only fields named here leave
+the process, so words and addresses cannot.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import prometheus_client as prometheus
+import structlog
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Kind(Enum):
+    """How a metric moves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric and what it means."""
+
+    name: str
+    kind: Kind
+    unit: str
+    formula: str
+    labels: tuple[str, ...] = ()
+
+
+def _counter(name: str, unit: str, formula: str, *labels: str) -> Metric:
+    return Metric(f"toldonce_{name}", Kind.COUNTER, unit, formula, labels)
+
+
+def _gauge(name: str, unit: str, formula: str, *labels: str) -> Metric:
+    return Metric(f"toldonce_{name}", Kind.GAUGE, unit, formula, labels)
+
+
+def _seconds(name: str, formula: str, *labels: str) -> Metric:
+    return Metric(f"toldonce_{name}", Kind.HISTOGRAM, "seconds", formula, labels)
+
+
+# The promises (DESIGN section 1).
+STUCK_ITEMS = _gauge(
+    "stuck_items",
+    "items",
+    "states in a head that are not terminal and past their bound and grace; promised: 0",
+)
+OWNERSHIP_CONFLICTS = _counter(
+    "ownership_conflicts_total",
+    "cases",
+    "cases found with two owners at one log position; promised: 0",
+)
+ELIGIBLE_IDLE = _counter(
+    "eligible_idle_seconds_total",
+    "seconds",
+    "time in which at least one contact waited while an agent whom the policy admits at that "
+    "instant sat free, by tenant; promised: 0",
+    "tenant",
+)
+HANDOFF_CONTEXT_COMPLETE = _gauge(
+    "handoff_context_complete_ratio",
+    "ratio",
+    "accepted handoffs whose context hash was equal on both sides / accepted handoffs; promised: 1",
+)
+OUTBOX_OVERDUE = _gauge(
+    "outbox_overdue",
+    "answers",
+    "answers accepted from an agent and not confirmed by their gateway in time; promised: 0",
+)
+REPEATS = _counter(
+    "repeats_total", "commands", "commands recognised as a repeat and answered as the first time"
+)
+DUPLICATES = _counter(
+    "duplicates_total", "contacts", "contacts found a second time in one story; promised: 0"
+)
+
+# The log.
+APPEND_OUTCOMES = _counter(
+    "append_outcomes_total",
+    "appends",
+    "appends by how they ended: committed, refused or unknown",
+    "outcome",
+)
+APPEND_SECONDS = _seconds("append_seconds", "from the first publish of an append to its outcome")
+COMMAND_SECONDS = _seconds(
+    "command_seconds", "from a command's arrival at ownership to its answer", "command"
+)
+
+# Routing.
+DECISION_SECONDS = _seconds("decision_seconds", "from a fact's arrival at the engine to its step")
+OFFERS = _counter(
+    "offers_total",
+    "offers",
+    "offers by how they ended: accepted, declined, expired or revoked",
+    "outcome",
+)
+QUEUED = _gauge("queued_items", "items", "work items waiting in a queue", "queue")
+SESSIONS = _gauge("agent_sessions", "sessions", "agent sessions open in this process")
+
+# Timers.
+TIMERS_ARMED = _counter("timers_armed_total", "timers", "timers planned")
+TIMERS_FIRED = _counter("timers_fired_total", "timers", "timers whose command was accepted")
+TIMERS_LATE_SECONDS = _seconds("timers_late_seconds", "from a timer's due time to its command")
+
+# The process.
+RPC_SECONDS = _seconds("rpc_seconds", "from a call's arrival to its end", "method", "code")
+
+METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+type _Any = prometheus.Counter | prometheus.Gauge | prometheus.Histogram
+
+
+class Meter:
+    """The metrics of one process (or of one test)."""
+
+    def __init__(self) -> None:
+        """Start without any metric."""
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = prometheus.CollectorRegistry()
+        self._families: dict[str, _Any] = {}
+        self._children: dict[tuple[str, ...], Any] = {}
+
+    def declare(self, metric: Metric) -> None:
+        """Export a metric although nothing has happened yet (a counter without labels shows 0)."""
+        self._family(metric)
+
+    def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
+        """Count."""
+        self._child(metric, labels).inc(by)
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        self._child(metric, labels).set(value)
+
+    def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
+        """Add one observation to a histogram."""
+        self._child(metric, labels).observe(seconds)
+
+    def page(self) -> bytes:
+        """Write everything in the Prometheus text format."""
+        return prometheus.generate_latest(self.registry)
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:  # noqa: ANN401 - any kind
+        key = (metric.name, *labels)
+        child = self._children.get(key)
+        if child is None:
+            family = self._family(metric)
+            child = self._children[key] = family.labels(*labels) if labels else family
+        return child
+
+    def _family(self, metric: Metric) -> _Any:
+        family = self._families.get(metric.name)
+        if family is None:
+            family = self._families[metric.name] = self._make(metric)
+        return family
+
+    def _make(self, metric: Metric) -> _Any:
+        said = f"[{metric.unit}] {metric.formula}"
+        match metric.kind:
+            case Kind.COUNTER:
+                return prometheus.Counter(metric.name, said, metric.labels, registry=self.registry)
+            case Kind.GAUGE:
+                return prometheus.Gauge(metric.name, said, metric.labels, registry=self.registry)
+            case Kind.HISTOGRAM:
+                return prometheus.Histogram(
+                    metric.name, said, metric.labels, registry=self.registry, buckets=SECONDS
+                )
+
+
+# ---- log lines
+
+FIELDS = frozenset(
+    {
+        *("event", "level", "timestamp", "logger", "service", "version", "dropped"),
+        *("tenant", "method", "code", "reason", "error", "frames", "incident_id"),
+        *("case_id", "contact_id", "offer_id", "handoff_id", "timer_id", "entry_id", "event_id"),
+        *("customer_id", "operation_id", "command", "outcome", "agent", "queue", "channel"),
+        *("gateway", "role", "what", "stream", "subject", "view", "key", "block", "server"),
+        *("sequence", "epoch", "generation", "revision", "expected", "position", "first", "last"),
+        *("count", "ready", "waiting", "open", "attempt", "size", "pid", "exit_code", "signal"),
+        *("port", "listening", "path", "sentence"),
+    }
+)
+_UNITS = ("_s", "_ms", "_bytes", "_count", "_max", "_at", "_ratio")
+_VALUE_CHARS_MAX = 400
+_FRAMES_MAX = 12
+
+
+def set_up_logging(*, level: str = "info", pretty: bool | None = None) -> None:
+    """Send log lines to stderr: JSON, or for people when stderr is a terminal (`pretty`)."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    people = sys.stderr.isatty() if pretty is None else pretty
+    renderer = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            only_known_fields,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def only_known_fields(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> Mapping[str, Any]:
+    """Keep the fields that are known to hold no words and no addresses; name the others."""
+    kept: dict[str, Any] = {}
+    dropped = []
+    for name, value in line.items():
+        if name in {"exc_info", "exception", "stack"}:
+            kept |= _fault(value)
+        elif name in FIELDS or name.endswith(_UNITS):
+            kept[name] = _plain(value)
+        else:
+            dropped.append(name)
+    if dropped:
+        kept["dropped"] = dropped
+    return kept
+
+
+def frames(exc: BaseException) -> list[str]:
+    """Say where an exception came from, innermost last: places, never values or messages."""
+    stack = traceback.extract_tb(exc.__traceback__)[-_FRAMES_MAX:]
+    return [f"{PurePath(f.filename).name}:{f.lineno} {f.name}" for f in stack]
+
+
+def _fault(value: object) -> dict[str, Any]:
+    exc = sys.exc_info()[1] if value is True else value
+    if isinstance(exc, BaseException):
+        return {"error": type(exc).__name__, "frames": frames(exc)}
+    return {}
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value[:_FRAMES_MAX]]
+    text = str(value)
+    return text if len(text) <= _VALUE_CHARS_MAX else text[:_VALUE_CHARS_MAX] + "…"
+
+
+class _Forward(logging.Handler):
+    """Passes on what libraries log: where and what kind, but never the values they filled in."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the template of the message, not its arguments."""
+        say: Callable[..., Any] = structlog.get_logger().warning
+        template = record.msg if record.args and isinstance(record.msg, str) else ""
+        fault = record.exc_info[1] if record.exc_info else None
+        say("a library says", logger=record.name, sentence=template, exc_info=fault)
