@@ -1,0 +1,53 @@
+"""The configuration of one tenant: `parse` a plain tree, `lint` what came of it, or `read` both."""
+
+from toldonce.kernel.config.hours import Zones
+from toldonce.kernel.config.lint import lint
+from toldonce.kernel.config.parse import parse
+from toldonce.kernel.config.types import (
+    DEFAULT_POLICY,
+    Agent,
+    AgentKind,
+    Channel,
+    ChannelKind,
+    Config,
+    Handoff,
+    HandoffPart,
+    Limits,
+    Presence,
+    Queue,
+    RoutingPolicy,
+    SlaPolicy,
+    Topic,
+)
+from toldonce.kernel.errors import Invalid
+
+__all__ = [
+    "Config",
+    "Channel",
+    "ChannelKind",
+    "Topic",
+    "Queue",
+    "Agent",
+    "AgentKind",
+    "RoutingPolicy",
+    "DEFAULT_POLICY",
+    "SlaPolicy",
+    "Presence",
+    "Handoff",
+    "HandoffPart",
+    "Limits",
+    "Zones",
+    "parse",
+    "lint",
+    "read",
+]
+
+
+def read(tree: object, zones: Zones) -> Config:
+    """Parse and lint a document; raises Invalid that names every key that is wrong."""
+    config = parse(tree, zones)
+    problems = lint(config)
+    if problems:
+        first, *rest = problems
+        raise Invalid(first.field, first.sentence, *rest)
+    return config

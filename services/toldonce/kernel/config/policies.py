@@ -1,0 +1,139 @@
+"""Reading what governs routing and time: policies, SLA, presence, handoff and limits."""
+
+from toldonce.kernel.clocks import ClockKind, Target
+from toldonce.kernel.config.tree import Fields
+from toldonce.kernel.config.types import (
+    Handoff,
+    HandoffPart,
+    Limits,
+    Presence,
+    RoutingPolicy,
+    SlaPolicy,
+)
+from toldonce.kernel.skills import Step
+
+DAY_S = 86_400
+PRIORITY_MAX = 10_000
+TARGET_MAX_S = 366 * DAY_S
+TEXT_BYTES_MAX = 49_152
+STEPS_MAX = 16
+TARGET_KEYS = {
+    "queue_wait_s": ClockKind.QUEUE_WAIT,
+    "first_response_s": ClockKind.FIRST_RESPONSE,
+    "next_response_s": ClockKind.NEXT_RESPONSE,
+    "resolution_s": ClockKind.RESOLUTION,
+}
+
+
+def policies(document: Fields) -> list[RoutingPolicy]:
+    """Read the routing policies."""
+    plain = RoutingPolicy()
+    known = (
+        "name",
+        "steps",
+        "prefer_owner_s",
+        "decline_cooldown_s",
+        "age_points_per_minute",
+        "wait_max_s",
+        "offer_timeout_s",
+    )
+    return [
+        RoutingPolicy(
+            name=entry.name("name"),
+            steps=_steps(entry),
+            prefer_owner_s=entry.whole("prefer_owner_s", 0, DAY_S, plain.prefer_owner_s),
+            decline_cooldown_s=entry.whole(
+                "decline_cooldown_s", 1, DAY_S, plain.decline_cooldown_s
+            ),
+            age_points_per_minute=entry.whole(
+                "age_points_per_minute", 1, PRIORITY_MAX, plain.age_points_per_minute
+            ),
+            wait_max_s=entry.whole("wait_max_s", 1, 30 * DAY_S, plain.wait_max_s),
+            offer_timeout_s=entry.whole("offer_timeout_s", 1, DAY_S, plain.offer_timeout_s),
+        )
+        for entry in document.sections("policies", known)
+    ]
+
+
+def _steps(policy: Fields) -> tuple[Step, ...]:
+    known = ("after_s", "lower_by", "at_most", "drop", "any_language")
+    steps: list[Step] = []
+    for entry in policy.sections("steps", known, count_max=STEPS_MAX):
+        step = Step(
+            after_s=entry.whole("after_s", 1, 30 * DAY_S),
+            lower_by=entry.whole("lower_by", 0, 4, 0),
+            at_most=tuple(sorted(entry.levels("at_most").items())),
+            drop=entry.names("drop"),
+            any_language=entry.flag("any_language", default=False),
+        )
+        if steps and step.after_s <= steps[-1].after_s:
+            entry.wrong("after_s", "must be later than the step before")
+        if not (step.lower_by or step.at_most or step.drop or step.any_language):
+            entry.wrong("after_s", "is a step that changes nothing")
+        steps.append(step)
+    return tuple(steps)
+
+
+def sla(document: Fields) -> list[SlaPolicy]:
+    """Read the SLA policies."""
+    found: list[SlaPolicy] = []
+    known = ("name", "calendar", "targets", "warn_fraction", "on_breach")
+    for entry in document.sections("sla", known):
+        warn = entry.permille("warn_fraction", 800)
+        breach = entry.section(
+            "on_breach", ("raise_priority_by", "escalate_after_s", "escalate_to")
+        )
+        rungs = "escalate_after_s" in breach.values or "escalate_to" in breach.values
+        rung = breach.whole("escalate_after_s", 0, TARGET_MAX_S, 0) if rungs else None
+        targets = entry.section("targets", tuple(TARGET_KEYS))
+        if not targets.values:
+            entry.wrong("targets", f"is missing: at least one of {', '.join(TARGET_KEYS)}")
+        aims = [
+            Target(kind, targets.whole(key, 1, TARGET_MAX_S), warn, rung)
+            for key, kind in TARGET_KEYS.items()
+            if key in targets.values
+        ]
+        found.append(
+            SlaPolicy(
+                name=entry.name("name"),
+                targets={target.kind: target for target in aims},
+                calendar=entry.name("calendar", ""),
+                raise_priority_by=breach.whole("raise_priority_by", 0, PRIORITY_MAX, 0),
+                escalate_to=breach.name("escalate_to", ""),
+            )
+        )
+    return found
+
+
+def presence(document: Fields) -> Presence:
+    """Read how long silence lasts."""
+    plain = Presence()
+    entry = document.section("presence", ("heartbeat_s", "stale_s", "gone_s"))
+    found = Presence(
+        heartbeat_s=entry.whole("heartbeat_s", 1, 600, plain.heartbeat_s),
+        stale_s=entry.whole("stale_s", 1, 3_600, plain.stale_s),
+        gone_s=entry.whole("gone_s", 1, DAY_S, plain.gone_s),
+    )
+    if not found.heartbeat_s < found.stale_s < found.gone_s:
+        document.wrong("presence", "wanted heartbeat_s < stale_s < gone_s")
+    return found
+
+
+def handoff(document: Fields) -> Handoff:
+    """Read what a handoff needs."""
+    plain = Handoff()
+    entry = document.section("handoff", ("timeout_s", "required"))
+    return Handoff(
+        timeout_s=entry.whole("timeout_s", 1, 30 * DAY_S, plain.timeout_s),
+        required=entry.choices("required", HandoffPart, plain.required),
+    )
+
+
+def limits(document: Fields) -> Limits:
+    """Read the bounds of the tenant."""
+    plain = Limits()
+    entry = document.section("limits", ("submit_per_s", "text_bytes_max"))
+    return Limits(
+        submit_per_s=entry.whole("submit_per_s", 0, 1_000_000, plain.submit_per_s),
+        text_bytes_max=entry.whole("text_bytes_max", 1, TEXT_BYTES_MAX, plain.text_bytes_max),
+    )
