@@ -66,13 +66,13 @@ def check(work: Path) -> int:
 
 def generate(out: Path) -> None:
     """Write the Python code under `out`."""
-    plugins = {**os.environ, "PATH": f"{tool('protoc-gen-mypy').parent}:{os.environ['PATH']}"}
+    path = os.pathsep.join([str(tool("protoc-gen-mypy").parent), os.environ.get("PATH", "")])
     protoc(
         f"--python_out={out}",
         f"--grpc_python_out={out}",
         f"--mypy_out={out}",
         f"--mypy_grpc_out=only_async:{out}",
-        env=plugins,
+        env={**os.environ, "PATH": path},
     )
     for source in sources():
         if "\nservice " not in (PROTO / source).read_text(encoding="utf-8"):
@@ -101,18 +101,17 @@ def drifted(fresh: Path, committed: Path) -> list[str]:
 def linted(work: Path) -> list[str]:
     """Run buf lint over the whole API."""
     now = image(work / "now.binpb", source_info=True)
-    return buf("lint", str(now), "--path", API, advice="mend the .proto; proto/buf.yaml has the rules")
+    advice = "mend the .proto; proto/buf.yaml has the rules"
+    return buf("lint", str(now), "--path", API, advice=advice)
 
 
-def broken(work: Path) -> list[str]:
-    """Compare with the last release, if there was one."""
-    if not RELEASED.exists():
-        return []
+def broken(work: Path, released: Path = RELEASED) -> list[str]:
+    """Compare with the image of the last release and tell what would break its users."""
+    if not released.exists():
+        return [f"{released.name} is missing: run python proto/generate.py --release"]
     now = image(work / "now.binpb", source_info=True)
-    return buf(
-        *("breaking", str(now), "--against", str(RELEASED), "--path", API),
-        advice="this breaks who uses the last release; proto/README.md says how to change instead",
-    )
+    advice = "this breaks who uses the last release; proto/README.md says how to change instead"
+    return buf("breaking", str(now), "--against", str(released), "--path", API, advice=advice)
 
 
 def buf(*words: str, advice: str) -> list[str]:

@@ -55,8 +55,8 @@ class ConfigServiceServicer:
         """Check a document and store it as the next revision. Storing what already stands changes nothing
         and gives the revision that stands.
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest, a path into the document for each problem
-        (unknown key, unknown name, a skill that no agent has at the asked level); FAILED_PRECONDITION
-        STALE_REVISION (somebody else was first; ErrorInfo metadata `current`).
+        (unknown key, unknown name, a skill that no agent has at the asked level); ABORTED CONFLICT
+        (another revision stands than the one expected; ErrorInfo metadata `current`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,8 +24,8 @@ class ConfigServiceStub:
     """Check a document and store it as the next revision. Storing what already stands changes nothing
     and gives the revision that stands.
     Errors: INVALID_ARGUMENT with google.rpc.BadRequest, a path into the document for each problem
-    (unknown key, unknown name, a skill that no agent has at the asked level); FAILED_PRECONDITION
-    STALE_REVISION (somebody else was first; ErrorInfo metadata `current`).
+    (unknown key, unknown name, a skill that no agent has at the asked level); ABORTED CONFLICT
+    (another revision stands than the one expected; ErrorInfo metadata `current`).
     """
     GetConfig: _aio.UnaryUnaryMultiCallable[_config_pb2.GetConfigRequest, _config_pb2.GetConfigResponse]
     """Give a document as it was stored.
@@ -44,8 +44,8 @@ class ConfigServiceServicer(metaclass=_abc_1.ABCMeta):
         """Check a document and store it as the next revision. Storing what already stands changes nothing
         and gives the revision that stands.
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest, a path into the document for each problem
-        (unknown key, unknown name, a skill that no agent has at the asked level); FAILED_PRECONDITION
-        STALE_REVISION (somebody else was first; ErrorInfo metadata `current`).
+        (unknown key, unknown name, a skill that no agent has at the asked level); ABORTED CONFLICT
+        (another revision stands than the one expected; ErrorInfo metadata `current`).
         """
 
     @_abc_1.abstractmethod

@@ -557,7 +557,7 @@ class ListIncidentsRequest(_message.Message):
     page_size: _builtins.int
     """At most this many, 1 to 100; 0 = 50."""
     page_token: _builtins.str
-    """From the previous page; empty = the first."""
+    """From the previous page; empty = the first. At most 256 bytes."""
     def __init__(
         self,
         *,

@@ -118,6 +118,7 @@ class RoutingServiceServicer:
 
     def ListQueues(self, request, context):
         """List the queues and how they stand.
+        Errors: INVALID_ARGUMENT (more than 256 names).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +126,8 @@ class RoutingServiceServicer:
 
     def WatchQueues(self, request, context):
         """Send how the queues stand now and each time that changes, at most once a second.
+        Errors: INVALID_ARGUMENT (more than 256 names); the stream ends UNAVAILABLE when
+        the server drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,9 +39,14 @@ class RoutingServiceStub:
     Errors: NOT_FOUND.
     """
     ListQueues: _aio.UnaryUnaryMultiCallable[_routing_pb2.ListQueuesRequest, _routing_pb2.ListQueuesResponse]
-    """List the queues and how they stand."""
+    """List the queues and how they stand.
+    Errors: INVALID_ARGUMENT (more than 256 names).
+    """
     WatchQueues: _aio.UnaryStreamMultiCallable[_routing_pb2.WatchQueuesRequest, _routing_pb2.WatchQueuesResponse]
-    """Send how the queues stand now and each time that changes, at most once a second."""
+    """Send how the queues stand now and each time that changes, at most once a second.
+    Errors: INVALID_ARGUMENT (more than 256 names); the stream ends UNAVAILABLE when
+    the server drains.
+    """
     ExplainDecision: _aio.UnaryUnaryMultiCallable[_routing_pb2.ExplainDecisionRequest, _routing_pb2.ExplainDecisionResponse]
     """Explain a decision, or why a case has no owner yet: each agent and the first gate they failed.
     Errors: NOT_FOUND (unknown, or no longer kept).
@@ -104,7 +109,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.ListQueuesRequest,
         context: _aio.ServicerContext[_routing_pb2.ListQueuesRequest, _abc.Awaitable[_routing_pb2.ListQueuesResponse]],
     ) -> _abc.Awaitable[_routing_pb2.ListQueuesResponse]:
-        """List the queues and how they stand."""
+        """List the queues and how they stand.
+        Errors: INVALID_ARGUMENT (more than 256 names).
+        """
 
     @_abc_1.abstractmethod
     def WatchQueues(
@@ -112,7 +119,10 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.WatchQueuesRequest,
         context: _aio.ServicerContext[_routing_pb2.WatchQueuesRequest, _abc.AsyncIterator[_routing_pb2.WatchQueuesResponse]],
     ) -> _abc.AsyncIterator[_routing_pb2.WatchQueuesResponse]:
-        """Send how the queues stand now and each time that changes, at most once a second."""
+        """Send how the queues stand now and each time that changes, at most once a second.
+        Errors: INVALID_ARGUMENT (more than 256 names); the stream ends UNAVAILABLE when
+        the server drains.
+        """
 
     @_abc_1.abstractmethod
     def ExplainDecision(
