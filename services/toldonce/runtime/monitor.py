@@ -44,18 +44,23 @@ async def page(url: str, *, timeout_s: float = 2.0) -> Any:  # noqa: ANN401  a p
     return json.loads(body)
 
 
-async def check_nodes(urls: Sequence[str], *, peers: Collection[str] = ()) -> None:
+async def check_nodes(
+    urls: Sequence[str], *, peers: Collection[str] = (), must_answer: bool = True
+) -> None:
     """Raise Unavailable with a sentence unless every node is new enough and syncs always.
 
     `urls` are the monitoring addresses of all nodes (`http://host:8222`), `peers` the names of the
-    nodes that hold the stream: each must be among those that answered.
+    nodes that hold the stream: each must be among those that answered. With `must_answer` False
+    silence is let pass (a node may be down) and only a wrong answer is refused.
     """
     if not urls:
         raise Unavailable(
             "No monitoring address of any NATS node is set, so nobody can tell whether the log "
             "survives a power cut. Set the monitoring address of every node."
         )
-    names = await asyncio.gather(*(_check_node(url.rstrip("/")) for url in urls))
+    names = await asyncio.gather(
+        *(_check_node(url.rstrip("/"), must_answer=must_answer) for url in urls)
+    )
     unseen = sorted(set(peers) - set(names))
     if unseen:
         raise Unavailable(
@@ -75,13 +80,15 @@ def check_version(version: str, where: str) -> None:
         )
 
 
-async def _check_node(url: str) -> str:
+async def _check_node(url: str, *, must_answer: bool) -> str:
     try:
         general, jetstream = await asyncio.gather(page(f"{url}/varz"), page(f"{url}/jsz"))
         name = str(general.get("server_name", ""))
         version = str(general.get("version", ""))
         always = jetstream.get("config", {}).get("sync_always") is True
     except (OSError, TimeoutError, ValueError, AttributeError) as error:
+        if not must_answer:
+            return ""
         raise Unavailable(
             f"The NATS node at {url} does not answer its monitoring page, so nobody can tell "
             f"whether it keeps what it acknowledges ({type(error).__name__}). Start it, or correct "

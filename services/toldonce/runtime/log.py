@@ -1,0 +1,155 @@
+"""The log of all stories: one subject a customer, written by compare-and-set, never rewritten.
+
+An append has three outcomes: committed, refused, unknown. Unknown is not failure: retry the same
+append (same subject, payload, expected and message id) until it is one of the other two. Two logs
+implement `Log`: `runtime.nats_log.NatsLog` and `runtime.testing.log.FakeLog`; both use the one
+algorithm in `runtime.append` and pass the same contract suite.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from toldonce.kernel.errors import Exhausted, Invalid
+
+PAYLOAD_BYTES_MAX = 92 * 1024
+READ_MAX = 10_000
+CLOCK_OFFSET_MAX_S = 0.25
+SETTLE_S = 10.0
+_SUBJECT = re.compile(r"[0-9A-Za-z_\-]+(\.[0-9A-Za-z_\-]+)*")
+_SUBJECT_LENGTH_MAX = 255
+_MESSAGE_ID = re.compile(r"[!-~]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message of the log; `stored_at` is the server's time (aware, UTC)."""
+
+    subject: str
+    sequence: int
+    payload: bytes
+    message_id: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """It is in the log at `sequence`; `duplicate` when an earlier try had put it there."""
+
+    sequence: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It is not in the log and never will be; the subject now ends at `last_sequence`."""
+
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may or may not be in the log; retry the same append later."""
+
+
+type Outcome = Committed | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """The state of the log; `first` and `last` are 0 when it is empty."""
+
+    epoch: int
+    first: int
+    last: int
+    messages: int
+    deleted: int
+    created_at: datetime
+    server_now: datetime
+
+
+class Log(Protocol):
+    """The log as handlers, engines and projectors see it."""
+
+    async def append(
+        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: bytes
+    ) -> Outcome:
+        """Write one message if the subject still ends at `expected` (0: has no message).
+
+        `message_id` is the hash of tenant, subject and operation id, the same on every retry;
+        `fence` is the payload of the message that settles the matter when nothing else does.
+        Raises Invalid (input), Exhausted (size, disk, quota: nothing written) and Unavailable
+        (nothing written: halted, clock off, not connected). Cancelled: treat it as unknown.
+        """
+        ...
+
+    async def last(self, subject: str) -> Stored | None:
+        """Read the subject's last message through the leader; raises Unavailable."""
+        ...
+
+    async def read(
+        self, subject: str, *, after: int = 0, upto: int | None = None, limit_max: int = READ_MAX
+    ) -> list[Stored]:
+        """Read the subject's history in order, sequences above `after` to `upto` included.
+
+        At most `limit_max` messages: fewer than that means there are no more. Raises Unavailable.
+        """
+        ...
+
+    async def get(self, sequence: int) -> Stored | None:
+        """Read one message by its place in the log; raises Unavailable."""
+        ...
+
+    async def info(self) -> LogInfo:
+        """Ask the leader how the log stands; raises Unavailable."""
+        ...
+
+    def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
+        """Follow the whole log in order from after `after`, for ever, in batches of 1 to 256.
+
+        Survives restarts of the server. Raises Unavailable when the log has a hole or ends before
+        the position reached. Close the iterator (`contextlib.aclosing`) when leaving early.
+        """
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """False for 10 s after a reconnect or a leader change: confirm a refusal by a fence."""
+        ...
+
+    @property
+    def halted(self) -> str | None:
+        """The sentence why nothing may be appended any more, or None; `append` then refuses."""
+        ...
+
+    @property
+    def clock_offset_s(self) -> float:
+        """Seconds this process's clock is ahead of the server's (negative: behind)."""
+        ...
+
+
+def check_append(
+    subject: str, payload: bytes, *, expected: int | None, message_id: str, fence: bytes
+) -> None:
+    """Raise Invalid or Exhausted unless the append is one that may be sent."""
+    check_subject(subject)
+    # mypy knows the type, the wire does not: a missing condition is accepted by the server
+    if not isinstance(expected, int) or isinstance(expected, bool) or expected < 0:
+        raise Invalid("expected", "the last sequence the story was folded to must be given")
+    if not isinstance(message_id, str) or not _MESSAGE_ID.fullmatch(message_id):
+        raise Invalid("message_id", "must be 1 to 200 printable characters")
+    if not payload or not fence:
+        raise Invalid("payload" if fence else "fence", "must not be empty")
+    if max(len(payload), len(fence)) > PAYLOAD_BYTES_MAX:
+        raise Exhausted(
+            f"The message has {max(len(payload), len(fence))} bytes; at most {PAYLOAD_BYTES_MAX} "
+            "fit. Send what is large by reference."
+        )
+
+
+def check_subject(subject: str) -> None:
+    """Raise Invalid unless this is one plain subject: no wildcard, space or empty token."""
+    if not _SUBJECT.fullmatch(subject) or len(subject) > _SUBJECT_LENGTH_MAX:
+        raise Invalid("subject", "must be tokens of letters, digits, '_' and '-' between dots")
