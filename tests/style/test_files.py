@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.style.tree import committed, dotted, modules
+from tests.style.tree import GENERATED, ROOT, committed, dotted, modules
 
 LINES_MAX = 400
 LINES_GOOD = 300
@@ -35,10 +35,11 @@ MACHINE_PATHS = re.compile(r"(?:^|[^\w.-])/(?:root|work|farm|home|Users)/", re.M
 
 
 def places(pattern: re.Pattern[str]) -> list[str]:
-    """Where `pattern` stands in committed files, as `name:line: text`."""
+    """Where `pattern` stands in committed files that a person wrote, as `name:line: text`."""
     return [
         f"{name}:{text.count('\n', 0, hit.start()) + 1}: {hit[0].strip()}"
         for name, text in committed()
+        if not (ROOT / name).is_relative_to(GENERATED)
         for hit in pattern.finditer(text)
     ]
 
