@@ -1,4 +1,4 @@
-"""The API says everything a caller needs, in words and to machines, and can grow without breaking."""
+"""The API says all a caller needs, in words and to machines, and can grow without breaking."""
 
 import ast
 import importlib.util
@@ -260,6 +260,11 @@ def test_every_text_from_outside_says_its_limit_or_that_it_is_a_name(files):
         if re.search(r"\w+Request\.", where) and not known.search(said)
     ]
     assert not free
+
+
+def reasons_told():
+    table = (PROTO / "README.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE))
 
 
 def test_every_reason_a_service_gives_is_in_the_table_of_reasons():
