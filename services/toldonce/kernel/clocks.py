@@ -13,21 +13,21 @@ recorded. What was breached stays breached.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from toldonce.kernel.calendar import Calendar, add_business_time, business_time_between
 
 WHOLE_PERMILLE = 1_000
 
 
-class ClockKind(StrEnum):
-    """What a clock watches; each runs on its own."""
+class ClockKind(IntEnum):
+    """What a clock watches; each runs on its own. The numbers stand in the log."""
 
-    QUEUE_WAIT = "QUEUE_WAIT"
-    FIRST_RESPONSE = "FIRST_RESPONSE"
-    NEXT_RESPONSE = "NEXT_RESPONSE"
-    RESOLUTION = "RESOLUTION"
-    COMMITMENT = "COMMITMENT"
+    QUEUE_WAIT = 1
+    FIRST_RESPONSE = 2
+    NEXT_RESPONSE = 3
+    RESOLUTION = 4
+    COMMITMENT = 5
 
 
 class ClockState(StrEnum):

@@ -139,7 +139,7 @@ def _horizons(config: Config) -> Iterator[Problem]:
         for target in aims.targets.values():
             if target.target_s > WEEKS_MAX * weekly_open_s(hours):
                 yield Problem(
-                    f"sla[{indexes[aims.name]}].targets.{target.kind.lower()}_s",
+                    f"sla[{indexes[aims.name]}].targets.{target.kind.name.lower()}_s",
                     f"takes more than a year of calendar {hours.name} (queue {queue.name})",
                 )
 

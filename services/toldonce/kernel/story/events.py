@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.types import Answer, Case, SeenContact, SkillNeed, TargetKind
 
@@ -19,16 +20,6 @@ class EntryKind(IntEnum):
     MESSAGE_OUT = 2
     NOTE = 3
     ATTACHMENT = 4
-
-
-class ClockKind(IntEnum):
-    """Which clock a timer belongs to."""
-
-    QUEUE_WAIT = 1
-    FIRST_RESPONSE = 2
-    NEXT_RESPONSE = 3
-    RESOLUTION = 4
-    COMMITMENT = 5
 
 
 @dataclass(frozen=True, slots=True)

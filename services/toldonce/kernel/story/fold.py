@@ -171,6 +171,7 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
                 epoch=epoch,
                 work=WorkState.QUEUED,
                 waiting_since=at,
+                owned_at=None,
                 wrap_until=None,
                 offers=(),
                 handoff=None,
@@ -264,7 +265,7 @@ def _transferring(case: Case, event: HandoffBegun, at: datetime) -> Case:
         context_hash=event.context_hash,
         rung=event.rung,
     )
-    return replace(case, handoff=handoff, offers=(), waiting_since=at)
+    return replace(case, handoff=handoff, offers=())
 
 
 def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: bool) -> Case:
@@ -275,7 +276,7 @@ def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: boo
         epoch=epoch,
         work=WorkState.ASSIGNED,
         queue=_queue_after(case),
-        owned_at=at,
+        owned_at=case.owned_at if case.owner else at,
         offers=(),
         handoff=None,
         hops=case.hops + (1 if handed_over else 0),

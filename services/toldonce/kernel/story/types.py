@@ -107,7 +107,8 @@ class Case:
     """One matter inside a story.
 
     `enqueued_at` is the age that counts for order and never gets younger; `waiting_since` is when
-    the present wait began. `epoch` rises with every change of owner. `priority`: higher first.
+    the present wait began and `owned_at` when it ended: a handoff changes neither. `epoch` rises
+    with every change of owner. `priority`: higher first.
     """
 
     own: Own

@@ -94,9 +94,14 @@ def close(
     return (*ended, closed)
 
 
-def abandon(story: Story, command: AbandonCase) -> tuple[Event, ...]:
-    """End the matter because the customer went away; a pending handoff ends with it."""
+def abandon(story: Story, command: AbandonCase, by: Asked) -> tuple[Event, ...]:
+    """End the matter because the customer went away; a pending handoff ends with it.
+
+    A gateway can do so while nobody owns the case; an owner closes it with an outcome.
+    """
     case = open_case(story, command.case)
+    if case.owner and by.principal.role is Role.GATEWAY:
+        raise Rejected("OWNED", "an agent has the case and will close it with its outcome")
     ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
     if case.handoff is not None:
         ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)

@@ -7,9 +7,10 @@ handler fills from the history before it asks.
 from dataclasses import dataclass
 from datetime import datetime
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import ClockKind, EntryKind
+from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.types import Case, SkillNeed, Story, TargetKind
 
 

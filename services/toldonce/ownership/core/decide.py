@@ -82,7 +82,7 @@ def decide(
         case ReopenCase():
             return cases.reopen(story, command, now)
         case AbandonCase():
-            return cases.abandon(story, command)
+            return cases.abandon(story, command, by)
         case MoveOut():
             return moves.move_out(story, command)
         case Absorb():

@@ -107,8 +107,16 @@ class Ownership:
             if done.logged is None:
                 raise Unavailable("ask again", operation_id=ask.by.operation)
             event = next(e for e in done.logged.record.events if isinstance(e, ContactReceived))
-            return await self._received(
-                done.logged, event, done.placed.story, repeated=done.repeated
+            if done.repeated:
+                return await self._received(done.logged, event, done.placed.story, repeated=True)
+            words = ask.words if isinstance(ask.words, ContactWords) else None
+            return Received(
+                CustomerId(ask.customer),
+                event,
+                done.logged,
+                words,
+                done.placed.story,
+                repeated=False,
             )
         raise Unavailable("the story is being moved; ask again", operation_id=ask.by.operation)
 

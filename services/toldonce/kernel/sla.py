@@ -1,0 +1,100 @@
+"""The clocks of a case: which run, when they are due, and the timers that follow.
+
+A pure function of (policy, calendar, the case's own facts): `ownership` refuses with it, `sla`
+plans with it and anybody can explain with it. QUEUE_WAIT counts the present wait for an owner.
+FIRST_RESPONSE counts from entry into the queue to the first answer, whoever gives it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, clock
+from toldonce.kernel.config import Config
+from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.story.types import Case, CaseState
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(StrEnum):
+    """What happens at a timer's instant."""
+
+    WARN = "WARN"
+    BREACH = "BREACH"
+    ESCALATE = "ESCALATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """One instant to act at; `own` is the same whoever computes it. `due_at` is the clock's."""
+
+    own: Own
+    case: Own
+    clock: ClockKind
+    moment: Moment
+    fires_at: datetime
+    due_at: datetime
+
+
+def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
+    """Say since when and until when each clock of a case runs."""
+    ended = case.waiting_since if case.state is CaseState.CLOSED else None
+    return {
+        ClockKind.QUEUE_WAIT: ClockFacts(
+            started_at=case.waiting_since, stopped_at=case.owned_at or ended
+        ),
+        ClockKind.FIRST_RESPONSE: ClockFacts(
+            started_at=case.enqueued_at,
+            stopped_at=case.first_reply_at or (case.owned_at if ended else None),
+            cancelled=case.first_reply_at is None and ended is not None,
+        ),
+    }
+
+
+def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
+    """Read every clock that the policy of the case's queue aims at."""
+    policy = config.sla_of(case.queue)
+    if policy is None:
+        return ()
+    calendar = config.clock_calendar_of(case.queue)
+    facts = facts_of(case)
+    return tuple(
+        clock(target, calendar, facts[kind], now)
+        for kind, target in policy.targets.items()
+        if kind in facts
+    )
+
+
+def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
+    """Give the timers that have yet to act: not recorded in the case and their clock not ended."""
+    if case.state is CaseState.CLOSED:
+        return ()
+    facts = facts_of(case)
+    return tuple(
+        timer
+        for read in clocks_of(case, config, now)
+        if facts[read.kind].stopped_at is None
+        for timer in _timers(case, read, facts[read.kind].started_at)
+        if timer.own not in case.timers
+    )
+
+
+def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
+    """Name a timer: one clock run of one case has each moment once."""
+    return Own(derive("timer", case, kind.name, moment, (started_at - _EPOCH) // _MICROSECOND))
+
+
+def _timers(case: Case, read: Clock, started_at: datetime) -> Iterator[Timer]:
+    moments = (
+        (Moment.WARN, read.warn_at),
+        (Moment.BREACH, read.due_at),
+        (Moment.ESCALATE, read.escalate_at),
+    )
+    for moment, fires_at in moments:
+        if fires_at is None or read.due_at is None:
+            continue
+        own = timer_id(case.own, read.kind, moment, started_at)
+        yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at)
