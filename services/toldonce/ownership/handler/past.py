@@ -16,7 +16,7 @@ from toldonce.kernel.story.events import (
     OfferRevoked,
 )
 from toldonce.kernel.story.fold import evolve
-from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story, WorkState
 
 
@@ -46,18 +46,24 @@ def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
     heads: dict[str, Story] = {}
     for logged in history:
         record = logged.record
-        story = heads.get(record.customer, EMPTY)
-        for event in record.events:
-            present = story.case(own)
-            match event:
-                case CaseClosed(case, disposition) if case == own and present:
-                    last = _ended(present, CaseState.CLOSED, WorkState.COMPLETED, disposition)
-                case CaseAbandoned(case, reason) if case == own and present:
-                    last = _ended(present, CaseState.CLOSED, WorkState.ABANDONED, reason)
-                case _:
-                    pass
-            story = evolve(story, event, record.at)
+        last = ended_by(heads.get(record.customer, EMPTY), record, own) or last
         heads[record.customer] = record.head
+    return last
+
+
+def ended_by(story: Story, record: Record, own: str) -> Case | None:
+    """Give a case as this append ended it, or None when it did not."""
+    last: Case | None = None
+    for event in record.events:
+        present = story.case(own)
+        match event:
+            case CaseClosed(case, disposition) if case == own and present:
+                last = _ended(present, WorkState.COMPLETED, disposition)
+            case CaseAbandoned(case, reason) if case == own and present:
+                last = _ended(present, WorkState.ABANDONED, reason)
+            case _:
+                pass
+        story = evolve(story, event, record.at)
     return last
 
 
@@ -79,5 +85,12 @@ def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
     return Rejected("OFFER_GONE", "there is no such offer open in this story")
 
 
-def _ended(case: Case, state: CaseState, work: WorkState, disposition: str) -> Case:
-    return replace(case, state=state, work=work, disposition=disposition, offers=(), handoff=None)
+def _ended(case: Case, work: WorkState, disposition: str) -> Case:
+    return replace(
+        case,
+        state=CaseState.CLOSED,
+        work=work,
+        disposition=disposition,
+        offers=(),
+        handoff=None,
+    )

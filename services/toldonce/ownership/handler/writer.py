@@ -24,6 +24,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Placed, Record
+from toldonce.kernel.story.types import Story
 from toldonce.ownership.core import Asked, Command, Rules, decide
 from toldonce.ownership.core.commands import MakeOffer
 from toldonce.ownership.handler.context import place
@@ -58,12 +59,13 @@ class Ask:
 class Done:
     """How it ended: the append that did it (None: it was so already) and the story after it.
 
-    `repeated`: it had been done before; nothing was written now.
+    `repeated`: it had been done before; nothing was written now. `before`: the story before it.
     """
 
     logged: Logged | None
     placed: Placed
     repeated: bool
+    before: Story | None = None
 
 
 class Writer:
@@ -154,7 +156,7 @@ class Writer:
                 after = Placed(record.head, sequence, logged.digest)
                 self._stories.keep(ask.tenant, ask.customer, after)
                 self._committed(ask.tenant)
-                return Done(logged, after, repeated=False)
+                return Done(logged, after, repeated=False, before=placed.story)
             case Committed() | Refused():
                 return None
             case Unknown():

@@ -1,0 +1,124 @@
+"""One command message in, one done message out: what both doors call."""
+
+from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
+from toldonce.kernel.errors import Invalid
+from toldonce.kernel.ids import CustomerId, parse_own, parse_whole, whole
+from toldonce.kernel.story.events import CaseReopened, DeliveryConfirmed, EntryAppended, Event
+from toldonce.ownership.core.commands import AbandonCase
+from toldonce.ownership.handler import Ask, Done, Ownership, Received
+from toldonce.ownership.handler.past import ended_by
+from toldonce.ownership.wire.parse import ask_of, asked, contact_of
+from toldonce.ownership.wire.views import acknowledgement, case_view, contact_facts
+from toldonce.runtime.mapping import to_us
+
+
+async def execute(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
+    """Do what the message asks; raises a Refusal."""
+    match message.WhichOneof("body"):
+        case "receive_contact":
+            fresh = message.receive_contact.diverted_customer_id
+            ask = contact_of(message)
+            parse_own("diverted_customer_id", fresh)
+            if message.receive_contact.divert:
+                ask = Ask(ask.tenant, fresh, ask.command, ask.by, ask.words, ask.traceparent)
+            return _taken(await ownership.receive(ask, CustomerId(fresh)))
+        case "find_contact":
+            return await _found(ownership, message)
+        case "abandon_case":
+            return await _abandoned(ownership, message)
+        case "link_customers":
+            return await _linked(ownership, message)
+        case _:
+            ask = ask_of(message)
+            return _done(ask, await ownership.do(ask))
+
+
+def _taken(received: Received) -> internal_pb2.CommandDone:
+    return internal_pb2.CommandDone(
+        sequence=received.logged.sequence,
+        event_id=received.logged.record.event_id(0),
+        repeat=received.repeated,
+        ack=acknowledgement(received),
+        entry_id=whole(received.customer, received.event.entry),
+        customer_id=received.customer,
+    )
+
+
+async def _found(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
+    contact_id = parse_whole("contact_id", message.find_contact.contact_id)
+    received = await ownership.contact(message.tenant, contact_id)
+    made = _taken(received)
+    case_id = whole(received.customer, received.event.case)
+    who, placed, case = await ownership.case(message.tenant, case_id)
+    made.case.CopyFrom(case_view(who, case, placed.sequence))
+    made.contact.CopyFrom(
+        contact_facts(received.customer, received.event, to_us(received.event.made_at))
+    )
+    return made
+
+
+async def _abandoned(
+    ownership: Ownership, message: internal_pb2.Command
+) -> internal_pb2.CommandDone:
+    contact_id = parse_whole("contact_id", message.abandon_case.contact_id)
+    received = await ownership.contact(message.tenant, contact_id)
+    command = AbandonCase(received.event.case, message.abandon_case.reason)
+    ask = Ask(message.tenant, received.customer, command, asked(message))
+    return _done(ask, await ownership.do(ask))
+
+
+async def _linked(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
+    body = message.link_customers
+    pair = (_customer("first", body.first), _customer("second", body.second))
+    to = await ownership.link(message.tenant, pair, asked(message))
+    who, placed = await ownership.find(message.tenant, to)
+    link = ownership_pb2.LinkCustomersResponse(
+        customer_id=who,
+        moved_customer_id=pair[0] if pair[0] != who else pair[1],
+        cases=[case_view(who, case, placed.sequence) for case in placed.story.cases],
+        sequence=placed.sequence,
+    )
+    return internal_pb2.CommandDone(sequence=placed.sequence, link=link, customer_id=who)
+
+
+def _customer(field: str, ref: ownership_pb2.CustomerRef) -> str:
+    if ref.WhichOneof("ref") != "customer_id":
+        raise Invalid(field, "name the customer by id; intake finds the id of an address")
+    return parse_own(f"{field}.customer_id", ref.customer_id)
+
+
+def _done(ask: Ask, done: Done) -> internal_pb2.CommandDone:
+    story, sequence = done.placed.story, done.placed.sequence
+    made = internal_pb2.CommandDone(
+        sequence=sequence, repeat=done.repeated, customer_id=ask.customer
+    )
+    events: tuple[Event, ...] = ()
+    if done.logged is not None:
+        record = done.logged.record
+        made.customer_id = record.customer
+        made.event_id = record.event_id(0)
+        if not done.repeated:
+            made.sequence = done.logged.sequence
+        events = record.events
+    own = getattr(ask.command, "case", "") or _case_of(events)
+    case = story.case(own)
+    if case is None and done.before is not None and done.logged is not None:
+        case = ended_by(done.before, done.logged.record, own)
+    if case is not None:
+        made.case.CopyFrom(case_view(made.customer_id, case, made.sequence))
+        made.case.event_id = made.event_id
+    for event in events:
+        if isinstance(event, EntryAppended):
+            made.entry_id = whole(made.customer_id, event.entry)
+        if isinstance(event, DeliveryConfirmed) and done.logged is not None:
+            made.confirmed_at_us = to_us(done.logged.record.at)
+    return made
+
+
+def _case_of(events: tuple[Event, ...]) -> str:
+    for event in events:
+        if isinstance(event, CaseReopened):
+            return event.case.own
+        if own := getattr(event, "case", ""):
+            return str(own)
+    return ""
