@@ -1,9 +1,9 @@
 """Tables: streams that keep one message a key, changed by compare-and-set.
 
-`AGENTS`, `OPEN`, `CONFIG`, `LEASES`, `KEYS`; keys come from `runtime.names`. Nothing is purged: the
-end of a row is a tombstone, which is a row too (it has a revision and may have a value) until its
-time to live is over. A row that has gone by its time to live is gone without a word: a watcher is
-not told, and the key can be made anew with `expected` 0.
+`AGENTS`, `OPEN`, `CONFIG`, `LEASES`, `KEYS`. A key is the row's whole subject, made by
+`runtime.names`. Nothing is purged: the end of a row is a tombstone, which is a row too (it has a
+revision and may have a value) until its time to live is over. A row that has gone by its time to
+live is gone without a word: a watcher is not told, and the key can be made anew with `expected` 0.
 """
 
 import asyncio
@@ -119,8 +119,8 @@ class NatsTable:
 
     async def get(self, key: str) -> Row | None:
         """See `Table.get`."""
-        check_subject(key)
-        query = {"last_by_subj": self._prefix + key}
+        self._check_key(key)
+        query = {"last_by_subj": key}
         try:
             answer = await self._link.api(f"STREAM.MSG.GET.{self._stream}", query)
         except ApiError as error:
@@ -142,6 +142,7 @@ class NatsTable:
         tombstone: bool = False,
     ) -> int:
         """See `Table.put`."""
+        self._check_key(key)
         check_put(key, value, expected=expected, ttl_s=ttl_s)
         headers: dict[str, str] = {}
         if expected is not None:
@@ -160,11 +161,11 @@ class NatsTable:
     async def rows(self, prefix: str = "") -> list[Row]:
         """See `Table.rows`."""
         found: dict[str, Row] = {}
-        subject = _filter(self._prefix + prefix)
+        subject = _filter(prefix)
         batches = pull(self._link, self._stream, after=0, subject=subject, idle=True)
         async with contextlib.aclosing(batches):
             async for batch in batches:
-                found.update((row.key, row) for row in map(self._row, batch))
+                found.update((row.key, row) for row in map(_row, batch))
                 if not batch or batch[-1].pending == 0:
                     break
         live = (found[key] for key in sorted(found) if key.startswith(prefix))
@@ -175,7 +176,7 @@ class NatsTable:
         batches = pull(self._link, self._stream, after=after)
         async with contextlib.aclosing(batches):
             async for batch in batches:
-                yield [self._row(item) for item in batch]
+                yield [_row(item) for item in batch]
 
     async def last_revision(self) -> int:
         """See `Table.last_revision`."""
@@ -184,16 +185,16 @@ class NatsTable:
         except ApiError as error:
             raise Unavailable(f"The table {self._stream} cannot be read: {error}.") from error
 
-    def _row(self, item: Pulled) -> Row:
-        key = item.subject.removeprefix(self._prefix)
-        return Row(key, item.payload, item.sequence, _TOMBSTONE in item.headers)
+    def _check_key(self, key: str) -> None:
+        check_subject(key)
+        if not key.startswith(self._prefix):
+            raise Invalid("key", f"a key of the table {self._stream} starts with {self._prefix}")
 
     async def _put_once(self, key: str, value: bytes, headers: Mapping[str, str]) -> int | None:
         """Try once; None when it was refused for now and may be tried again."""
         try:
-            subject = self._prefix + key
             reply = await self._link.client.request(
-                subject, value, timeout=_TRY_S, headers=dict(headers)
+                key, value, timeout=_TRY_S, headers=dict(headers)
             )
         except nats_errors.NoRespondersError:
             return None
@@ -228,4 +229,9 @@ def check_put(key: str, value: bytes, *, expected: int | None, ttl_s: float | No
 
 def _filter(prefix: str) -> str:
     """Return the subject filter for the whole tokens of a prefix; the rest is sorted out here."""
-    return f"{prefix.rpartition('.')[0]}.>"
+    whole, dot, _ = prefix.rpartition(".")
+    return f"{whole}.>" if dot else ""
+
+
+def _row(item: Pulled) -> Row:
+    return Row(item.subject, item.payload, item.sequence, _TOMBSTONE in item.headers)
