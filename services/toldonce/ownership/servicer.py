@@ -1,0 +1,175 @@
+"""The gRPC door: parse, call the one handler, format."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
+from toldonce.api.ownership.v1.ownership_pb2_grpc import OwnershipServiceServicer
+from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.errors import Invalid, Unavailable
+from toldonce.kernel.ids import parse_name, parse_own, parse_whole
+from toldonce.kernel.sla import clocks_of
+from toldonce.ownership.handler import Ownership
+from toldonce.ownership.wire import (
+    case_view,
+    command_of,
+    context_page,
+    execute,
+    listed,
+    parse_context_request,
+)
+from toldonce.runtime.auth import current_principal
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.config import ConfigCache
+from toldonce.runtime.hints import Hints
+from toldonce.runtime.views import Views
+
+type Context = grpc.aio.ServicerContext[Any, Any]
+
+CASES_A_PAGE_MAX = 500
+
+
+class Servicer(OwnershipServiceServicer):
+    """OwnershipService."""
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        config: ConfigCache,
+        clock: Clock,
+        hints: Hints,
+        views: Views,
+    ) -> None:
+        """Answer from `ownership`; lists from `views`."""
+        self._ownership = ownership
+        self._config = config
+        self._clock = clock
+        self._hints = hints
+        self._views = views
+
+    async def GetCase(
+        self, request: ownership_pb2.GetCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Show a case, read through the leader."""
+        return await self._view(current_principal().tenant, request.case_id)
+
+    async def ListCases(
+        self, request: ownership_pb2.ListCasesRequest, context: Context
+    ) -> ownership_pb2.ListCasesResponse:
+        """List open cases from the view."""
+        tenant = current_principal().tenant
+        found = await self._views.cases(
+            tenant,
+            owner=parse_name("owner", request.owner) if request.owner else "",
+            queue=parse_name("queue", request.queue) if request.queue else "",
+            customer=parse_own("customer_id", request.customer_id) if request.customer_id else "",
+        )
+        return listed(found, request, CASES_A_PAGE_MAX)
+
+    async def WatchCase(
+        self, request: ownership_pb2.WatchCaseRequest, context: Context
+    ) -> AsyncIterator[ownership_pb2.WatchCaseResponse]:
+        """Show a case now, and again after every change."""
+        tenant, seen = current_principal().tenant, request.after_sequence
+        parse_whole("case_id", request.case_id)
+        while True:
+            view = await self._view(tenant, request.case_id)
+            if view.sequence > seen:
+                seen = view.sequence
+                yield ownership_pb2.WatchCaseResponse(case=view)
+            await self._hints.wait(tenant, view.customer_id)
+
+    async def GetContext(
+        self, request: ownership_pb2.GetContextRequest, context: Context
+    ) -> ownership_pb2.GetContextResponse:
+        """Give a page of the whole story, up to a fixed sequence on all pages."""
+        tenant = current_principal().tenant
+        wanted = parse_context_request(request)
+        customer, placed, case = await self._ownership.case(tenant, wanted.case_id)
+        if placed.sequence < wanted.min_sequence:
+            raise Unavailable("the story is not there yet that far; ask again", retry_s=0.1)
+        upto = wanted.upto or placed.sequence
+        timeline = await self._ownership.context.timeline(tenant, customer, upto)
+        later = [item for item in timeline if item.sequence > wanted.after]
+        view = case_view(customer, case, placed.sequence)
+        return context_page(wanted, customer, later, upto, view)
+
+    async def AppendEntry(
+        self, request: ownership_pb2.AppendEntryRequest, context: Context
+    ) -> ownership_pb2.AppendEntryResponse:
+        """Add a message, a note or a reference."""
+        done = await self._do(request.operation_id, append_entry=request)
+        return ownership_pb2.AppendEntryResponse(entry_id=done.entry_id, case=done.case)
+
+    async def AcceptOffer(
+        self, request: ownership_pb2.AcceptOfferRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Become the owner."""
+        return (await self._do(request.operation_id, accept_offer=request)).case
+
+    async def DeclineOffer(
+        self, request: ownership_pb2.DeclineOfferRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Say no to an offer."""
+        return (await self._do(request.operation_id, decline_offer=request)).case
+
+    async def BeginHandoff(
+        self, request: ownership_pb2.BeginHandoffRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Ask for another owner."""
+        return (await self._do(request.operation_id, begin_handoff=request)).case
+
+    async def CancelHandoff(
+        self, request: ownership_pb2.CancelHandoffRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Keep the case after all."""
+        if request.reason == "TIMED_OUT":
+            raise Invalid("reason", "TIMED_OUT is said by the engine alone")
+        return (await self._do(request.operation_id, cancel_handoff=request)).case
+
+    async def Escalate(
+        self, request: ownership_pb2.EscalateRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Climb the ladder with the whole story."""
+        return (await self._do(request.operation_id, escalate=request)).case
+
+    async def CompleteWrapUp(
+        self, request: ownership_pb2.CompleteWrapUpRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """End the paperwork."""
+        return (await self._do(request.operation_id, complete_wrap_up=request)).case
+
+    async def CloseCase(
+        self, request: ownership_pb2.CloseCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """End the matter with its outcome."""
+        return (await self._do(request.operation_id, close_case=request)).case
+
+    async def ReopenCase(
+        self, request: ownership_pb2.ReopenCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Open a closed case again."""
+        return (await self._do(request.operation_id, reopen_case=request)).case
+
+    async def ReleaseOwnership(
+        self, request: ownership_pb2.ReleaseOwnershipRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let go of a case."""
+        return (await self._do(request.operation_id, release_ownership=request)).case
+
+    async def LinkCustomers(
+        self, request: ownership_pb2.LinkCustomersRequest, context: Context
+    ) -> ownership_pb2.LinkCustomersResponse:
+        """Join two stories."""
+        return (await self._do(request.operation_id, link_customers=request)).link
+
+    async def _do(self, operation: str, **body: Any) -> internal_pb2.CommandDone:  # noqa: ANN401 - one body of many
+        return await execute(self._ownership, command_of(current_principal(), operation, **body))
+
+    async def _view(self, tenant: str, case_id: str) -> types_pb2.CaseView:
+        parse_whole("case_id", case_id)
+        customer, placed, case = await self._ownership.case(tenant, case_id)
+        clocks = clocks_of(case, await self._config.of(tenant), self._clock.now())
+        return case_view(customer, case, placed.sequence, clocks)
