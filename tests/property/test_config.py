@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from toldonce.kernel.config import Config, read
 from toldonce.kernel.config.parse import SECTIONS
 from toldonce.kernel.errors import Invalid
-from toldonce.runtime.document import demo_text, line_of, lines, load
+from toldonce.runtime.document import demo_text
+from toldonce.runtime.yaml_tree import line_of, lines, load
 from toldonce.runtime.zones import WheelZones
 
 ZONES = WheelZones()

@@ -1,13 +1,16 @@
 """YAML is read narrowly, and every problem has a line."""
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 
-from toldonce.kernel.config import read
 from toldonce.kernel.errors import Invalid
-from toldonce.runtime.document import demo_text, line_of, lines, load, pack, unpack
+from toldonce.runtime.document import Stored, check, demo_text, pack, unpack
+from toldonce.runtime.yaml_tree import line_of, lines, load
 from toldonce.runtime.zones import WheelZones
+
+STORED = Stored(demo_text(), datetime(2026, 6, 1, 8, 0, tzinfo=UTC), "ruth")
 
 
 def test_plain_words_stay_words() -> None:
@@ -59,20 +62,30 @@ def test_every_path_has_its_line() -> None:
 
 
 def test_document_is_stored_small_and_comes_back_whole() -> None:
-    text = demo_text()
-    assert unpack(pack(text)) == text
-    assert len(pack(text)) < len(text) / 2
+    assert unpack(pack(STORED)) == STORED
+    assert len(pack(STORED)) < len(STORED.yaml) / 2
 
 
 def test_damaged_document_is_refused() -> None:
-    whole = pack("a: 1")
-    for stored in (b"", b"a: 1", whole[:-3], whole[:5] + b"x" + whole[6:], b"z1" + os.urandom(40)):
+    whole = pack(STORED)
+    noise = (b"", b"a: 1", whole[:-3], whole[:9] + b"x" + whole[10:], b"z1" + os.urandom(40))
+    for kept in noise:
         with pytest.raises(Invalid):
-            unpack(stored)
+            unpack(kept)
+
+
+def test_problem_is_told_with_its_line() -> None:
+    text = demo_text().replace("policy: patient", "policy: pateint", 1)
+    with pytest.raises(Invalid) as refused:
+        check(text, WheelZones())
+    line = next(n for n, words in enumerate(text.splitlines(), 1) if "pateint" in words)
+    problem = refused.value.problems[0]
+    assert problem.field == "queues[3].policy"
+    assert problem.sentence == f"line {line}: there is no policy 'pateint'; did you mean patient?"
 
 
 def test_demo_document_has_nothing_to_complain_of() -> None:
-    config = read(load(demo_text()), WheelZones())
+    config = check(demo_text(), WheelZones())
     assert len(config.agents) == 40
     assert set(config.channels) == {"voice", "chat", "email", "social", "shop"}
     assert config.languages == ("nl", "en", "de", "fr")
