@@ -1,0 +1,1 @@
+"""Configuration: one checked document a tenant."""
