@@ -1,5 +1,6 @@
 """Metrics say what they mean, and log lines hold no words."""
 
+import io
 import json
 import logging
 
@@ -78,6 +79,14 @@ def logging_back():
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
+
+
+def test_a_stderr_that_is_closed_stops_nobody(monkeypatch, logging_back):
+    telemetry.set_up_logging(pretty=False)
+    gone = io.StringIO()
+    gone.close()
+    monkeypatch.setattr("sys.stderr", gone)
+    structlog.get_logger().error("nobody reads this")
 
 
 def test_log_lines_are_json_on_stderr_and_libraries_speak_without_their_values(

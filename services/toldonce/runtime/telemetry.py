@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -212,7 +213,7 @@ def set_up_logging(*, level: str = "info", pretty: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
@@ -256,6 +257,21 @@ def _plain(value: object) -> object:
         return [_plain(each) for each in value[:_FRAMES_MAX]]
     text = str(value)
     return text if len(text) <= _VALUE_CHARS_MAX else text[:_VALUE_CHARS_MAX] + "…"
+
+
+class _Stderr:
+    """Writes lines to stderr; a stderr that has gone away stops nobody."""
+
+    def __init__(self, *_args: object) -> None:
+        """Take nothing: stderr is looked up for each line."""
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _Forward(logging.Handler):
