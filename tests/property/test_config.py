@@ -1,6 +1,7 @@
 """Whatever is thrown at the reader of configurations, it answers or refuses; it never breaks."""
 
 import contextlib
+import copy
 from typing import Any
 
 from hypothesis import given, settings
@@ -51,7 +52,8 @@ def _places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-PLACES = _places(load(demo_text()))
+GOOD = load(demo_text())
+PLACES = _places(GOOD)
 
 
 @settings(max_examples=300, deadline=None)
@@ -59,7 +61,7 @@ PLACES = _places(load(demo_text()))
 def test_reader_answers_or_refuses_any_damage_to_a_good_document(
     damage: list[tuple[tuple[Any, ...], object]],
 ) -> None:
-    tree: Any = load(demo_text())
+    tree: Any = copy.deepcopy(GOOD)
     for path, value in damage:
         place = tree
         with contextlib.suppress(KeyError, IndexError, TypeError):
