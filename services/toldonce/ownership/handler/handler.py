@@ -111,7 +111,7 @@ class Ownership:
                 return await self._received(done.logged, event, done.placed.story, repeated=True)
             words = ask.words if isinstance(ask.words, ContactWords) else None
             return Received(
-                CustomerId(ask.customer),
+                CustomerId(done.logged.record.customer),
                 event,
                 done.logged,
                 words,

@@ -78,9 +78,9 @@ class Writer:
         stories: Stories,
         keys: KeyRing,
         clock: Clock,
-        committed: Callable[[str], None],
+        committed: Callable[[str, str, int], None],
     ) -> None:
-        """Call `committed(tenant)` after each append."""
+        """Call `committed(tenant, customer, sequence)` after each append."""
         self._log = log
         self._stories = stories
         self._keys = keys
@@ -155,7 +155,7 @@ class Writer:
                 logged = Logged(record, sequence, digest(payload))
                 after = Placed(record.head, sequence, logged.digest)
                 self._stories.keep(ask.tenant, ask.customer, after)
-                self._committed(ask.tenant)
+                self._committed(ask.tenant, ask.customer, sequence)
                 return Done(logged, after, repeated=False, before=placed.story)
             case Committed() | Refused():
                 return None
