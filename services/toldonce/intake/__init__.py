@@ -1,0 +1,1 @@
+"""Intake: contacts come in, are recognised, and are handed to ownership."""

@@ -1,0 +1,98 @@
+"""What the channel can show the customer at once, in their language; words of our own."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from toldonce.kernel.calendar import Calendar
+
+SOON = timedelta(minutes=90)
+_FALLBACK = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tongue:
+    """The sentences of one language; days begin on Monday, months in January."""
+
+    received: str
+    within_one: str
+    within: str
+    before: str
+    days: tuple[str, ...]
+    months: tuple[str, ...]
+
+
+_TONGUES = {
+    "nl": _Tongue(
+        "We hebben uw bericht ontvangen; u hoeft uw verhaal niet nog eens te vertellen.",
+        "U hoort binnen een minuut van ons.",
+        "U hoort binnen {minutes} minuten van ons.",
+        "U hoort van ons vóór {day} {date} {month} {time}.",
+        ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag"),
+        (
+            *("januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus"),
+            *("september", "oktober", "november", "december"),
+        ),
+    ),
+    "en": _Tongue(
+        "We have your message; you will not have to tell your story again.",
+        "You will hear from us within a minute.",
+        "You will hear from us within {minutes} minutes.",
+        "You will hear from us before {day} {date} {month}, {time}.",
+        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+        (
+            *("January", "February", "March", "April", "May", "June", "July", "August"),
+            *("September", "October", "November", "December"),
+        ),
+    ),
+    "de": _Tongue(
+        "Wir haben Ihre Nachricht erhalten; Sie müssen nichts noch einmal erzählen.",
+        "Sie hören innerhalb einer Minute von uns.",
+        "Sie hören innerhalb von {minutes} Minuten von uns.",
+        "Sie hören von uns vor {day}, {date}. {month}, {time} Uhr.",
+        ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+        (
+            *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August"),
+            *("September", "Oktober", "November", "Dezember"),
+        ),
+    ),
+    "fr": _Tongue(
+        "Nous avons bien reçu votre message ; vous n'aurez pas à le répéter.",
+        "Vous aurez de nos nouvelles dans la minute.",
+        "Vous aurez de nos nouvelles dans les {minutes} minutes.",
+        "Vous aurez de nos nouvelles avant le {day} {date} {month} à {time}.",
+        ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
+        (
+            *("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août"),
+            *("septembre", "octobre", "novembre", "décembre"),
+        ),
+    ),
+}
+
+
+def acknowledgement(
+    language: str, now: datetime, promised_at: datetime | None, calendar: Calendar
+) -> str:
+    """Write the acknowledgement (below 1 KiB): that it is here, and by when a person answers.
+
+    `calendar` gives the zone in which a time of day is said; 24x7 says it in UTC. A language that
+    has no words here is answered in English.
+    """
+    tongue = _TONGUES.get(language) or _TONGUES[_FALLBACK]
+    if promised_at is None:
+        return tongue.received
+    return f"{tongue.received} {_promise(tongue, now, promised_at, calendar)}"
+
+
+def _promise(tongue: _Tongue, now: datetime, at: datetime, calendar: Calendar) -> str:
+    left = at - now
+    if left <= SOON:
+        minutes = -(-left // timedelta(minutes=1))
+        return tongue.within_one if minutes <= 1 else tongue.within.format(minutes=minutes)
+    wall = at.astimezone(calendar.zone)
+    time = f"{wall:%H:%M}" if calendar.zone_name != "UTC" else f"{wall:%H:%M} (UTC)"
+    return tongue.before.format(
+        day=tongue.days[wall.weekday()],
+        date=wall.day,
+        month=tongue.months[wall.month - 1],
+        time=time,
+    )
