@@ -99,6 +99,21 @@ COMMAND_SECONDS = _seconds(
     "command_seconds", "from a command's arrival at ownership to its answer", "command"
 )
 
+UNREADABLE = _counter(
+    "unreadable_messages_total",
+    "messages",
+    "messages of the log that this process could not read: their story has stopped here",
+    "reason",
+)
+
+# Views.
+VIEW_REBUILDS = _counter(
+    "view_rebuilds_total",
+    "rebuilds",
+    "views written anew: at a start, after a gap or a wipe",
+    "view",
+)
+
 # Routing.
 DECISION_SECONDS = _seconds("decision_seconds", "from a fact's arrival at the engine to its step")
 OFFERS = _counter(
@@ -217,6 +232,11 @@ def set_up_logging(*, level: str = "info", pretty: bool | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def logger() -> Any:  # noqa: ANN401 - structlog gives no narrower type
+    """Give the log that services write their lines to: a constant event, facts as fields."""
+    return structlog.get_logger()
 
 
 def only_known_fields(
