@@ -87,6 +87,32 @@ DUPLICATES = _counter(
     "duplicates_total", "contacts", "contacts found a second time in one story; promised: 0"
 )
 
+# Contacts.
+CONTACTS_OFFERED = _counter(
+    "contacts_offered_total",
+    "contacts",
+    "submissions that arrived, repeats and refused ones too, by configured channel",
+    "channel",
+)
+CONTACTS_ACKNOWLEDGED = _counter(
+    "contacts_acknowledged_total",
+    "contacts",
+    "contacts taken in durably, repeats not counted, by channel",
+    "channel",
+)
+CONTACTS_REPEATED = _counter(
+    "contacts_repeated_total",
+    "contacts",
+    "submissions recognised as a repeat and acknowledged as the first time, by channel",
+    "channel",
+)
+LANGUAGE_UNKNOWN = _counter(
+    "language_unknown_total",
+    "contacts",
+    "submissions whose language neither the gateway nor the text told, by channel",
+    "channel",
+)
+
 # The log.
 APPEND_OUTCOMES = _counter(
     "append_outcomes_total",
