@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+import signal
 from contextlib import asynccontextmanager
 
 import grpc
@@ -455,8 +457,9 @@ async def test_a_task_that_fails_ends_the_process_naming_it(kept):
 async def test_a_process_ends_when_it_is_asked(kept):
     async with App(Listen(port=0, metrics_port=None), kept, CLOCK) as app:
         await app.start()
-        app.stop()
-        await app.wait()
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            await app.wait()
 
 
 async def test_a_taken_port_is_a_sentence(kept, app):

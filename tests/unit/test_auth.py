@@ -2,6 +2,7 @@
 
 import base64
 import json
+import stat
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -190,6 +191,18 @@ def test_a_deployment_without_signing_key_issues_nothing(kept, clock, tmp_path):
         auth.issue(secrets.load(tmp_path), ANN, clock)
     with pytest.raises(Invalid):
         auth.issue(kept, Principal("demo", Role.AGENT, "a.b"), clock)
+
+
+def test_development_tokens_are_private_and_say_their_roles(kept, clock, tokens, tmp_path):
+    for _ in range(2):
+        written = auth.write_development_tokens(
+            tmp_path, kept, clock, tenant="demo", subjects={Role.AGENT: "ann"}
+        )
+    assert written.keys() == set(Role)
+    for role, path in written.items():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        subject = "ann" if role is Role.AGENT else role.value
+        assert tokens.verify(path.read_text().strip()) == Principal("demo", role, subject)
 
 
 def test_every_call_of_the_api_names_its_roles():

@@ -120,7 +120,8 @@ class App:
             try:
                 await self._group.__aexit__(kind, exc, trace)
             except BaseExceptionGroup as group:
-                raise _first(group) from None
+                first = _first(group)
+                raise first from first.__cause__
             finally:
                 await self._adapters.aclose()
 

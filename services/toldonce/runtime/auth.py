@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,11 +21,12 @@ from toldonce.kernel.errors import Denied, Invalid, Unauthenticated, Unbuilt
 from toldonce.kernel.ids import parse_name, parse_tenant
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.secrets import Secrets
+from toldonce.runtime.secrets import Secrets, write_over
 
 AUDIENCE = "toldonce"
 ISSUER = "toldonce"
 TOKEN_LIFE_S = 900
+DEVELOPMENT_LIFE_S = 30 * 86_400
 TOKENS_MAX = 20_000
 TOKEN_CHARS_MAX = 4096
 _ALGORITHM = "EdDSA"
@@ -136,6 +138,22 @@ def issue(
     return jwt.encode(
         claims, secrets.signing, algorithm=_ALGORITHM, headers={"kid": secrets.signing_id}
     )
+
+
+def write_development_tokens(
+    folder: Path, secrets: Secrets, clock: Clock, *, tenant: str, subjects: Mapping[Role, str]
+) -> dict[Role, Path]:
+    """Write `tokens/<role>.jwt` into a folder of secrets, new ones each time; good for 30 days.
+
+    `subjects`: whose token it is where it is not simply the role's own name.
+    """
+    written = {}
+    for role in Role:
+        principal = Principal(tenant, role, subjects.get(role, role.value))
+        written[role] = folder / "tokens" / f"{role.value}.jwt"
+        token = issue(secrets, principal, clock, life_s=DEVELOPMENT_LIFE_S)
+        write_over(written[role], token + "\n")
+    return written
 
 
 @dataclass(frozen=True, slots=True)

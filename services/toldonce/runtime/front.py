@@ -139,12 +139,12 @@ class Front(grpc.aio.ServerInterceptor):
             except Exception as exc:  # noqa: BLE001 - the last net: everything becomes a status
                 status = refused(exc, method)
                 code = code_of(status)
-                await abort(context, status)
             else:
                 code = grpc.StatusCode.OK
                 return reply
             finally:
                 self._measure(method, code, started_s)
+            return await abort(context, status)
 
         return answer
 
@@ -165,10 +165,12 @@ class Front(grpc.aio.ServerInterceptor):
                 leaving = Unavailable("this server is going away: connect again")
                 status = refused(leaving if scope.expired() else exc, method)
                 code = code_of(status)
-                await abort(context, status)
+            else:
+                return
             finally:
                 self._streams.discard(scope)
                 self._measure(method, code, started_s)
+            await abort(context, status)
 
         return answer
 

@@ -145,6 +145,11 @@ def presence(tenant: str) -> str:
     return f"presence.{parse_tenant(tenant)}"
 
 
+def elected(stream: str) -> str:
+    """Where the NATS servers say that a stream has a new leader."""
+    return f"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.{stream}"
+
+
 def inbox(service: str) -> str:
     """Prefix of the private reply subjects of a service."""
     return f"_INBOX_{parse_name('service', service)}"
@@ -189,7 +194,7 @@ def _reads(*streams: str) -> tuple[str, ...]:
         "$JS.API.STREAM.INFO.{}",
         "$JS.API.STREAM.MSG.GET.{}",
         "$JS.API.CONSUMER.CREATE.{}.>",
-        "$JS.API.CONSUMER.DELETE.{}.>",
+        "$JS.API.CONSUMER.INFO.{}.>",
         "$JS.API.CONSUMER.MSG.NEXT.{}.>",
     )
     return ("$JS.API.INFO", *(form.format(stream) for stream in streams for form in each))
@@ -204,7 +209,9 @@ def _user(
     responds: bool = False,
 ) -> Permissions:
     return Permissions(
-        (*_reads(*reads), *publish), (f"{inbox(service)}.>", *subscribe), responds=responds
+        (*_reads(*reads), *publish),
+        (f"{inbox(service)}.>", *map(elected, reads), *subscribe),
+        responds=responds,
     )
 
 
@@ -264,3 +271,18 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
         }
     )
+
+
+def nats_users(epoch: int = STORY_EPOCH) -> list[dict[str, object]]:
+    """Give the `users` of a NATS server's configuration, without what they prove themselves by."""
+    return [
+        {
+            "user": name,
+            "permissions": {
+                "publish": {"allow": list(may.publish)},
+                "subscribe": {"allow": list(may.subscribe)},
+                **({"allow_responses": True} if may.responds else {}),
+            },
+        }
+        for name, may in permissions(epoch).items()
+    ]
