@@ -36,8 +36,8 @@ from toldonce.runtime.app import App, Crashed, Listen, Tls
 from toldonce.runtime.auth import current_principal, issue
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.front import Limits
+from toldonce.runtime.logs import set_up_logging
 from toldonce.runtime.rpc import Broken, from_call_error
-from toldonce.runtime.telemetry import set_up_logging
 
 CLOCK = SystemClock()
 CONFIG = config_pb2.DESCRIPTOR.services_by_name["ConfigService"]

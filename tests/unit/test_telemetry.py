@@ -7,8 +7,9 @@ import logging
 import pytest
 import structlog
 
-from toldonce.runtime import telemetry
-from toldonce.runtime.telemetry import METRICS, Kind, Meter, only_known_fields
+from toldonce.runtime import logs, telemetry
+from toldonce.runtime.logs import only_known_fields
+from toldonce.runtime.telemetry import METRICS, Kind, Meter
 
 
 def test_every_metric_has_a_name_a_unit_and_a_formula():
@@ -82,7 +83,7 @@ def logging_back():
 
 
 def test_a_stderr_that_is_closed_stops_nobody(monkeypatch, logging_back):
-    telemetry.set_up_logging(pretty=False)
+    logs.set_up_logging(pretty=False)
     gone = io.StringIO()
     gone.close()
     monkeypatch.setattr("sys.stderr", gone)
@@ -92,7 +93,7 @@ def test_a_stderr_that_is_closed_stops_nobody(monkeypatch, logging_back):
 def test_log_lines_are_json_on_stderr_and_libraries_speak_without_their_values(
     capsys, logging_back
 ):
-    telemetry.set_up_logging(level="info", pretty=False)
+    logs.set_up_logging(level="info", pretty=False)
     log = structlog.get_logger()
     log.debug("unseen")
     log.info("offered", tenant="demo", count=3)

@@ -31,9 +31,10 @@ from toldonce.kernel.errors import Invalid, Refusal
 from toldonce.runtime.auth import Gate, Tokens, rules_of
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.front import Front, Limits, make_server
+from toldonce.runtime.logs import frames
 from toldonce.runtime.scrape import Scrape
 from toldonce.runtime.secrets import Secrets
-from toldonce.runtime.telemetry import Meter, frames
+from toldonce.runtime.telemetry import Meter
 
 type Attach = Callable[[grpc.aio.Server], None]
 type Check = Callable[[], str | None]

@@ -29,8 +29,9 @@ from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.runtime.auth import Gate, Rule
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.ids import new_id
+from toldonce.runtime.logs import frames
 from toldonce.runtime.rpc import Broken, Context, abort, code_of, to_status
-from toldonce.runtime.telemetry import RPC_SECONDS, Meter, frames
+from toldonce.runtime.telemetry import RPC_SECONDS, Meter
 
 type _Anything = Any  # a message of the method, an iterator of them, or what a method makes of them
 type _Handler = grpc.RpcMethodHandler[Any, Any]
