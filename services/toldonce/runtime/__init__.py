@@ -1,0 +1,1 @@
+"""The only home of NATS, Redis, structlog and prometheus; adapters behind small ports."""
