@@ -5,7 +5,7 @@ What ownership answers is passed on as it is, so this module needs not know its 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,7 +128,7 @@ class Intake[Ack, View]:
             raise Missing("contact", "there is no contact of this id")
         return found
 
-    async def watch(self, by: Principal, contact_id: str) -> AsyncIterator[Found[View]]:
+    async def watch(self, by: Principal, contact_id: str) -> AsyncGenerator[Found[View]]:
         """Say how a contact stands, now and whenever that changes, until it has ended."""
         customer, mark = customer_of(parse_whole("contact_id", contact_id)), None
         while True:

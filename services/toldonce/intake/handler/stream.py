@@ -1,7 +1,7 @@
 """Many pieces of work on one stream: bounded, answered as they end, in order where that matters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
 
 INFLIGHT_MAX = 256
 
@@ -13,7 +13,7 @@ async def in_turn[Item, Answer](
     work: Callable[[Item], Awaitable[Answer]],
     leave: asyncio.Event,
     inflight_max: int = INFLIGHT_MAX,
-) -> AsyncIterator[Answer]:
+) -> AsyncGenerator[Answer]:
     """Give the answers of `work` as they come; items of one `key` one after the other.
 
     At most `inflight_max` are taken and not yet answered, so who does not read is not read from.

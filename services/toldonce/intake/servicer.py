@@ -1,0 +1,137 @@
+"""IntakeService over gRPC: parse, call, format."""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from toldonce.api.intake.v1 import intake_pb2
+from toldonce.api.intake.v1.intake_pb2_grpc import IntakeServiceServicer
+from toldonce.api.types.v1 import types_pb2
+from toldonce.intake.core import Contact
+from toldonce.intake.handler import Intake, in_turn
+from toldonce.intake.wire import (
+    Door,
+    acknowledgement,
+    cancel_reason,
+    submission,
+    unknown_place,
+)
+from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.ids import parse_own, parse_whole
+from toldonce.kernel.principal import Principal
+from toldonce.runtime.auth import current_principal
+from toldonce.runtime.front import refused
+
+type Context = grpc.aio.ServicerContext[Any, Any]
+type Handler = Intake[types_pb2.FixedAcknowledgement, intake_pb2.ContactView]
+
+SUBMITTING = "/toldonce.api.intake.v1.IntakeService/SubmitContacts"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A contact on a stream, ready, or why it never will be."""
+
+    tag: int
+    contact: Contact | Exception
+
+
+class Servicer(IntakeServiceServicer):
+    """IntakeService."""
+
+    def __init__(self, intake: Handler, door: Door, draining: asyncio.Event) -> None:
+        """Streams end once `draining` is set."""
+        self._intake = intake
+        self._door = door
+        self._draining = draining
+
+    async def SubmitContact(
+        self, request: intake_pb2.SubmitContactRequest, context: Context
+    ) -> types_pb2.Acknowledgement:
+        """Take in one contact."""
+        by = current_principal()
+        contact = await self._intake.prepare(by, submission(request, by))
+        return acknowledgement(await self._intake.submit(by, contact), unknown_place())
+
+    async def SubmitContacts(
+        self, requests: AsyncIterator[intake_pb2.SubmitContactsRequest], context: Context
+    ) -> AsyncIterator[intake_pb2.SubmitContactsResponse]:
+        """Take in many contacts."""
+        by = current_principal()
+        answers = in_turn(
+            self._ready(by, requests),
+            key=_customer,
+            work=lambda item: self._answer(by, item),
+            leave=self._draining,
+        )
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
+        if self._draining.is_set():
+            raise Unavailable("this server is going away: connect again and go on")
+
+    async def GetContact(
+        self, request: intake_pb2.GetContactRequest, context: Context
+    ) -> intake_pb2.ContactView:
+        """Say how a contact stands."""
+        return (await self._intake.find(current_principal(), request.contact_id)).view
+
+    async def WatchContact(
+        self, request: intake_pb2.WatchContactRequest, context: Context
+    ) -> AsyncIterator[intake_pb2.ContactView]:
+        """Say how a contact stands, until it has ended."""
+        watching = self._intake.watch(current_principal(), request.contact_id)
+        async with aclosing(watching):
+            async for found in watching:
+                yield found.view
+
+    async def CancelContact(
+        self, request: intake_pb2.CancelContactRequest, context: Context
+    ) -> intake_pb2.ContactView:
+        """End the case of a contact."""
+        by, reason = current_principal(), cancel_reason(request)
+        found = await self._intake.cancel(by, request.contact_id, reason, request.operation_id)
+        return found.view
+
+    async def ConfirmDelivery(
+        self, request: intake_pb2.ConfirmDeliveryRequest, context: Context
+    ) -> intake_pb2.ConfirmDeliveryResponse:
+        """Say that an answer has reached its channel."""
+        by = current_principal()
+        entry_id = parse_whole("entry_id", request.entry_id)
+        operation = request.operation_id and parse_own("operation_id", request.operation_id)
+        return await self._door.confirm(entry_id, by.subject, operation, by)
+
+    async def _ready(
+        self, by: Principal, requests: AsyncIterator[intake_pb2.SubmitContactsRequest]
+    ) -> AsyncIterator[_Item]:
+        async for request in requests:
+            try:
+                contact = await self._intake.prepare(by, submission(request.contact, by))
+            except Exception as why:  # noqa: BLE001 - told to this item, not to the stream
+                yield _Item(request.tag, why)
+            else:
+                yield _Item(request.tag, contact)
+
+    async def _answer(self, by: Principal, item: _Item) -> intake_pb2.SubmitContactsResponse:
+        """Answer one item; a fault is an answer too, so that the others are not hurt."""
+        if isinstance(item.contact, Exception):
+            return _error(item.tag, item.contact)
+        try:
+            taken = await self._intake.submit(by, item.contact)
+        except Exception as why:  # noqa: BLE001 - the last net: everything becomes a status
+            return _error(item.tag, why)
+        ack = acknowledgement(taken, unknown_place())
+        return intake_pb2.SubmitContactsResponse(tag=item.tag, ack=ack)
+
+
+def _error(tag: int, why: Exception) -> intake_pb2.SubmitContactsResponse:
+    return intake_pb2.SubmitContactsResponse(tag=tag, error=refused(why, SUBMITTING))
+
+
+def _customer(item: _Item) -> Hashable:
+    return item if isinstance(item.contact, Exception) else item.contact.customer

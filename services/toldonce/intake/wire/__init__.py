@@ -1,0 +1,14 @@
+"""Between protobuf and the core of intake; the only place that knows both."""
+
+from toldonce.intake.wire.door import Door
+from toldonce.intake.wire.requests import cancel_reason, gateway_of, submission
+from toldonce.intake.wire.views import acknowledgement, unknown_place
+
+__all__ = [
+    "Door",
+    "acknowledgement",
+    "cancel_reason",
+    "gateway_of",
+    "submission",
+    "unknown_place",
+]

@@ -1,0 +1,67 @@
+"""From ownership's answers to what gateways see."""
+
+from toldonce.api.intake.v1 import intake_pb2
+from toldonce.api.ownership.v1 import internal_pb2
+from toldonce.api.types.v1 import types_pb2
+from toldonce.intake.handler import Found, Taken
+from toldonce.runtime.mapping import at_us, from_us
+
+_WITHDRAWN = "WITHDRAWN"
+_ENDS = frozenset(
+    {
+        intake_pb2.CONTACT_STATE_DONE,
+        intake_pb2.CONTACT_STATE_ABANDONED,
+        intake_pb2.CONTACT_STATE_CANCELLED,
+    }
+)
+
+
+def unknown_place() -> types_pb2.LiveAcknowledgement:
+    """Say that nobody can tell the place in the queue now."""
+    return types_pb2.LiveAcknowledgement(known=False)
+
+
+def acknowledgement(
+    taken: Taken[types_pb2.FixedAcknowledgement], live: types_pb2.LiveAcknowledgement
+) -> types_pb2.Acknowledgement:
+    """Write the answer to a submission."""
+    return types_pb2.Acknowledgement(fixed=taken.ack, live=live, repeat=taken.repeat)
+
+
+def found(done: internal_pb2.CommandDone) -> Found[intake_pb2.ContactView]:
+    """Read how a contact stands."""
+    facts, case = done.contact, done.case
+    state = _state(case)
+    view = intake_pb2.ContactView(
+        fixed=done.ack,
+        live=unknown_place(),
+        state=state,
+        gateway=facts.gateway,
+        channel=facts.channel,
+        sequence=max(done.sequence, case.sequence),
+    )
+    view.made_at.FromDatetime(at_us(facts.contact_made_at_us))
+    if case.owner and case.HasField("owned_at"):
+        view.owned_at.CopyFrom(case.owned_at)
+    ended_at = from_us(facts.ended_at_us)
+    if ended_at is not None:
+        view.ended_at.FromDatetime(ended_at)
+    return Found(
+        view=view,
+        gateway=facts.gateway,
+        customer=case.customer_id or done.customer_id,
+        mark=(state, case.owner, case.epoch),
+        ended=state in _ENDS,
+    )
+
+
+def _state(case: types_pb2.CaseView) -> intake_pb2.ContactState.ValueType:
+    if case.state in {types_pb2.CASE_STATE_RESOLVED, types_pb2.CASE_STATE_CLOSED}:
+        match case.work_state:
+            case types_pb2.WORK_STATE_ABANDONED if case.disposition != _WITHDRAWN:
+                return intake_pb2.CONTACT_STATE_ABANDONED
+            case types_pb2.WORK_STATE_ABANDONED | types_pb2.WORK_STATE_CANCELLED:
+                return intake_pb2.CONTACT_STATE_CANCELLED
+            case _:
+                return intake_pb2.CONTACT_STATE_DONE
+    return intake_pb2.CONTACT_STATE_OWNED if case.owner else intake_pb2.CONTACT_STATE_WAITING
