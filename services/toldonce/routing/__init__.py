@@ -1,0 +1,1 @@
+"""Routing: the engine that matches work to agents, and the agents' sessions."""

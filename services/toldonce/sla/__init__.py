@@ -1,0 +1,1 @@
+"""SLA timers: planned from facts, kept in Redis, told to ownership."""
