@@ -1,0 +1,205 @@
+"""The engine's lease of one tenant: who leads, judged by nobody's clock but one's own.
+
+The row in LEASES holds no end. A holder leads for `lease_s` counted from before it sent its last
+renewal; a challenger takes over once it has seen no change for `lease_s`, and decides nothing
+until `quiet_s` after that. The epoch grows with every holder: it is above the table revision and
+the epoch it was won over.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from toldonce.kernel.errors import Refusal
+from toldonce.routing.handler.words import Health, LeaseRecord, Timing
+from toldonce.routing.wire.tables import read_lease, write_lease
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.logs import logger
+from toldonce.runtime.table import Row, Table
+
+_log = logger()
+
+
+class Lease:
+    """One tenant's lease as this process sees it. `run` keeps it; cancelled, it gives it back."""
+
+    def __init__(
+        self,
+        table: Table,
+        key: str,
+        holder: str,
+        clock: Clock,
+        *,
+        health: Health,
+        settle: Callable[[], Awaitable[bool]],
+        changed: Callable[[], None],
+        floor: Callable[[], int] = lambda: 0,
+        timing: Timing | None = None,
+    ) -> None:
+        """`table` is LEASES, `holder` this process (26 characters).
+
+        `settle` waits a little for what was sent under the lease and tells whether all of it has
+        ended; only then is the lease given back rather than left to run out. `changed` is called
+        when leading begins or ends. `floor` is an epoch that a new one must be above.
+        """
+        self._table = table
+        self._key = key
+        self._holder = holder
+        self._clock = clock
+        self._health = health
+        self._settle = settle
+        self._changed = changed
+        self._floor = floor
+        self.timing = timing or Timing()
+        self._mine: LeaseRecord | None = None
+        self._revision = 0
+        self._sent_s: dict[int, float] = {}
+        self._valid_s = 0.0
+        self._decides_s = 0.0
+        self._unsure = False
+        self._seen = (-1, 0.0)
+
+    @property
+    def held(self) -> int:
+        """The epoch held at this instant, whether or not it may decide already; 0 for none."""
+        mine = self._mine
+        return mine.epoch if mine is not None and self._now_s() < self._valid_s else 0
+
+    @property
+    def epoch(self) -> int:
+        """See `Leadership.epoch`."""
+        return self.held if self._now_s() >= self._decides_s else 0
+
+    @property
+    def decides_at_s(self) -> float | None:
+        """See `Leadership.decides_at_s`."""
+        return self._decides_s if self.held and self._now_s() < self._decides_s else None
+
+    async def run(self) -> None:
+        """Keep the lease, or wait for it, for ever."""
+        try:
+            while True:
+                asked_s = self._now_s()
+                await asyncio.sleep(self.timing.look_s)
+                late_s = self._now_s() - asked_s - self.timing.look_s
+                try:
+                    await self._turn(self._unwell(late_s))
+                except (Refusal, TimeoutError) as error:
+                    _log.warning("the lease table does not answer", error=type(error).__name__)
+        finally:
+            await self._give_back("this process stops")
+
+    def _unwell(self, late_s: float) -> str | None:
+        if late_s > self.timing.loop_delay_max_s:
+            return f"this process was late by {late_s:.1f} s"
+        return self._health()
+
+    async def _turn(self, unwell: str | None) -> None:
+        if self._mine is not None and not self.held:
+            self._step_down("it could not be renewed in time")
+        if self._mine is None:
+            await self._look(unwell)
+            return
+        if unwell is not None:
+            await self._give_back(unwell)
+            return
+        if self._unsure:
+            await self._read_again()
+        mine = self._mine
+        if mine is not None and self._now_s() >= self._sent_s[mine.counter] + self.timing.renew_s:
+            await self._renew(mine)
+
+    async def _renew(self, mine: LeaseRecord) -> None:
+        counter = max(self._sent_s) + 1
+        record = replace(mine, counter=counter, renewed_at=self._clock.now())
+        sent_s = self._sent_s[counter] = self._now_s()
+        try:
+            revision = await self._put(record)
+        except (Refusal, TimeoutError):
+            self._unsure = True
+            await self._read_again()
+            return
+        self._hold(record, revision, sent_s)
+
+    async def _read_again(self) -> None:
+        """After an answer that was lost: see whether the row is still ours, and since when."""
+        row = await self._row()
+        found = None if row is None else read_lease(row.value)
+        mine = self._mine
+        if mine is None or row is None or found is None:
+            self._step_down("its row is gone")
+        elif (found.holder, found.epoch) != (self._holder, mine.epoch):
+            self._step_down("somebody else has it")
+        elif found.counter in self._sent_s:
+            self._hold(found, row.revision, self._sent_s[found.counter])
+
+    async def _look(self, unwell: str | None) -> None:
+        row = await self._row()
+        found = None if row is None else read_lease(row.value)
+        now_s = self._now_s()
+        decides_s = now_s
+        if row is not None and found is not None and found.holder:
+            revision, seen_s = self._seen
+            if row.revision != revision:
+                self._seen = (row.revision, now_s)
+                return
+            if now_s - seen_s < self.timing.lease_s:
+                return
+            decides_s = seen_s + self.timing.lease_s + self.timing.quiet_s
+        if unwell is None:
+            await self._challenge(row, found, decides_s)
+
+    async def _challenge(
+        self, row: Row | None, found: LeaseRecord | None, decides_s: float
+    ) -> None:
+        over = 0 if row is None else row.revision
+        epoch = 1 + max(over, 0 if found is None else found.epoch, self._floor())
+        record = LeaseRecord(self._holder, epoch, 1, self._clock.now())
+        sent_s = self._now_s()
+        self._revision = over
+        try:
+            revision = await self._put(record)
+        except (Refusal, TimeoutError):
+            return  # if it was written all the same, it runs out like anybody's
+        self._sent_s = {1: sent_s}
+        self._decides_s = decides_s
+        self._hold(record, revision, sent_s)
+        _log.info("leading", key=self._key, epoch=epoch, wait_s=max(0.0, decides_s - sent_s))
+        self._changed()
+
+    def _hold(self, record: LeaseRecord, revision: int, sent_s: float) -> None:
+        self._mine, self._revision, self._unsure = record, revision, False
+        self._valid_s = sent_s + self.timing.lease_s
+        for counter in [old for old in self._sent_s if old < record.counter]:
+            del self._sent_s[counter]
+
+    def _step_down(self, why: str) -> LeaseRecord | None:
+        mine, self._mine = self._mine, None
+        self._unsure = False
+        self._valid_s = 0.0
+        self._seen = (-1, 0.0)
+        if mine is not None:
+            _log.warning("not leading any more", key=self._key, epoch=mine.epoch, sentence=why)
+            self._changed()
+        return mine
+
+    async def _give_back(self, why: str) -> None:
+        held = self.held
+        mine = self._step_down(why)
+        if mine is None or not held or not await self._settle():
+            return
+        record = replace(mine, holder="", counter=mine.counter + 1, renewed_at=self._clock.now())
+        with suppress(Refusal, TimeoutError):
+            await self._put(record)
+
+    async def _put(self, record: LeaseRecord) -> int:
+        async with asyncio.timeout(self.timing.lease_s / 2):
+            return await self._table.put(self._key, write_lease(record), expected=self._revision)
+
+    async def _row(self) -> Row | None:
+        async with asyncio.timeout(self.timing.lease_s / 2):
+            return await self._table.get(self._key)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic()
