@@ -1,8 +1,8 @@
 """Between protobuf and the core of ownership; the only place that knows both."""
 
 from toldonce.ownership.wire.context import context_page, parse_context_request
-from toldonce.ownership.wire.execute import execute
+from toldonce.ownership.wire.execute import answer, execute
 from toldonce.ownership.wire.parse import command_of
 from toldonce.ownership.wire.views import case_view
 
-__all__ = ["case_view", "command_of", "context_page", "execute", "parse_context_request"]
+__all__ = ["answer", "case_view", "command_of", "context_page", "execute", "parse_context_request"]

@@ -1,7 +1,9 @@
 """One command message in, one done message out: what both doors call."""
 
+from google.protobuf.message import DecodeError
+
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
-from toldonce.kernel.errors import Invalid
+from toldonce.kernel.errors import Invalid, Refusal
 from toldonce.kernel.ids import CustomerId, parse_own, parse_whole, whole
 from toldonce.kernel.story.events import CaseReopened, DeliveryConfirmed, EntryAppended, Event
 from toldonce.ownership.core.commands import AbandonCase
@@ -9,7 +11,12 @@ from toldonce.ownership.handler import Ask, Done, Ownership, Received
 from toldonce.ownership.handler.past import ended_by
 from toldonce.ownership.wire.parse import ask_of, asked, contact_of
 from toldonce.ownership.wire.views import acknowledgement, case_view, contact_facts
+from toldonce.runtime.ids import new_id
+from toldonce.runtime.logs import frames, logger
 from toldonce.runtime.mapping import to_us
+from toldonce.runtime.rpc import Broken, to_status
+
+_log = logger()
 
 
 async def execute(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
@@ -31,6 +38,33 @@ async def execute(ownership: Ownership, message: internal_pb2.Command) -> intern
         case _:
             ask = ask_of(message)
             return _done(ask, await ownership.do(ask))
+
+
+async def answer(ownership: Ownership, data: bytes) -> bytes:
+    """Do one command given as bytes and say how it ended; never raises."""
+    reply = internal_pb2.CommandReply()
+    body = ""
+    try:
+        try:
+            command = internal_pb2.Command.FromString(data)
+        except DecodeError:
+            raise Invalid("command", "these bytes are no command") from None
+        body = command.WhichOneof("body") or ""
+        reply.ok.CopyFrom(await execute(ownership, command))
+    except Refusal as no:
+        reply.error.CopyFrom(to_status(no))
+    except Exception as fault:  # noqa: BLE001 - the last net: the asker always gets an answer
+        incident_id = new_id()
+        _log.error(
+            "fault in a command",
+            command=body,
+            incident_id=incident_id,
+            error=type(fault).__name__,
+            frames=frames(fault),
+        )
+        said = Broken(f"a fault of ours; tell us {incident_id}", incident_id)
+        reply.error.CopyFrom(to_status(said))
+    return reply.SerializeToString()
 
 
 def _taken(received: Received) -> internal_pb2.CommandDone:
