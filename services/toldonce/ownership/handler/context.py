@@ -6,10 +6,8 @@ from toldonce.kernel.context import Item, context_hash, items
 from toldonce.kernel.story.events import Words
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.ownership.handler.stories import Stories
-from toldonce.runtime import names
-from toldonce.runtime.cipher import unseal
-from toldonce.runtime.envelope import decode_words
 from toldonce.runtime.keys import KeyRing
+from toldonce.runtime.words import words_of
 
 
 class Context:
@@ -42,14 +40,4 @@ class Context:
 
         Raises Unavailable, or Unreadable when the bytes were changed.
         """
-        if not record.sealed or record.key is None:
-            return {}
-        key = await self._keys.find(record.tenant, record.key)
-        if key is None:
-            return None
-        return decode_words(unseal(key, record.nonce, record.sealed, place(record)))
-
-
-def place(record: Record) -> bytes:
-    """Say where words belong, so that moved elsewhere they do not open."""
-    return f"{names.story(record.tenant, record.customer)}|{record.operation}".encode()
+        return await words_of(self._keys, record)

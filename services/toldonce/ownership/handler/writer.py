@@ -27,7 +27,6 @@ from toldonce.kernel.story.record import Logged, Placed, Record
 from toldonce.kernel.story.types import Story
 from toldonce.ownership.core import Asked, Command, Rules, decide
 from toldonce.ownership.core.commands import MakeOffer
-from toldonce.ownership.handler.context import place
 from toldonce.ownership.handler.stories import Stories
 from toldonce.runtime import names
 from toldonce.runtime.cipher import NONCE_BYTES, seal
@@ -35,6 +34,7 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import digest, encode_record, encode_words
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Committed, Log, Refused, Unknown
+from toldonce.runtime.words import place
 
 TRIES_MAX = 8
 WAITING_MAX = 64
