@@ -3,6 +3,14 @@
 from toldonce.ownership.wire.context import context_page, parse_context_request
 from toldonce.ownership.wire.execute import answer, execute
 from toldonce.ownership.wire.parse import command_of
-from toldonce.ownership.wire.views import case_view
+from toldonce.ownership.wire.views import case_view, listed
 
-__all__ = ["answer", "case_view", "command_of", "context_page", "execute", "parse_context_request"]
+__all__ = [
+    "answer",
+    "case_view",
+    "command_of",
+    "context_page",
+    "execute",
+    "listed",
+    "parse_context_request",
+]

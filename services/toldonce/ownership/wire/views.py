@@ -5,7 +5,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from toldonce.api.ownership.v1 import internal_pb2
+from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.clocks import Clock
 from toldonce.kernel.ids import whole
@@ -58,6 +58,22 @@ def case_view(
         rung=case.rung,
         hops=case.hops,
         last_owner=case.last_owner,
+    )
+
+
+def listed(
+    rows: Iterable[tuple[str, Case, int]],
+    request: ownership_pb2.ListCasesRequest,
+    next_page_token: str = "",
+) -> ownership_pb2.ListCasesResponse:
+    """Show a page of cases that are in the states asked for (unset: any)."""
+    return ownership_pb2.ListCasesResponse(
+        cases=[
+            case_view(customer, case, sequence)
+            for customer, case, sequence in rows
+            if request.state in {0, case.state} and request.work_state in {0, case.work}
+        ],
+        next_page_token=next_page_token,
     )
 
 

@@ -1,0 +1,96 @@
+"""Builds ownership and attaches it to an App: both doors, the heads of open stories, the views."""
+
+import asyncio
+
+from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2, ownership_pb2_grpc
+from toldonce.ownership.consumer import Consumer
+from toldonce.ownership.core import Rules
+from toldonce.ownership.handler import Context, Ownership, Stories, Writer, rules_of
+from toldonce.ownership.projector import HeadKeeper, ViewKeeper
+from toldonce.ownership.projector.views import tenants_of
+from toldonce.ownership.servicer import Servicer
+from toldonce.runtime import names
+from toldonce.runtime.app import App
+from toldonce.runtime.ports import Ports
+
+HINTS_MAX = 1024
+
+
+async def bind(app: App, ports: Ports) -> Consumer:
+    """Serve `OwnershipService` and the bus; returns the bus door for callers in-process."""
+    ownership = build(ports, hinting(app, ports))
+    servicer = Servicer(ownership, ports.config, ports.clock, ports.hints, ports.views)
+    app.add_grpc(
+        ownership_pb2.DESCRIPTOR.services_by_name["OwnershipService"],
+        lambda server: ownership_pb2_grpc.add_OwnershipServiceServicer_to_server(servicer, server),
+    )
+    heads = HeadKeeper(ports.tables.open, ports.feed)
+    views = ViewKeeper(
+        ports.store,
+        ports.log,
+        ports.feed,
+        clock=ports.clock,
+        tenants=tenants_of(ports.tables.config, f"{names.CONFIG.prefix}."),
+        meter=ports.meter,
+    )
+    app.spawn("heads of open stories", heads.run())
+    app.spawn("views", views.run())
+    consumer = Consumer(ownership)
+    app.spawn("commands", _serve(consumer, app, ports))
+    return consumer
+
+
+def build(ports: Ports, hint: "Hinting") -> Ownership:
+    """Build the handler on its ports."""
+    stories = Stories(ports.log)
+    writer = Writer(
+        log=ports.log, stories=stories, keys=ports.keys, clock=ports.clock, committed=hint.say
+    )
+
+    async def rules(tenant: str) -> Rules:
+        config = await ports.config.of(tenant)
+        found = known.get(tenant)
+        if found is None or found.version != config.policy_version:
+            found = known[tenant] = rules_of(config)
+        return found
+
+    known: dict[str, Rules] = {}
+    return Ownership(
+        writer=writer, stories=stories, context=Context(stories, ports.keys), rules=rules
+    )
+
+
+class Hinting:
+    """Says on the bus that something was appended; drops hints rather than wait."""
+
+    def __init__(self, ports: Ports) -> None:
+        """Queue at most HINTS_MAX hints."""
+        self._bus = ports.bus
+        self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(HINTS_MAX)
+
+    def say(self, tenant: str, customer: str, sequence: int) -> None:
+        """Hint at a story; lost when too many wait, as hints may be."""
+        hint = internal_pb2.Hint(customer_id=customer, sequence=sequence)
+        if not self._waiting.full():
+            self._waiting.put_nowait((names.hint(tenant), hint.SerializeToString()))
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        while True:
+            subject, data = await self._waiting.get()
+            await self._bus.publish(subject, data)
+
+
+def hinting(app: App, ports: Ports) -> Hinting:
+    """Make the hinter and run it."""
+    made = Hinting(ports)
+    app.spawn("hints", made.run())
+    return made
+
+
+async def _serve(consumer: Consumer, app: App, ports: Ports) -> None:
+    subscription = await consumer.serve(ports.bus)
+    try:
+        await app.draining.wait()
+    finally:
+        await subscription.close()
