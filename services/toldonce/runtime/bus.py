@@ -74,7 +74,7 @@ class NatsBus:
     async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes:
         """See `Bus.request`."""
         try:
-            reply = await self._link.client.request(subject, data, timeout=timeout_s)
+            reply = await self._link.ask(subject, data, timeout_s=timeout_s)
         except nats_errors.NoRespondersError as error:
             raise nobody(subject) from error
         except TimeoutError as error:

@@ -18,6 +18,7 @@ from nats.aio.client import Client, Server
 
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.runtime import monitor
+from toldonce.runtime.ask import Asker
 
 log = logging.getLogger("toldonce.bus")
 
@@ -45,6 +46,8 @@ class Link:
         self.client = Client()
         self.generation = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asker = Asker(self.client)
+        self.ask = self._asker.ask
         self._rng = rng
         self._up = asyncio.Event()
         self._on_reconnect: set[Callable[[], None]] = set()
@@ -86,6 +89,7 @@ class Link:
                     closed_cb=link._on_closed,
                     **dict(options or {}),
                 )
+                await link._asker.start()
         except (TimeoutError, OSError, nats_errors.Error) as error:
             await link.close()
             raise Unavailable(
@@ -138,7 +142,7 @@ class Link:
         """
         try:
             data = json.dumps(body).encode() if body is not None else b""
-            reply = await self.client.request(f"$JS.API.{subject}", data, timeout=timeout_s)
+            reply = await self.ask(f"$JS.API.{subject}", data, timeout_s=timeout_s)
         except (TimeoutError, OSError, nats_errors.Error) as error:
             raise Unavailable(
                 f"JetStream does not answer {subject.partition('.')[0].lower()} requests "
@@ -158,6 +162,7 @@ class Link:
 
     async def _on_down(self) -> None:
         self._up.clear()
+        self._asker.broken()
         if not self._closing:
             log.warning("nats disconnected")
 

@@ -41,6 +41,7 @@ _LIMITS = frozenset({10002, 10023, 10028, 10047, 10054})
 _STORE_FAILED = 10077
 _PAUSE_S = 0.02
 _FINISH_S = 2.0
+_RECONNECT_S = 0.5
 
 
 @contextlib.asynccontextmanager
@@ -117,14 +118,14 @@ class NatsLog:
     ) -> Answer:
         """See `append.Wire.attempt`."""
         link = self._link
-        if not link.connected and not await link.wait_connected(timeout_s):
+        if not link.connected and not await link.wait_connected(_RECONNECT_S):
             return Unsent()
         headers = {
             "Nats-Expected-Last-Subject-Sequence": str(expected),
             "Nats-Msg-Id": message_id,
         }
         try:
-            reply = await link.client.request(subject, payload, timeout=timeout_s, headers=headers)
+            reply = await link.ask(subject, payload, timeout_s=timeout_s, headers=headers)
         except (nats_errors.NoRespondersError, nats_errors.OutboundBufferLimitError):
             return Unsent()
         except nats_errors.MaxPayloadError:

@@ -193,9 +193,7 @@ class NatsTable:
     async def _put_once(self, key: str, value: bytes, headers: Mapping[str, str]) -> int | None:
         """Try once; None when it was refused for now and may be tried again."""
         try:
-            reply = await self._link.client.request(
-                key, value, timeout=_TRY_S, headers=dict(headers)
-            )
+            reply = await self._link.ask(key, value, timeout_s=_TRY_S, headers=headers)
         except nats_errors.NoRespondersError:
             return None
         except (TimeoutError, OSError, nats_errors.Error) as error:
