@@ -17,32 +17,22 @@ import structlog
 
 from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import FOLD_VERSION, Story
+from toldonce.kernel.story.types import FOLD_VERSION
 from toldonce.runtime import names
-from toldonce.runtime.envelope import Garbled, UnknownFact, decode_head, decode_logged, encode_head
+from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
 from toldonce.runtime.log import Log, Stored
+from toldonce.runtime.open_rows import OpenStory, StoryKey, place_of, unpack_open
 from toldonce.runtime.table import Row, Table
 from toldonce.runtime.telemetry import UNREADABLE, Meter
+
+__all__ = ["Exact", "Feed", "OpenStory", "Subscriber"]
 
 QUEUE_BATCHES_MAX = 16
 PAUSE_S = 0.1
 PAUSE_MAX_S = 5.0
 _BREATH = 16
-_PLACE_BYTES = 8
 
 _log = structlog.get_logger()
-
-type StoryKey = tuple[str, str]  # tenant, customer
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStory:
-    """A story and its head as it stood after log position `sequence`."""
-
-    tenant: str
-    customer: str
-    head: Story
-    sequence: int
 
 
 class Subscriber(Protocol):
@@ -271,28 +261,3 @@ def _read(stored: Stored, key: StoryKey) -> Logged | str:
     if logged.record.head.fold_version > FOLD_VERSION:
         return "newer fold"
     return logged
-
-
-# ---- rows of OPEN
-
-
-def pack_open(sequence: int, head: Story | None) -> bytes:
-    """Write a row of OPEN: the log position (8 bytes, big-endian) and the head after it.
-
-    Without a head: the message at `sequence` could not be read by whoever wrote the row.
-    """
-    return sequence.to_bytes(_PLACE_BYTES, "big") + (b"" if head is None else encode_head(head))
-
-
-def unpack_open(value: bytes) -> tuple[int, Story | None]:
-    """Read a row of OPEN; raises Garbled."""
-    if len(value) < _PLACE_BYTES:
-        raise Garbled("not a row of OPEN")
-    head = value[_PLACE_BYTES:]
-    return place_of(value), decode_head(head) if head else None
-
-
-def place_of(value: bytes) -> int:
-    """Read the log position a row of OPEN begins with; 0 when it is cut short."""
-    place = value[:_PLACE_BYTES]
-    return int.from_bytes(place, "big") if len(place) == _PLACE_BYTES else 0
