@@ -1,0 +1,87 @@
+"""Who is absent since when, and when so many are that the fault is probably ours.
+
+More than a tenth of the agents (and at least five) vanishing within a minute freezes releases,
+until most of them are back or ten minutes have passed. Who declared to be offline left on purpose
+and is not counted.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from toldonce.routing.core.instants import MINUTE, instant, micros
+from toldonce.routing.core.state import Agent
+from toldonce.routing.core.types import Availability, Presence
+
+BURST_MIN = 5
+BURST_SHARE = 10  # one in ten
+BURST_WINDOW_US = MINUTE
+FREEZE_MAX_US = 10 * MINUTE
+
+
+class Absences:
+    """Presence of all agents, and the freeze."""
+
+    def __init__(self, agents: Mapping[str, Agent]) -> None:
+        """Watch these agents."""
+        self._agents = agents
+        self._vanished: dict[str, int] = {}  # absent agent -> when we heard of it
+        self._connected = 0
+        self.frozen_us: int | None = None
+
+    @property
+    def frozen_since(self) -> datetime | None:
+        """Since when releases are frozen, or None."""
+        return None if self.frozen_us is None else instant(self.frozen_us)
+
+    def see(self, agent: Agent, presence: Presence, at: datetime, now_us: int) -> None:
+        """Take over what the sessions see."""
+        was_absent = agent.absent_us is not None
+        agent.presence = presence
+        if presence is Presence.CONNECTED:
+            self._connected += was_absent
+            agent.absent_us, agent.grace_us = None, 0
+            self._vanished.pop(agent.name, None)
+            self._thaw()
+        elif not was_absent:
+            self._connected -= 1
+            self._vanish(agent, micros(at), now_us)
+
+    def begin_watch(self, now_us: int) -> None:
+        """Absence counts only while we watch: every grace starts anew."""
+        self._vanished.clear()
+        self.frozen_us = None
+        for agent in self._agents.values():
+            if agent.absent_us is not None:
+                agent.absent_us, agent.grace_us = now_us, 0
+                if agent.owned or agent.offers:
+                    self._vanish(agent, now_us, now_us)
+
+    def thaw_us(self) -> int | None:
+        """Say when the freeze ends at the latest."""
+        return None if self.frozen_us is None else self.frozen_us + FREEZE_MAX_US
+
+    def thaw(self) -> None:
+        """End the freeze: it has lasted long enough for somebody to look."""
+        self.frozen_us = None
+        self._vanished.clear()
+
+    def _vanish(self, agent: Agent, absent_us: int, now_us: int) -> None:
+        agent.absent_us = absent_us
+        if agent.availability is Availability.OFFLINE:
+            return
+        self._vanished.pop(agent.name, None)
+        self._vanished[agent.name] = now_us  # kept in the order of time
+        if self.frozen_us is not None:
+            return
+        for name, heard_us in list(self._vanished.items()):
+            if heard_us >= now_us - BURST_WINDOW_US:
+                break
+            del self._vanished[name]
+        gone = len(self._vanished)
+        if gone >= BURST_MIN and gone * BURST_SHARE > self._connected + gone:
+            self.frozen_us = now_us
+
+    def _thaw(self) -> None:
+        gone = len(self._vanished)
+        if gone < BURST_MIN or gone * BURST_SHARE <= self._connected + gone:
+            self.frozen_us = None

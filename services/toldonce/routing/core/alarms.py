@@ -1,0 +1,105 @@
+"""What happens when an instant has come: the end of an offer, a handoff, a wrap-up, a grace.
+
+A decision that the log does not show yet is made again after a while; ownership does it once.
+"""
+
+from typing import assert_never
+
+from toldonce.kernel.story.types import CaseState, WorkState
+from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.instants import SECOND, micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.state import Agent, Item, Live
+from toldonce.routing.core.timers import Alarm, Timer
+from toldonce.routing.core.types import (
+    AGENT_GONE,
+    CancelHandoff,
+    CancelReason,
+    CompleteWrapUp,
+    Decision,
+    ExpireOffer,
+    ReleaseOwnership,
+    RevokeOffer,
+)
+
+AGAIN_US = 5 * SECOND
+
+
+def still_counts(timer: Timer, absences: Absences) -> bool:
+    """Tell whether a timer still means something."""
+    match timer.alarm, timer.subject:
+        case Alarm.OFFER, Live() as live:
+            return live.live
+        case Alarm.HANDOFF, Item() as item:
+            handoff = item.case.handoff
+            return item.alive and handoff is not None and handoff.own == timer.guard
+        case Alarm.WRAP_UP, Item() as item:
+            until = item.case.wrap_until
+            wrapping = item.case.work is WorkState.WRAPPING
+            return item.alive and wrapping and until is not None and micros(until) == timer.guard
+        case Alarm.ITEM, Item() as item:
+            return item.waiting and item.wake_us == timer.guard
+        case Alarm.AGENT, Agent() as agent:
+            return agent.cool_us == timer.guard
+        case Alarm.GRACE, Agent() as agent:
+            return agent.absent_us is not None and agent.grace_us == timer.at_us
+        case Alarm.THAW, None:
+            return absences.thaw_us() == timer.guard
+        case _:
+            return False
+
+
+def ring(
+    timer: Timer, ledger: Ledger, absences: Absences, now_us: int, found: list[Decision]
+) -> int | None:
+    """Do what is due; return when to ring again unless the log says that it happened."""
+    match timer.subject:
+        case Live() as live:
+            case = live.item.case.own
+            found.append(ExpireOffer(live.item.customer, case, live.own, live.agent))
+            return now_us + AGAIN_US
+        case Item() as item:
+            return _ring_item(timer, item, ledger, now_us, found)
+        case Agent() as agent if timer.alarm is Alarm.AGENT:
+            agent.cool_us = 0
+            ledger.touch(agent)
+            return None
+        case Agent() as agent:
+            if absences.frozen_us is None:
+                _let_go(agent, found)
+            agent.grace_us = now_us + AGAIN_US if agent.owned or agent.offers else 0
+            return agent.grace_us or None
+        case None:
+            absences.thaw()
+            return None
+        case _:
+            assert_never(timer.subject)
+
+
+def _ring_item(
+    timer: Timer, item: Item, ledger: Ledger, now_us: int, found: list[Decision]
+) -> int | None:
+    case = item.case
+    if timer.alarm is Alarm.HANDOFF and case.handoff is not None:
+        reason = CancelReason.TIMED_OUT
+        found.append(CancelHandoff(item.customer, case.own, case.handoff.own, reason))
+        return now_us + AGAIN_US
+    if timer.alarm is Alarm.WRAP_UP:
+        found.append(CompleteWrapUp(item.customer, case.own, case.owner, case.epoch))
+        return now_us + AGAIN_US
+    item.wake_us = 0
+    ledger.stir(item)
+    return None
+
+
+def _let_go(agent: Agent, found: list[Decision]) -> None:
+    """Free what an agent who is gone holds; a wrap-up and a handoff end by their own time."""
+    for item in agent.owned.values():
+        case = item.case
+        if case.state is not CaseState.CLOSED and case.handoff is None:
+            found.append(
+                ReleaseOwnership(item.customer, case.own, agent.name, case.epoch, AGENT_GONE)
+            )
+    for live in agent.offers.values():
+        item = live.item
+        found.append(RevokeOffer(item.customer, item.case.own, live.own, agent.name, AGENT_GONE))

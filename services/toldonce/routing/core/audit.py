@@ -1,0 +1,60 @@
+"""A second opinion, about once a second: no admitted agent may be free while a case waits.
+
+It asks the plain facts (`gates`), never the index, and looks at a bounded number of pairs in turn.
+The time until the next step counts as idle if it finds such a pair. By construction it never does.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
+
+from toldonce.routing.core.gates import first_gate, keeper_of
+from toldonce.routing.core.instants import SECOND
+from toldonce.routing.core.state import Agent, Item, ItemKey
+
+AGENTS_LOOKED_AT_MAX = 2_000
+ITEMS_LOOKED_AT_MAX = 16
+_EVERY_US = SECOND
+
+
+class Audit:
+    """Counts the microseconds in which somebody admitted was idle while a case waited."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.idle_us = 0
+        self._looked_us = 0
+        self._idle_since_us: int | None = None
+        self._from = 0
+
+    def count(self, now_us: int) -> None:
+        """Close the time since the last look, if that look found something."""
+        if self._idle_since_us is not None:
+            self.idle_us += max(0, now_us - self._idle_since_us)
+            self._idle_since_us = now_us
+
+    def look(
+        self, agents: Mapping[str, Agent], waiting: Mapping[ItemKey, Item], now_us: int
+    ) -> None:
+        """Look for such a pair, unless that was done less than a second ago and was fine."""
+        if self._idle_since_us is None and now_us < self._looked_us + _EVERY_US:
+            return
+        self._looked_us = now_us
+        self._idle_since_us = now_us if self._any_idle(agents, waiting, now_us) else None
+
+    def _any_idle(
+        self, agents: Mapping[str, Agent], waiting: Mapping[ItemKey, Item], now_us: int
+    ) -> bool:
+        free = [
+            agent
+            for agent in islice(agents.values(), AGENTS_LOOKED_AT_MAX)
+            if agent.routable and agent.free > 0
+        ]
+        if not free:
+            return False
+        self._from = self._from + ITEMS_LOOKED_AT_MAX if self._from < len(waiting) else 0
+        some = islice(waiting.values(), self._from, self._from + ITEMS_LOOKED_AT_MAX)
+        for item in (*islice(waiting.values(), ITEMS_LOOKED_AT_MAX), *some):
+            keeper = keeper_of(item, agents, now_us)
+            if any(first_gate(agent, item, now_us, keeper=keeper) is None for agent in free):
+                return True
+        return False

@@ -1,0 +1,237 @@
+"""The engine: one state machine a tenant, facts and time in, decisions out.
+
+Same facts, same decisions. After every step that it leads, no agent whom the rules admit is free
+while a case that may be theirs waits: whatever changes who may have what is looked at in the same
+step, and nothing is ever swept.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import assert_never
+
+from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.alarms import ring, still_counts
+from toldonce.routing.core.audit import Audit
+from toldonce.routing.core.explain import Scene, trace
+from toldonce.routing.core.index import Index
+from toldonce.routing.core.instants import SECOND, instant, micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.matching import Matcher
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.standing import position_of, queues_of
+from toldonce.routing.core.state import ItemKey, Place
+from toldonce.routing.core.stories import apply_story, forget
+from toldonce.routing.core.timers import Alarm, Timer, Timers
+from toldonce.routing.core.types import (
+    AgentChanged,
+    ConfigChanged,
+    Decision,
+    DecisionTrace,
+    Fact,
+    LeadershipChanged,
+    OfferFailed,
+    PresenceChanged,
+    QueueStanding,
+    StoriesLoaded,
+    StoryChanged,
+    Tick,
+)
+
+_BACK_OFF_US = SECOND // 4
+_BACK_OFF_DOUBLINGS_MAX = 7  # 32 s
+
+
+class Engine:
+    """Matches waiting cases with agents; begins as a follower and leads when told to."""
+
+    def __init__(self, seed: str) -> None:
+        """`seed`, the tenant say, decides between agents who are equal in everything."""
+        self._led_epoch = 0
+        self._ledger = Ledger(seed)
+        self._index = Index()
+        self._absences = Absences(self._ledger.agents)
+        self._timers = Timers(lambda timer: still_counts(timer, self._absences))
+        self._matcher = Matcher(self._ledger, self._index, self._timers)
+        self._audit = Audit()
+        self._now_us = 0
+        self._thaw_us: int | None = None
+
+    def step(self, fact: Fact, now: datetime) -> tuple[Decision, ...]:
+        """Take in one fact; say what follows from it."""
+        return self.step_all((fact,), now)
+
+    def step_all(self, facts: Iterable[Fact], now: datetime) -> tuple[Decision, ...]:
+        """Take in facts that belong together, and decide only when all of them are known."""
+        now_us = self._now_us = max(self._now_us, micros(now))
+        self._audit.count(now_us)
+        for fact in facts:
+            self._take_in(fact, now_us)
+        found: list[Decision] = []
+        rules = self._ledger.rules
+        if rules is None:
+            return ()
+        if self._matcher.epoch:
+            while (timer := self._timers.pop_due(now_us)) is not None:
+                self._ring(timer, now_us, found)
+            self._watch_absent(rules, now_us)
+        self._matcher.settle(rules, now_us, found)
+        if self._matcher.epoch:
+            self._audit.look(self._ledger.agents, self._matcher.waiting, now_us)
+        return tuple(found)
+
+    @property
+    def epoch(self) -> int:
+        """The engine epoch it leads under; 0 while it follows."""
+        return self._matcher.epoch
+
+    @property
+    def decisions(self) -> int:
+        """How many offers were decided in this epoch."""
+        return self._matcher.decisions
+
+    @property
+    def next_wake_at(self) -> datetime | None:
+        """Say when a `Tick` is due; None when time alone changes nothing (or while following)."""
+        at_us = self._timers.next_us() if self._matcher.epoch else None
+        return None if at_us is None else instant(at_us)
+
+    @property
+    def frozen_since(self) -> datetime | None:
+        """Since when releases are frozen because too many agents vanished at once, or None."""
+        return self._absences.frozen_since
+
+    @property
+    def eligible_idle_s(self) -> float:
+        """Seconds in which, by the audit, an admitted agent was free while a case waited."""
+        return self._audit.idle_us / SECOND
+
+    @property
+    def waiting(self) -> int:
+        """How many cases wait without an offer."""
+        return len(self._matcher.waiting)
+
+    @property
+    def policy_version(self) -> str:
+        """The configuration in force, or ""."""
+        return "" if self._ledger.rules is None else self._ledger.rules.policy_version
+
+    def explain(
+        self, customer: str, case: str, now: datetime, *, whole: bool = True
+    ) -> DecisionTrace | None:
+        """Say why a case has nobody yet, or the decision behind its live offer; None if unknown."""
+        item, rules = self._ledger.items.get((customer, case)), self._ledger.rules
+        if item is None or rules is None:
+            return None
+        decided = [live.trace for live in item.offers.values() if live.trace is not None]
+        if decided:
+            return decided[-1]
+        return trace(self._scene(rules), item, None, max(micros(now), self._now_us), 0, whole=whole)
+
+    def queues(self) -> tuple[QueueStanding, ...]:
+        """Say how each queue of the configuration stands."""
+        rules = self._ledger.rules
+        return () if rules is None else queues_of(self._ledger, self._index, rules)
+
+    def position(self, customer: str, case: str) -> int:
+        """Say the place of a waiting case in its queue, 1 is next; 0 when it does not wait."""
+        return position_of(self._matcher.waiting, (customer, case), self._now_us)
+
+    def digest(self) -> str:
+        """Return a SHA-256 (hex) of what matters: equal for engines that know the same."""
+        lines = [f"{a.name} {a.used} {a.klass} {a.order}" for a in self._ledger.agents.values()]
+        lines += [
+            f"{item.key} {item.place.name} {item.step} {sorted(item.offers)} {item.debits}"
+            for item in self._ledger.items.values()
+        ]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+    def _take_in(self, fact: Fact, now_us: int) -> None:
+        ledger = self._ledger
+        match fact:
+            case ConfigChanged(config):
+                self._configure(Rules(config, ledger.seed))
+            case StoryChanged():
+                apply_story(ledger, self._timers, fact)
+            case StoriesLoaded(stories):
+                known = {story.customer for story in stories}
+                for item in [i for i in ledger.items.values() if i.customer not in known]:
+                    ledger.stories.pop(item.customer, None)
+                    forget(ledger, item, now_us)
+                for story in stories:
+                    apply_story(ledger, self._timers, story)
+            case AgentChanged(name, availability, _, since_at):
+                agent = ledger.agent(name)
+                agent.availability = availability
+                agent.available_us = micros(since_at)
+                ledger.touch(agent)
+            case PresenceChanged(name, presence, at):
+                agent = ledger.agent(name)
+                self._absences.see(agent, presence, at, now_us)
+                ledger.touch(agent)
+            case LeadershipChanged(epoch):
+                self._lead(epoch, now_us)
+            case OfferFailed(customer, own, offer, reason):
+                self._offer_failed((customer, own), offer, reason, now_us)
+            case Tick():
+                pass
+            case _:
+                assert_never(fact)
+
+    def _configure(self, rules: Rules) -> None:
+        ledger = self._ledger
+        ledger.rules = rules
+        self._index.clear()
+        for name in rules.config.agents:
+            ledger.agent(name)
+        for agent in ledger.agents.values():
+            agent.rule = rules.agent(agent.name)
+            self._index.enlist(agent)
+            ledger.touch(agent)
+        for item in ledger.items.values():
+            item.place, item.work = Place.NOWHERE, None
+            ledger.charge(item)
+            ledger.stir(item)
+
+    def _lead(self, epoch: int, now_us: int) -> None:
+        if epoch and epoch != self._matcher.epoch:
+            self._matcher.decisions = self._matcher.decisions if epoch == self._led_epoch else 0
+            self._led_epoch = epoch
+            self._absences.begin_watch(now_us)
+            for agent in self._ledger.agents.values():
+                self._ledger.touch(agent)
+            for item in self._matcher.waiting.values():
+                self._ledger.stir(item)
+        self._matcher.epoch = epoch
+
+    def _watch_absent(self, rules: Rules, now_us: int) -> None:
+        """Whoever holds something while absent is under the eye of an alarm; so is a freeze."""
+        for agent in self._ledger.dirty_agents.values():
+            holds = agent.owned or agent.offers
+            if agent.absent_us is not None and holds and not agent.grace_us:
+                agent.grace_us = max(agent.absent_us + rules.gone_us, now_us)
+                self._timers.set(agent.grace_us, Alarm.GRACE, agent, 0)
+        thaw_us = self._absences.thaw_us()
+        if thaw_us is not None and thaw_us != self._thaw_us:
+            self._timers.set(thaw_us, Alarm.THAW, None, thaw_us)
+        self._thaw_us = thaw_us
+
+    def _offer_failed(self, key: ItemKey, offer: str, reason: str, now_us: int) -> None:
+        item = self._ledger.items.get(key)
+        live = None if item is None else item.offers.get(offer)
+        if item is None or live is None or live.confirmed:
+            return
+        self._ledger.end(live)
+        self._ledger.charge(item)
+        self._ledger.stir(item)
+        doublings = min(item.retries, _BACK_OFF_DOUBLINGS_MAX)
+        item.retry_us, item.retries = now_us + (_BACK_OFF_US << doublings), item.retries + 1
+        item.refused = reason
+
+    def _ring(self, timer: Timer, now_us: int, found: list[Decision]) -> None:
+        again_us = ring(timer, self._ledger, self._absences, now_us, found)
+        if again_us is not None:
+            self._timers.set(again_us, timer.alarm, timer.subject, timer.guard)
+
+    def _scene(self, rules: Rules) -> Scene:
+        return Scene(self._ledger, self._index, rules, self._matcher.epoch)

@@ -1,0 +1,221 @@
+"""Why this agent and why not each other one, short enough to travel with the offer.
+
+Up to 64 agents are listed one by one, best first. Beyond that, or when the words would not fit,
+agents are counted by gate and by what was compared; whoever the case treats alone keeps a line.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toldonce.kernel.ids import derive
+from toldonce.routing.core.gates import (
+    STANDING,
+    Finding,
+    asked_in_words,
+    first_gate,
+    keeper_of,
+    missing,
+    standing_gate,
+)
+from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, AgentKind, Index
+from toldonce.routing.core.instants import SECOND, instant, micros, wall
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.placing import relaxes_us
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Agent, Item
+from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
+
+LISTED_MAX = 64
+TRACE_BYTES_MAX = 4_096
+_LINES_BYTES_MAX = 3_000  # what is left is for the rest of the trace
+_LINE_BYTES = 12  # numbers, tags and lengths of one line
+_DETAIL_MAX = 96
+_REASON_MAX = 400
+_LATER = {gate: place for place, gate in enumerate(GATE_ORDER)}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything an explanation looks at."""
+
+    ledger: Ledger
+    index: Index
+    rules: Rules
+    engine_epoch: int
+
+
+def trace(
+    scene: Scene, item: Item, chosen: Agent | None, now_us: int, number: int, *, whole: bool = False
+) -> DecisionTrace:
+    """Explain a decision at the instant it is made; `chosen` None while the case waits.
+
+    `whole` lists each agent whatever the size.
+    """
+    rules, agents = scene.rules, scene.ledger.agents
+    keeper = keeper_of(item, agents, now_us)
+    waits = chosen is not None or item.waiting
+    lines: tuple[Candidate, ...] = ()
+    known = len(rules.config.agents)
+    if waits and (whole or known <= LISTED_MAX):
+        everybody = [agents[name] for name in rules.config.agents]
+        lines = _one_by_one(everybody, item, chosen, keeper, now_us)
+    if waits and not whole and (known > LISTED_MAX or _bytes(lines) > _LINES_BYTES_MAX):
+        lines = _counted(scene, item, chosen, keeper, now_us)
+    relax_us = relaxes_us(item, rules, now_us)
+    return DecisionTrace(
+        decision_id=derive("decision", scene.engine_epoch, number, item.customer, item.case.own),
+        policy_version=rules.policy_version,
+        revision=rules.config.revision,
+        engine_epoch=scene.engine_epoch,
+        at=instant(now_us),
+        chosen="" if chosen is None else chosen.name,
+        step=item.step,
+        relaxes_at=None if relax_us is None else instant(relax_us),
+        waited_s=max(0, now_us - micros(item.case.waiting_since)) / SECOND,
+        considered=known,
+        candidates=lines,
+        reason=(_why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us))[
+            :_REASON_MAX
+        ],
+    )
+
+
+def _one_by_one(
+    agents: Iterable[Agent], item: Item, chosen: Agent | None, keeper: Agent | None, now_us: int
+) -> tuple[Candidate, ...]:
+    admitted: list[Agent] = []
+    others: list[Candidate] = []
+    for agent in agents:
+        found = first_gate(agent, item, now_us, keeper=keeper)
+        if found is None:
+            admitted.append(agent)
+        else:
+            others.append(Candidate(agent.name, found[0], found[1][:_DETAIL_MAX]))
+    admitted.sort(key=lambda agent: (agent is not chosen, agent.order))
+    others.sort(key=lambda line: -_LATER[line.gate])
+    ranked = [_ranked(a, chosen, place, now_us) for place, a in enumerate(admitted, 1)]
+    return (*ranked, *others)
+
+
+def _ranked(agent: Agent, chosen: Agent | None, rank: int, now_us: int) -> Candidate:
+    idle = f"idle {_seconds(now_us - agent.idle_us)}"
+    if agent.used:
+        idle = f"has work, last change {_seconds(now_us - agent.idle_us)} ago"
+    gate = Gate.NONE if agent is chosen else Gate.OUTRANKED
+    return Candidate(agent.name, gate, idle, rank)
+
+
+def _seconds(us: int) -> str:
+    return f"{max(0, us) // SECOND} s"
+
+
+def _bytes(lines: Iterable[Candidate]) -> int:
+    return sum(len(line.agent) + len(line.detail) + _LINE_BYTES for line in lines)
+
+
+def _counted(
+    scene: Scene, item: Item, chosen: Agent | None, keeper: Agent | None, now_us: int
+) -> tuple[Candidate, ...]:
+    agents = scene.ledger.agents
+    alone = {*item.excluded, *item.cool, item.target, item.preferred} - {""}
+    single = [agents[name] for name in sorted(alone) if name in scene.rules.config.agents]
+    if chosen is not None and chosen.name not in alone:
+        single.append(chosen)
+    gates = _kinds(scene, item)
+    counts: Counter[Finding] = Counter()
+    for kind, gate in gates.items():
+        for klass, count in kind.counts.items():
+            counts[_crowd_gate(klass, gate, item, keeper)] += count
+    for agent in single:  # they are listed by name, so they leave the crowd
+        if agent.kind is not None:
+            counts[_crowd_gate(agent.klass, gates[agent.kind], item, keeper)] -= 1
+    first = list(_one_by_one(single, item, chosen, keeper, now_us))
+    left = _LINES_BYTES_MAX - _bytes(first)
+    crowd = sorted(counts.items(), key=lambda row: (-_LATER[row[0][0]], -row[1], row[0][1]))
+    rest = 0
+    for (why, detail), count in crowd:
+        line = Candidate("", why, detail[:_DETAIL_MAX], 0, count)
+        left -= _bytes([line])
+        if count > 0 and left > 0 and len(first) < LISTED_MAX:
+            first.append(line)
+        elif count > 0:
+            rest += count
+    if rest:
+        first.append(
+            Candidate("", Gate.OUTRANKED if item.target else Gate.SKILL, "others", 0, rest)
+        )
+    return tuple(first)
+
+
+def _kinds(scene: Scene, item: Item) -> dict[AgentKind, Finding | None]:
+    if item.target:
+        meant: Finding = (Gate.EXCLUDED, f"handed to {item.target}")
+        return dict.fromkeys(scene.index.agent_kinds.values(), meant)
+    work = scene.index.work_kind(item)
+    found: dict[AgentKind, Finding | None] = dict.fromkeys(work.kinds)
+    for kind, gate in work.barred:
+        found[kind] = (STANDING[gate], missing(gate, kind.skills, item.wants))
+    return found
+
+
+def _crowd_gate(klass: int, gate: Finding | None, item: Item, keeper: Agent | None) -> Finding:
+    if klass == ABSENT:
+        return Gate.PRESENCE, "not connected"
+    if klass == UNAVAILABLE:
+        return Gate.AVAILABILITY, "not available"
+    if gate is not None:
+        return gate
+    if klass == COOLING:
+        return Gate.COOL_DOWN, "let an offer expire"
+    if klass < item.cost:
+        return Gate.CAPACITY, f"needs {item.cost}, free {klass}"
+    if keeper is not None:
+        return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
+    return Gate.OUTRANKED, "later in line"
+
+
+def _why(item: Item, chosen: Agent, lines: tuple[Candidate, ...]) -> str:
+    if item.target:
+        return f"handed to {chosen.name}"
+    if chosen.name == item.preferred:
+        return f"{chosen.name} had the case before"
+    others = sum(line.count for line in lines if line.gate is Gate.OUTRANKED)
+    if not others:
+        return f"{chosen.name} is the only one who can take it now"
+    return f"{chosen.name} is first in line of {others + 1} who can take it now"
+
+
+def _why_not(scene: Scene, item: Item, keeper: Agent | None, now_us: int) -> str:
+    """Say in one sentence why nobody has it: among those able to, what stands in the way."""
+    whom = f"agent {asked_in_words(item, scene.rules)}"
+    if item.offers:
+        return f"offered to {', '.join(live.agent for live in item.offers.values())}"
+    if item.case.owner and item.case.handoff is None:
+        return f"{item.case.owner} owns it"
+    if item.retry_us > now_us:
+        return f"the last offer was refused ({item.refused}), again at {wall(item.retry_us)}"
+    counts: Counter[str] = Counter()
+    for name in scene.rules.config.agents:
+        agent = scene.ledger.agents[name]
+        if standing_gate(agent, item) is None:
+            found = first_gate(agent, item, now_us, keeper=keeper)
+            counts["free" if found is None else _STATES[found[0]]] += 1
+    if not counts:
+        return f"no {whom} is configured"
+    told = ", ".join(f"{counts[word]} {word}" for word in _TOLD if counts[word])
+    if counts["not connected"] == counts.total():
+        return f"no {whom} is connected: {told}"
+    if keeper is not None:
+        return f"kept for {keeper.name} until {wall(item.hold_us)}, then for any {whom}"
+    return f"no {whom} is free: {told}"
+
+
+_STATES = {
+    Gate.PRESENCE: "not connected",
+    Gate.AVAILABILITY: "away",
+    Gate.COOL_DOWN: "cooling down",
+    Gate.CAPACITY: "busy",
+    Gate.OWNER_PREFERRED: "free",
+}
+_TOLD = ("busy", "cooling down", "away", "not connected", "free")

@@ -1,0 +1,123 @@
+"""The first gate an agent fails for a case, asked of the plain facts and never of the index.
+
+That makes it a second opinion: explanations use it, and the audit of idle agents.
+"""
+
+from collections.abc import Mapping
+
+from toldonce.kernel.skills import Gate as StandingGate
+from toldonce.kernel.skills import Requirement, meets
+from toldonce.routing.core.instants import wall
+from toldonce.routing.core.placing import worth_waiting_for
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Agent, Item
+from toldonce.routing.core.types import Availability, Gate, Presence
+
+type Finding = tuple[Gate, str]
+
+_PRESENCE = {
+    Presence.UNKNOWN: "not seen yet",
+    Presence.STALE: "heartbeat late",
+    Presence.GONE: "gone",
+}
+_AVAILABILITY = {
+    Availability.AWAY: "away",
+    Availability.DO_NOT_ROUTE: "takes nothing new",
+    Availability.OFFLINE: "offline",
+}
+STANDING = {
+    StandingGate.QUEUE: Gate.QUEUE,
+    StandingGate.EXCLUDED: Gate.EXCLUDED,
+    StandingGate.SKILL: Gate.SKILL,
+    StandingGate.LEVEL: Gate.SKILL,
+    StandingGate.LANGUAGE: Gate.LANGUAGE,
+}
+
+
+def first_gate(
+    agent: Agent, item: Item, now_us: int, *, keeper: Agent | None = None
+) -> Finding | None:
+    """Name the first gate this agent fails, and what was compared; None when admitted.
+
+    `keeper` is the agent for whom the case is kept at this moment.
+    """
+    rule = agent.rule
+    if rule is None or agent.absent_us is not None or agent.presence is not Presence.CONNECTED:
+        return Gate.PRESENCE, _PRESENCE.get(agent.presence, "not connected")
+    if agent.availability is not Availability.AVAILABLE:
+        return Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
+    return standing_gate(agent, item) or _moving_gate(agent, item, now_us, keeper)
+
+
+def standing_gate(agent: Agent, item: Item) -> Finding | None:
+    """Name the first gate of the configuration and of the case's history that this agent fails."""
+    rule, wants = agent.rule, item.wants
+    if rule is None:
+        return Gate.QUEUE, "not in the configuration"
+    if item.target:
+        return None if agent.name == item.target else _meant_for(item)
+    gate = meets(rule, wants)
+    if gate is StandingGate.QUEUE:
+        return Gate.QUEUE, missing(gate, rule.skills, wants)
+    if agent.name in item.excluded:
+        return Gate.EXCLUDED, "handed it over"
+    return None if gate is None else (STANDING[gate], missing(gate, rule.skills, wants))
+
+
+def _meant_for(item: Item) -> Finding:
+    return Gate.EXCLUDED, f"handed to {item.target}"
+
+
+def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) -> Finding | None:
+    if item.cool.get(agent.name, 0) > now_us:
+        return Gate.COOL_DOWN, f"declined it, asked again from {wall(item.cool[agent.name])}"
+    if agent.cool_us > now_us:
+        return Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
+    if item.retry_us > now_us:
+        return Gate.COOL_DOWN, f"offer refused ({item.refused}), again at {wall(item.retry_us)}"
+    if agent.free < item.cost:
+        return Gate.CAPACITY, f"needs {item.cost}, free {max(agent.free, 0)} of {agent.capacity}"
+    if keeper is not None and keeper is not agent:
+        return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
+    return None
+
+
+def keeper_of(item: Item, agents: Mapping[str, Agent], now_us: int) -> Agent | None:
+    """Return the agent for whom the case is kept at this moment, if any."""
+    if item.target or not item.preferred or now_us >= item.hold_us:
+        return None
+    agent = agents.get(item.preferred)
+    if agent is None or not worth_waiting_for(agent, item, now_us):
+        return None
+    return agent
+
+
+def missing(gate: StandingGate, has: Mapping[str, int], wants: Requirement) -> str:
+    """Say what somebody with these skills lacks, in words of the configuration."""
+    match gate:
+        case StandingGate.QUEUE:
+            return f"not on queue {wants.queue}"
+        case StandingGate.LANGUAGE:
+            return f"language {wants.language}"
+        case StandingGate.SKILL | StandingGate.LEVEL:
+            for name, level in wants.skills:
+                if has.get(name, 0) < level:
+                    return f"skill {name} {has.get(name, 0)} < {level}"
+        case _:
+            pass
+    return str(gate)
+
+
+def asked_in_words(item: Item, rules: Rules) -> str:
+    """Say whom the case looks for: `who speaks de with technical >= 3`."""
+    if item.target:
+        return f"named {item.target}"
+    wants = item.wants
+    parts = []
+    if wants.language:
+        parts.append(f"speaks {wants.language}")
+    if wants.queue in rules.config.queues:
+        parts.append(f"works on {wants.queue}")
+    text = "who " + " and ".join(parts) if parts else "at all"
+    skills = ", ".join(f"{name} >= {level}" for name, level in wants.skills)
+    return f"{text} with {skills}" if skills else text

@@ -1,0 +1,111 @@
+"""The one ledger: who holds which units for which case, and what was touched since the last look.
+
+Owned, wrapping and offered work is debited alike, whoever made the offer. An offer decided here
+holds its units from the decision until the log, or a refusal, says that it is over.
+"""
+
+from toldonce.kernel.ids import Own
+from toldonce.kernel.story.types import Case
+from toldonce.routing.core.instants import micros
+from toldonce.routing.core.rules import Rules, tie
+from toldonce.routing.core.state import Agent, Item, ItemKey, Live
+from toldonce.routing.core.types import DecisionTrace
+
+
+class Ledger:
+    """Agents, cases and offers, with the units they hold."""
+
+    def __init__(self, seed: str) -> None:
+        """`seed` decides between agents who are equal in everything."""
+        self.seed = seed
+        self.rules: Rules | None = None
+        self.agents: dict[str, Agent] = {}
+        self.items: dict[ItemKey, Item] = {}
+        self.stories: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self.dirty_agents: dict[str, Agent] = {}
+        self.dirty_items: dict[Item, None] = {}
+
+    def agent(self, name: str) -> Agent:
+        """Return what is known of an agent, which may be nothing yet."""
+        found = self.agents.get(name)
+        if found is None:
+            found = self.agents[name] = Agent(name, tie(self.seed, name))
+            found.rule = None if self.rules is None else self.rules.agent(name)
+        return found
+
+    def touch(self, agent: Agent) -> None:
+        """Have an agent looked at again."""
+        self.dirty_agents[agent.name] = agent
+
+    def stir(self, item: Item) -> None:
+        """Have a case looked at again."""
+        self.dirty_items[item] = None
+
+    def charge(self, item: Item) -> None:
+        """Debit what the case holds now, and credit what it held before."""
+        if self.rules is not None:
+            item.cost = self.rules.cost(item.case.channel)
+        holders = [item.case.owner] if item.alive and item.case.owner else []
+        holders += [live.agent for live in item.offers.values() if live.live]
+        debits = tuple((name, item.cost) for name in holders)
+        if debits == item.debits:
+            return
+        for name, units in item.debits:
+            agent = self.agent(name)
+            agent.used -= units
+            self.touch(agent)
+        for name, units in debits:
+            agent = self.agent(name)
+            agent.used += units
+            self.touch(agent)
+        item.debits = debits
+
+    def own(self, item: Item, before: str, at_us: int) -> None:
+        """Note a change of owner: work was accepted by one and ended for the other."""
+        owner = item.case.owner if item.alive else ""
+        if owner == before:
+            return
+        if before:
+            agent = self.agent(before)
+            agent.owned.pop(item.key, None)
+            agent.worked_us = max(agent.worked_us, at_us)
+            self.touch(agent)
+        if owner:
+            agent = self.agent(owner)
+            agent.owned[item.key] = item
+            owned_at = item.case.owned_at
+            agent.worked_us = max(agent.worked_us, at_us if owned_at is None else micros(owned_at))
+            self.touch(agent)
+
+    def reserve(
+        self, item: Item, agent: Agent, own: Own, expires_us: int, trace: DecisionTrace
+    ) -> Live:
+        """Hold an agent's units for an offer that was just decided."""
+        live = Live(own, item, agent.name, expires_us, item.case.epoch, confirmed=False)
+        live.trace = trace
+        item.offers[own] = agent.offers[own] = live
+        self.charge(item)
+        return live
+
+    def see_offers(self, item: Item, case: Case) -> list[Live]:
+        """Take over what the log shows of a case's offers; return those it showed first."""
+        shown = {offer.own: offer for offer in case.offers}
+        for live in list(item.offers.values()):
+            if live.own in shown:
+                live.confirmed = True
+            elif live.confirmed or live.case_epoch != case.epoch:
+                self.end(live)
+        new: list[Live] = []
+        for own, offer in shown.items():
+            if own in item.offers:
+                continue
+            live = Live(own, item, offer.agent, micros(offer.expires_at), case.epoch, True)  # noqa: FBT003
+            item.offers[own] = self.agent(offer.agent).offers[own] = live
+            new.append(live)
+        return new
+
+    def end(self, live: Live) -> None:
+        """Let go of an offer; its units are free once the case is charged again."""
+        live.live = False
+        live.item.offers.pop(live.own, None)
+        self.agent(live.agent).offers.pop(live.own, None)

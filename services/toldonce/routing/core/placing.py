@@ -1,0 +1,111 @@
+"""Where a case that waits belongs at this instant, and when time alone will change that."""
+
+from math import inf
+
+from toldonce.kernel.ids import Own
+from toldonce.kernel.skills import meets, next_step_s, relaxed
+from toldonce.kernel.story.types import Case, CaseState, WorkState
+from toldonce.routing.core.index import Index
+from toldonce.routing.core.instants import MINUTE, SECOND, micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Agent, Item, Place
+
+
+def waits(item: Item) -> bool:
+    """Tell whether a case needs somebody and nobody is being asked.
+
+    It has no owner, or its owner hands it over; and no offer is out, in the log or on its way.
+    """
+    case = item.case
+    if case.state is CaseState.CLOSED or item.offers:
+        return False
+    if case.handoff is not None:
+        return True
+    return not case.owner and case.work in (WorkState.QUEUED, WorkState.OFFERED)
+
+
+def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
+    """Work out what the case asks for now, its rank, and whom it waits for."""
+    case = item.case
+    asked = rules.asked(case)
+    queue = rules.queue(asked.requirement.queue)
+    waiting_us, enqueued_us = micros(case.waiting_since), micros(case.enqueued_at)
+    waited_us = now_us - waiting_us
+    item.asked, item.target, item.preferred = asked.requirement, asked.target, asked.preferred
+    item.excluded = asked.excluded
+    steps = () if asked.target else queue.steps
+    item.wants = relaxed(asked.requirement, steps, waited_us / SECOND)
+    item.step = sum(1 for step in steps if step.after_s * SECOND <= waited_us)
+    item.per_us = queue.ppm
+    item.base = case.priority * MINUTE - queue.ppm * enqueued_us
+    overdue = now_us - enqueued_us >= queue.wait_max_us
+    item.rank = (0 if overdue else 1, -item.base, enqueued_us, case.own, item.customer)
+    item.hold_us = waiting_us + queue.prefer_owner_us
+    item.cool = {name: until for name, until in item.cool.items() if until > now_us}
+
+
+def place_of(item: Item, ledger: Ledger, now_us: int) -> Place:
+    """Say where a waiting case belongs."""
+    if item.retry_us > now_us:
+        return Place.BACK_OFF
+    if item.target:
+        return Place.TARGETED
+    if item.preferred and now_us < item.hold_us:
+        agent = ledger.agents.get(item.preferred)
+        if agent is not None and worth_waiting_for(agent, item, now_us):
+            return Place.HELD
+    return Place.SPECIAL if item.excluded or item.cool else Place.PLAIN
+
+
+def worth_waiting_for(agent: Agent, item: Item, now_us: int) -> bool:
+    """Tell whether only units keep this agent from having the case."""
+    return (
+        agent.routable
+        and agent.rule is not None
+        and agent.cool_us <= now_us
+        and item.cost <= agent.capacity
+        and not item.bars(agent.name, now_us)
+        and meets(agent.rule, item.wants) is None
+    )
+
+
+def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
+    """Say when the next step takes effect, or None after the last."""
+    if item.target:
+        return None
+    waiting_us = micros(item.case.waiting_since)
+    steps = rules.queue(item.asked.queue).steps
+    after_s = next_step_s(steps, (now_us - waiting_us) / SECOND)
+    return None if after_s is None else waiting_us + after_s * SECOND
+
+
+def wake_of(item: Item, rules: Rules, now_us: int) -> int | None:
+    """Say when the case has to be looked at again because time alone changes its place."""
+    overdue_us = micros(item.case.enqueued_at) + rules.queue(item.asked.queue).wait_max_us
+    relax_us = relaxes_us(item, rules, now_us)
+    wakes = [overdue_us, item.retry_us, *item.cool.values()]
+    if relax_us is not None:
+        wakes.append(relax_us)
+    if item.preferred:
+        wakes.append(item.hold_us)
+    return min((at for at in wakes if at > now_us), default=None)
+
+
+def no_receiver(item: Item, ledger: Ledger, index: Index, rules: Rules) -> bool:
+    """Tell whether no agent of the configuration could ever take this handoff."""
+    if item.case.handoff is None:
+        return False
+    if item.target:
+        return item.target in item.excluded or rules.agent(item.target) is None
+    last = relaxed(item.asked, rules.queue(item.asked.queue).steps, inf)
+    out = [ledger.agents[name].kind for name in item.excluded if name in ledger.agents]
+    return not any(
+        meets(kind, last) is None and sum(kind.counts.values()) > out.count(kind)
+        for kind in index.agent_kinds.values()
+    )
+
+
+def handoff_own(case: Case) -> Own:
+    """Name the pending transfer, or ""."""
+    return Own("") if case.handoff is None else case.handoff.own

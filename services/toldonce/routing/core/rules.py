@@ -1,0 +1,115 @@
+"""The configuration as the engine uses it: looked up often, so made ready once.
+
+A language that no one is configured for is nobody's to speak, so it is not asked for: better
+somebody than no one. A channel the configuration forgot costs one unit.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from toldonce.kernel.config.types import Agent as AgentRule
+from toldonce.kernel.config.types import Config
+from toldonce.kernel.skills import Requirement, Step
+from toldonce.kernel.story.types import Case, TargetKind
+from toldonce.routing.core.instants import SECOND
+
+_TIE_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """How one queue's work is routed; `ppm` points a minute of age."""
+
+    steps: tuple[Step, ...]
+    prefer_owner_us: int
+    cool_us: int
+    ppm: int
+    wait_max_us: int
+    offer_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a waiting case asks for: needs, who is out of the question, whom it is meant for.
+
+    `target` is the only agent of a handoff to a person; `preferred` had the case before.
+    """
+
+    requirement: Requirement
+    target: str
+    preferred: str
+    excluded: frozenset[str]
+
+
+class Rules:
+    """One configuration, ready for use."""
+
+    def __init__(self, config: Config, seed: str) -> None:
+        """`seed` (the tenant, say) decides between agents who are equal in everything."""
+        self.config = config
+        self.seed = seed
+        self.gone_us = config.presence.gone_s * SECOND
+        self._spoken = frozenset(
+            language for agent in config.agents.values() for language in agent.languages
+        )
+        self._queues: dict[str, QueueRules] = {}
+
+    @property
+    def policy_version(self) -> str:
+        """What decisions quote."""
+        return self.config.policy_version
+
+    def agent(self, name: str) -> AgentRule | None:
+        """Return what is configured of an agent."""
+        return self.config.agents.get(name)
+
+    def cost(self, channel: str) -> int:
+        """Return the units one piece of this channel's work holds."""
+        known = self.config.channels.get(channel)
+        return 1 if known is None else known.cost
+
+    def queue(self, name: str) -> QueueRules:
+        """Return how this queue's work is routed."""
+        found = self._queues.get(name)
+        if found is None:
+            policy = self.config.policy_of(name)
+            found = QueueRules(
+                steps=policy.steps,
+                prefer_owner_us=policy.prefer_owner_s * SECOND,
+                cool_us=policy.decline_cooldown_s * SECOND,
+                ppm=policy.age_points_per_minute,
+                wait_max_us=policy.wait_max_s * SECOND,
+                offer_us=self.config.offer_timeout_s(name) * SECOND,
+            )
+            self._queues[name] = found
+        return found
+
+    def asked(self, case: Case) -> Asked:
+        """Say what a waiting case asks for: by its handoff if it has one, else by its queue."""
+        handoff = case.handoff
+        if handoff is None:
+            plain = self._requirement(case, case.queue, dict(needs(case)))
+            return Asked(plain, "", case.last_owner, frozenset())
+        out = frozenset({handoff.from_agent, case.owner} - {""})
+        if handoff.target_kind is TargetKind.AGENT:
+            return Asked(Requirement(case.queue), handoff.target, "", out)
+        return Asked(self._requirement(case, handoff.target, {}), "", "", out)
+
+    def _requirement(self, case: Case, queue: str, skills: dict[str, int]) -> Requirement:
+        known = self.config.queues.get(queue)
+        for name, level in () if known is None else known.skills:
+            skills[name] = max(level, skills.get(name, 0))
+        topic = self.config.topics.get(case.topic)
+        anyone = (topic is not None and topic.any_language) or case.language not in self._spoken
+        return Requirement(queue, tuple(sorted(skills.items())), "" if anyone else case.language)
+
+
+def needs(case: Case) -> tuple[tuple[str, int], ...]:
+    """Give the skills a case asks for by itself, as (name, level)."""
+    return tuple((need.name, need.level) for need in case.skills)
+
+
+def tie(seed: str, name: str) -> int:
+    """Order equals by a hash that is the same everywhere and favours no name."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:_TIE_BYTES], "big")

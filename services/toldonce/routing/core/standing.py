@@ -1,0 +1,57 @@
+"""How queues stand and where a case stands in one; asked rarely, so counted when asked."""
+
+from collections.abc import Mapping
+
+from toldonce.routing.core.index import ABSENT, UNAVAILABLE, Index
+from toldonce.routing.core.instants import instant, micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Item, ItemKey
+from toldonce.routing.core.types import QueueStanding
+
+
+def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding, ...]:
+    """Count cases and agents of each configured queue; a case of a handoff waits in its target."""
+    waiting: dict[str, int] = {}
+    offered: dict[str, int] = {}
+    oldest: dict[str, int] = {}
+    for item in ledger.items.values():
+        if not item.waiting and not item.offers:
+            continue
+        queue = rules.asked(item.case).requirement.queue
+        since_us = micros(item.case.enqueued_at)
+        waiting[queue] = waiting.get(queue, 0) + 1
+        offered[queue] = offered.get(queue, 0) + bool(item.offers)
+        oldest[queue] = min(oldest.get(queue, since_us), since_us)
+    return tuple(
+        QueueStanding(
+            queue=name,
+            waiting=waiting.get(name, 0),
+            offered=offered.get(name, 0),
+            oldest_enqueued_at=instant(oldest[name]) if name in oldest else None,
+            agents_free=_agents(index, name, free=True),
+            agents_available=_agents(index, name, free=False),
+        )
+        for name in rules.config.queues
+    )
+
+
+def position_of(waiting: Mapping[ItemKey, Item], key: ItemKey, now_us: int) -> int:
+    """Count the cases of the same queue that come before this one, and add one; 0: not waiting."""
+    mine = waiting.get(key)
+    if mine is None:
+        return 0
+    rank = mine.rank_at(now_us)
+    queue = mine.wants.queue
+    same = (item for item in waiting.values() if item.wants.queue == queue)
+    return 1 + sum(1 for item in same if item.rank_at(now_us) < rank)
+
+
+def _agents(index: Index, queue: str, *, free: bool) -> int:
+    count = 0
+    for kind in index.agent_kinds.values():
+        if kind.queues and queue not in kind.queues:
+            continue
+        there = (n for klass, n in kind.counts.items() if klass not in (ABSENT, UNAVAILABLE))
+        count += kind.ready_count if free else sum(there)
+    return count

@@ -1,0 +1,155 @@
+"""What the engine holds of agents, cases and offers: plain mutable records, changed by `engine`.
+
+Units of capacity are integers; `*_us` are microseconds since 1970.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from toldonce.kernel.config.types import Agent as AgentRule
+from toldonce.kernel.ids import Own
+from toldonce.kernel.skills import Requirement
+from toldonce.kernel.story.types import Case
+from toldonce.routing.core.types import Availability, DecisionTrace, Presence
+
+if TYPE_CHECKING:
+    from toldonce.routing.core.index import AgentKind, WorkKind
+
+type ItemKey = tuple[str, str]
+type Rank = tuple[int, int, int, str, str]
+
+
+class Place(IntEnum):
+    """Where a case stands in the index."""
+
+    NOWHERE = 0
+    PLAIN = 1  # anybody of the right kind may have it
+    SPECIAL = 2  # somebody may not: excluded, or cooling down
+    HELD = 3  # kept a while for the one who had it before
+    TARGETED = 4  # handed to one agent by name
+    BACK_OFF = 5  # ownership refused the last offer; looked at again soon
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """An offer that holds units: decided here, or seen in the log (`confirmed`)."""
+
+    own: Own
+    item: "Item"
+    agent: str
+    expires_us: int
+    case_epoch: int
+    confirmed: bool
+    trace: DecisionTrace | None = None
+    live: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """An agent: the three facts, the ledger and the place in the index.
+
+    `used` units are held by owned and wrapping cases and by offers. `worked_us` is when work was
+    last accepted or ended, `cool_us` until when a missed offer keeps new ones away. `absent_us` is
+    None while connected, `grace_us` when the alarm about it is set (0: it is not). `hopes` are
+    cases that would rather have this agent. `stamp` changes with every change of place.
+    """
+
+    name: str
+    tie: int
+    rule: AgentRule | None = None
+    kind: "AgentKind | None" = None
+    availability: Availability = Availability.OFFLINE
+    available_us: int = 0
+    presence: Presence = Presence.UNKNOWN
+    absent_us: int | None = 0
+    used: int = 0
+    worked_us: int = 0
+    cool_us: int = 0
+    grace_us: int = 0
+    owned: dict[ItemKey, "Item"] = field(default_factory=dict)
+    offers: dict[str, Live] = field(default_factory=dict)
+    hopes: dict["Item", None] = field(default_factory=dict)
+    targeted: dict["Item", None] = field(default_factory=dict)
+    klass: int = -9
+    entry: tuple[int, int] = (0, 0)
+    stamp: int = 0
+
+    @property
+    def routable(self) -> bool:
+        """The visible rule: connected and declared available (and known to the configuration)."""
+        return (
+            self.rule is not None
+            and self.presence is Presence.CONNECTED
+            and self.availability is Availability.AVAILABLE
+        )
+
+    @property
+    def capacity(self) -> int:
+        """Units in all."""
+        return 0 if self.rule is None else self.rule.capacity_units
+
+    @property
+    def free(self) -> int:
+        """Units left; below 0 after a change of configuration or of channel."""
+        return self.capacity - self.used
+
+    @property
+    def idle_us(self) -> int:
+        """Since when the agent waits for work: an offer that was ignored changes nothing."""
+        return max(self.available_us, self.worked_us)
+
+    @property
+    def order(self) -> tuple[int, int, int, str]:
+        """Sort agents: without work first, then longest idle, then a seeded hash."""
+        return (1 if self.used else 0, self.idle_us, self.tie, self.name)
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A case and its wait for a person.
+
+    `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
+    force. `rank` sorts within a kind; `base` + `per_us` x now are its points, in 1/60000000.
+    """
+
+    customer: str
+    case: Case
+    offers: dict[str, Live] = field(default_factory=dict)
+    debits: tuple[tuple[str, int], ...] = ()
+    alive: bool = True
+    waiting: bool = False
+    place: Place = Place.NOWHERE
+    work: "WorkKind | None" = None
+    asked: Requirement = field(default_factory=lambda: Requirement(""))
+    wants: Requirement = field(default_factory=lambda: Requirement(""))
+    cost: int = 1
+    step: int = 0
+    rank: Rank = (1, 0, 0, "", "")
+    base: int = 0
+    per_us: int = 0
+    target: str = ""
+    preferred: str = ""
+    hold_us: int = 0
+    excluded: frozenset[str] = frozenset()
+    cool: dict[str, int] = field(default_factory=dict)
+    declined: str = ""
+    retry_us: int = 0
+    retries: int = 0
+    refused: str = ""
+    wake_us: int = 0
+    stamp: int = 0
+
+    @property
+    def key(self) -> ItemKey:
+        """Name it among all."""
+        return (self.customer, self.case.own)
+
+    def rank_at(self, now_us: int) -> Rank:
+        """Sort among kinds: overdue first, then points, then the older."""
+        overdue, _, enqueued_us, own, customer = self.rank
+        return (overdue, -self.base - self.per_us * now_us, enqueued_us, own, customer)
+
+    def bars(self, agent: str, now_us: int) -> bool:
+        """Tell whether this agent may not have it for a reason of this case alone."""
+        return agent in self.excluded or self.cool.get(agent, 0) > now_us

@@ -1,0 +1,90 @@
+"""What the log says of stories, taken over into the ledger."""
+
+from toldonce.kernel.story.types import Case, WorkState
+from toldonce.routing.core.instants import micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.state import Item
+from toldonce.routing.core.timers import Alarm, Timers
+from toldonce.routing.core.types import StoryChanged
+
+
+def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
+    """Take over one story; an older fact than the one known changes nothing."""
+    known, before = ledger.stories.get(fact.customer, (0, ()))
+    if fact.sequence <= known:
+        return
+    at_us = micros(fact.at)
+    cases = {case.own: case for case in fact.cases}
+    for own in before:
+        if own not in cases:
+            forget(ledger, ledger.items[fact.customer, own], at_us)
+    if cases:
+        ledger.stories[fact.customer] = (fact.sequence, tuple(cases))
+    else:
+        ledger.stories.pop(fact.customer, None)
+    for case in cases.values():
+        _take_over(ledger, timers, fact.customer, case, at_us)
+    _untaken(ledger, timers, fact)
+
+
+def forget(ledger: Ledger, item: Item, at_us: int) -> None:
+    """Let go of a case that is over: everything it held is free."""
+    before = item.case.owner
+    del ledger.items[item.key]
+    item.alive = False
+    for live in list(item.offers.values()):
+        ledger.end(live)
+    ledger.own(item, before, at_us)
+    ledger.charge(item)
+    ledger.stir(item)
+
+
+def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us: int) -> None:
+    key = (customer, case.own)
+    item = ledger.items.get(key)
+    before = ""
+    old: Case | None = None
+    if item is None:
+        item = ledger.items[key] = Item(customer, case)
+    else:
+        old, before = item.case, item.case.owner
+        item.case = case
+        if old != case:
+            item.retry_us = item.retries = 0
+    new = ledger.see_offers(item, case)
+    ledger.own(item, before, at_us)
+    ledger.charge(item)
+    ledger.stir(item)
+    for live in new:
+        timers.set(live.expires_us, Alarm.OFFER, live, live.own)
+    _watch(timers, item, old)
+
+
+def _watch(timers: Timers, item: Item, old: Case | None) -> None:
+    handoff, until = item.case.handoff, item.case.wrap_until
+    if handoff is not None and (old is None or old.handoff != handoff):
+        item.declined = ""
+        timers.set(micros(handoff.expires_at), Alarm.HANDOFF, item, handoff.own)
+    wrapping = item.case.work is WorkState.WRAPPING
+    if wrapping and until is not None and (old is None or old.wrap_until != until):
+        timers.set(micros(until), Alarm.WRAP_UP, item, micros(until))
+
+
+def _untaken(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
+    """Who declined is not asked for this case for a while; who let it expire, for none."""
+    rules = ledger.rules
+    if rules is None:
+        return
+    for said in fact.declines:
+        item = ledger.items.get((fact.customer, said.case))
+        if item is not None:
+            cool_us = rules.queue(item.case.queue).cool_us
+            item.cool[said.agent] = micros(said.at) + cool_us
+            item.declined = said.agent
+    for missed in fact.expiries:
+        item = ledger.items.get((fact.customer, missed.case))
+        cool_us = rules.queue("" if item is None else item.case.queue).cool_us
+        agent = ledger.agent(missed.agent)
+        agent.cool_us = max(agent.cool_us, micros(missed.at) + cool_us)
+        ledger.touch(agent)
+        timers.set(agent.cool_us, Alarm.AGENT, agent, agent.cool_us)

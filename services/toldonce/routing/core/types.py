@@ -1,0 +1,286 @@
+"""The words of the engine: facts that go in, decisions that come out, and why.
+
+Numbers of the enumerations are those of the protocol. Instants are aware UTC. `case`, `offer` and
+`handoff` are own ids (26 characters); the customer stands beside them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from toldonce.kernel.config.types import Config
+from toldonce.kernel.ids import Own
+from toldonce.kernel.story.types import Case
+
+
+class Availability(IntEnum):
+    """What an agent declares."""
+
+    AVAILABLE = 1
+    AWAY = 2
+    DO_NOT_ROUTE = 3
+    OFFLINE = 4
+
+
+class Presence(IntEnum):
+    """What the sessions see of an agent."""
+
+    UNKNOWN = 0
+    CONNECTED = 1
+    STALE = 2
+    GONE = 3
+
+
+class Gate(IntEnum):
+    """Why an agent is not the one; see `GATE_ORDER` for the order in which they are tried."""
+
+    PRESENCE = 1
+    AVAILABILITY = 2
+    CAPACITY = 3
+    QUEUE = 4
+    SKILL = 5
+    LANGUAGE = 6
+    EXCLUDED = 7
+    COOL_DOWN = 8
+    OWNER_PREFERRED = 9
+    OUTRANKED = 10
+    NONE = 11
+
+
+GATE_ORDER = (
+    Gate.PRESENCE,
+    Gate.AVAILABILITY,
+    Gate.QUEUE,
+    Gate.EXCLUDED,
+    Gate.SKILL,
+    Gate.LANGUAGE,
+    Gate.COOL_DOWN,
+    Gate.CAPACITY,
+    Gate.OWNER_PREFERRED,
+    Gate.OUTRANKED,
+    Gate.NONE,
+)
+
+
+class CancelReason(StrEnum):
+    """Why the engine ends a handoff."""
+
+    TIMED_OUT = "TIMED_OUT"
+    NO_RECEIVER = "NO_RECEIVER"
+    DECLINED = "DECLINED"
+
+
+AGENT_GONE = "AGENT_GONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One agent looked at by one decision, or `count` alike ones (then `agent` is "").
+
+    `rank` counts the admitted from 1; 0 is not admitted.
+    """
+
+    agent: str
+    gate: Gate
+    detail: str
+    rank: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTrace:
+    """Why this agent and why not each other one; `chosen` is "" while the case waits.
+
+    `step` steps of the requirement are in force, `relaxes_at` is the instant of the next.
+    `considered` agents were looked at. `reason` is one sentence without words of the customer.
+    """
+
+    decision_id: str
+    policy_version: str
+    revision: int
+    engine_epoch: int
+    at: datetime
+    chosen: str
+    step: int
+    relaxes_at: datetime | None
+    waited_s: float
+    considered: int
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged:
+    """Another configuration is in force from now on."""
+
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """An offer of `case` that `agent` declined, or let expire, at `at`."""
+
+    case: str
+    agent: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoryChanged:
+    """All cases of one story as they stand at log position `sequence`, appended at `at`.
+
+    What the head does not say is said beside it: which offers ended untaken by this append.
+    """
+
+    customer: str
+    sequence: int
+    at: datetime
+    cases: tuple[Case, ...]
+    declines: tuple[Untaken, ...] = ()
+    expiries: tuple[Untaken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoriesLoaded:
+    """These are all stories with open cases: whatever the engine knew of others is over."""
+
+    stories: tuple[StoryChanged, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChanged:
+    """An agent declared `availability`, which holds since `since_at`."""
+
+    agent: str
+    availability: Availability
+    reason: str
+    since_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """The sessions see an agent so; for an absence `at` is the last sign of life."""
+
+    agent: str
+    presence: Presence
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeadershipChanged:
+    """The engine leads under `engine_epoch`, or follows without deciding anything (0)."""
+
+    engine_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFailed:
+    """Ownership refused a decided offer, or knows no such offer: it is not in the log for good."""
+
+    customer: str
+    case: str
+    offer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed."""
+
+
+type Fact = (
+    ConfigChanged
+    | StoryChanged
+    | StoriesLoaded
+    | AgentChanged
+    | PresenceChanged
+    | LeadershipChanged
+    | OfferFailed
+    | Tick
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOffer:
+    """Offer the case to the agent; the units are reserved from this moment.
+
+    `handoff` is the transfer an accept completes, or "".
+    """
+
+    customer: str
+    case: Own
+    case_epoch: int
+    agent: str
+    offer: Own
+    expires_at: datetime
+    handoff: str
+    trace: DecisionTrace
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireOffer:
+    """The offer's time has passed. Said again until the log shows that it is over."""
+
+    customer: str
+    case: Own
+    offer: Own
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeOffer:
+    """Take the offer back. Said again until the log shows it."""
+
+    customer: str
+    case: Own
+    offer: Own
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelHandoff:
+    """The transfer finds nobody in time. Said again until the log shows it."""
+
+    customer: str
+    case: Own
+    handoff: Own
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteWrapUp:
+    """The wrap-up has lasted as long as it may. Said again until the log shows it."""
+
+    customer: str
+    case: Own
+    agent: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOwnership:
+    """The owner is gone for longer than the grace. Said again until the log shows it."""
+
+    customer: str
+    case: Own
+    agent: str
+    epoch: int
+    reason: str
+
+
+type Decision = (
+    MakeOffer | ExpireOffer | RevokeOffer | CancelHandoff | CompleteWrapUp | ReleaseOwnership
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStanding:
+    """How a queue stands: `waiting` counts the offered too; free and available as agents."""
+
+    queue: str
+    waiting: int
+    offered: int
+    oldest_enqueued_at: datetime | None
+    agents_free: int
+    agents_available: int

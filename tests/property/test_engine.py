@@ -1,0 +1,305 @@
+"""No history of an office breaks what the engine promises."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.routing.world import COSTS, World, cid, office, own, person
+from toldonce.kernel.config.types import Config
+from toldonce.kernel.ids import Own
+from toldonce.kernel.skills import Step, meets
+from toldonce.kernel.story.events import OfferAccepted, OfferDeclined, OwnershipReleased
+from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
+from toldonce.routing.core.engine import Engine
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.types import (
+    AgentChanged,
+    Availability,
+    ConfigChanged,
+    Gate,
+    LeadershipChanged,
+    MakeOffer,
+    Presence,
+)
+
+AGENTS = ("anna", "bob", "cleo", "dora")
+NAMES = tuple(f"c{i}" for i in range(6))
+
+
+def config(revision: int = 1) -> Config:
+    lower = revision % 2
+    return office(
+        person("anna", "en", "de", units=3, billing=3 + lower),
+        person("bob", units=1, billing=1),
+        person("cleo", "de", units=4, queues=("billing", "experts"), technical=2),
+        person("dora", units=2, billing=5, technical=5),
+        steps=(Step(25, lower_by=1), Step(50, any_language=True)),
+        queue_skills={"technical": (("technical", 2),)},
+        wait_max_s=120,
+        revision=revision,
+    )
+
+
+agents = st.sampled_from(AGENTS)
+customers = st.sampled_from(NAMES)
+contacts = st.tuples(
+    st.just("contact"),
+    customers,
+    st.sampled_from(("billing", "technical", "experts")),
+    st.sampled_from(("en", "de", "pl")),
+    st.sampled_from(tuple(COSTS)),
+    st.sampled_from((0, 0, 0, 5, 900)),
+    st.sampled_from(("", "", *AGENTS)),
+    st.integers(0, 4),
+)
+acts = st.one_of(
+    contacts,
+    contacts,
+    st.tuples(st.just("log_on"), agents),
+    st.tuples(st.just("declare"), agents, st.sampled_from(Availability)),
+    st.tuples(st.just("seen"), agents, st.sampled_from(Presence)),
+    st.tuples(
+        st.sampled_from(("accept", "accept", "decline", "close", "wrap", "release")), customers
+    ),
+    st.tuples(st.just("hand"), customers, st.sampled_from(TargetKind), agents),
+    st.tuples(st.just("wait"), st.integers(0, 40)),
+    st.tuples(st.just("config"), st.integers(2, 3)),
+    st.tuples(st.just("lead"), st.integers(0, 3)),
+    st.tuples(st.just("deaf"), st.booleans()),
+)
+
+
+def play(world: World, act: tuple[object, ...]) -> None:
+    match act:
+        case (
+            "contact",
+            str(name),
+            str(queue),
+            str(lang),
+            str(channel),
+            int(prio),
+            str(old),
+            int(n),
+        ):
+            if world.stories.get(cid(name)) is None or not world.stories[cid(name)].cases:
+                world.contact(
+                    name,
+                    queue,
+                    language=lang,
+                    channel=channel,
+                    priority=prio,
+                    before=old,
+                    **({"billing": n} if n else {}),
+                )
+        case ("log_on", str(name)):
+            world.log_on(name)
+        case ("declare", str(name), Availability() as availability):
+            world.declare(name, availability)
+        case ("seen", str(name), Presence() as presence):
+            world.seen(name, presence)
+        case ("wait", int(seconds)):
+            world.wait(seconds)
+        case ("config", int(revision)):
+            world.config = config(revision)
+            world.tell(ConfigChanged(world.config))
+        case ("lead", int(epoch)):
+            world.tell(LeadershipChanged(epoch))
+        case ("deaf", bool(deaf)):
+            world.obeys = not deaf
+        case (str(move), str(name), *rest):
+            story = world.stories.get(cid(name))
+            case = None if story is None else story.case(own(name))
+            if case is not None:
+                move_case(world, move, name, case, rest)
+
+
+def move_case(world: World, move: str, name: str, case: Case, rest: list[object]) -> None:
+    done = case.state is CaseState.CLOSED
+    owned = bool(case.owner) and not done
+    match move, rest:
+        case "accept", _ if case.offers and not done:
+            offer = case.offers[0]
+            handoff = Own("") if case.handoff is None else case.handoff.own
+            accepted = OfferAccepted(offer.own, case.own, offer.agent, case.epoch + 1, handoff)
+            world.happen(cid(name), accepted)
+        case "decline", _ if case.offers and not done:
+            offer = case.offers[0]
+            world.happen(cid(name), OfferDeclined(offer.own, case.own, offer.agent, "busy"))
+        case "close", _ if owned:
+            world.close(name)
+        case "wrap", _ if owned and case.handoff is None:
+            world.wrap_up(name, 25)
+        case "release", _ if owned:
+            released = OwnershipReleased(case.own, case.owner, case.epoch + 1, "ASKED")
+            world.happen(cid(name), released)
+        case "hand", [TargetKind() as kind, str(agent)] if owned and case.handoff is None:
+            to = agent if kind is TargetKind.AGENT else "technical"
+            world.hand_over(name, kind, to, timeout_s=45)
+
+
+def used(world: World) -> dict[str, int]:
+    """The units each agent holds, by the log and by offers that were decided and not refused."""
+    held = dict.fromkeys(AGENTS, 0)
+    for story in world.stories.values():
+        for case in story.cases:
+            for holder in (case.owner, *(offer.agent for offer in case.offers)):
+                if holder:
+                    held[holder] += COSTS[case.channel]
+    return held
+
+
+def waiting(world: World) -> list[tuple[str, Case]]:
+    return [
+        (customer, case)
+        for customer, story in world.stories.items()
+        for case in story.cases
+        if not case.offers
+        and case.state is not CaseState.CLOSED
+        and (case.handoff or (not case.owner and case.work is WorkState.QUEUED))
+    ]
+
+
+def check_no_agent_is_over_capacity_by_our_doing(world: World) -> None:
+    for agent, units in used(world).items():
+        assert units <= world.config.agents[agent].capacity_units
+
+
+def check_each_agent_has_one_gate_and_nobody_admitted_idles(world: World) -> None:
+    if not world.engine.epoch or not world.obeys:
+        return
+    for customer, case in waiting(world):
+        trace = world.engine.explain(customer, case.own, world.now)
+        assert trace is not None
+        if trace.chosen:
+            continue  # decided, and the log does not say so yet
+        assert sorted(line.agent for line in trace.candidates) == sorted(AGENTS)
+        gates = {line.gate for line in trace.candidates}
+        assert not gates & {Gate.NONE, Gate.OUTRANKED}, trace
+
+
+def check_no_case_has_two_offers(world: World) -> None:
+    for story in world.stories.values():
+        assert all(len(case.offers) <= 1 for case in story.cases)
+
+
+def check_everything_that_time_ends_has_a_wake_up(world: World) -> None:
+    if not world.engine.epoch or world.engine.frozen_since is not None:
+        return
+    ends = [
+        end
+        for story in world.stories.values()
+        for case in story.cases
+        for end in (
+            *(offer.expires_at for offer in case.offers),
+            case.handoff.expires_at if case.handoff else None,
+            case.wrap_until if case.work is WorkState.WRAPPING else None,
+        )
+        if end is not None
+    ]
+    if ends:
+        wake = world.engine.next_wake_at
+        assert wake is not None
+        # what is due already and was not obeyed is said again within five seconds
+        assert wake <= max(min(ends), world.now + timedelta(seconds=5))
+
+
+CHECKS: tuple[Callable[[World], None], ...] = (
+    check_no_agent_is_over_capacity_by_our_doing,
+    check_each_agent_has_one_gate_and_nobody_admitted_idles,
+    check_no_case_has_two_offers,
+    check_everything_that_time_ends_has_a_wake_up,
+)
+
+
+@settings(max_examples=250)
+@given(st.lists(acts, max_size=60))
+def test_no_history_breaks_a_promise(history: list[tuple[object, ...]]) -> None:
+    world = World(config()).open_doors()
+    for act in history:
+        play(world, act)
+        for check in CHECKS:
+            check(world)
+    assert world.engine.eligible_idle_s == 0
+    offers = [one.offer for one in world.said if isinstance(one, MakeOffer)]
+    epochs = {fact.engine_epoch for fact, _ in world.facts if isinstance(fact, LeadershipChanged)}
+    if epochs <= {0, 1}:
+        assert len(set(offers)) == len(offers)
+
+
+@settings(max_examples=60)
+@given(st.lists(acts, max_size=40))
+def test_same_facts_give_the_same_decisions(history: list[tuple[object, ...]]) -> None:
+    world = World(config()).open_doors()
+    for act in history:
+        play(world, act)
+    again = Engine("demo")
+    assert [again.step(fact, at) for fact, at in world.facts] == world.outcomes
+    assert again.digest() == world.engine.digest()
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from((0, 0, 7))), min_size=2, max_size=12),
+    st.integers(0, 3),
+)
+def test_equals_are_served_in_the_order_they_came(
+    gaps: list[tuple[int, int]], declined: int
+) -> None:
+    world = World(office(person("anna"))).open_doors(all_in=False)
+    came = []
+    for number, (gap, priority) in enumerate(gaps):
+        world.wait(gap)
+        world.contact(f"n{number:02}", priority=priority)
+        came.append((priority, f"n{number:02}"))
+    world.log_on("anna")
+    served: list[str] = []
+    while len(served) < len(came):
+        (asked,) = [name for _, name in came if name not in served and world.asked(name)]
+        served.append(asked)
+        world.accept(asked)
+        world.wait(declined)
+        world.close(asked)
+    for priority in (0, 7):
+        same = [name for prio, name in came if prio == priority]
+        assert [name for name in served if name in same] == same
+
+
+@settings(max_examples=60)
+@given(st.lists(acts, max_size=40))
+def test_who_takes_over_knows_the_same_and_goes_on(history: list[tuple[object, ...]]) -> None:
+    world = World(config()).open_doors()
+    for act in history:
+        if act[0] not in ("lead", "deaf"):
+            play(world, act)
+    successor = Engine("demo")
+    for fact, at in world.facts:
+        if not isinstance(fact, LeadershipChanged):
+            assert successor.step(fact, at) == ()
+    world.engine = successor
+    world.tell(LeadershipChanged(9))
+    for check in CHECKS:
+        check(world)
+
+
+def test_the_gates_of_the_index_and_of_the_explanation_agree() -> None:
+    """Every (agent, need) pair: admitted by `meets` means offered when alone and free."""
+    rules = Rules(config(), "demo")
+    for agent in AGENTS:
+        for queue in ("billing", "technical", "experts"):
+            for language in ("en", "de"):
+                world = World(config()).open_doors(all_in=False)
+                world.log_on(agent)
+                world.contact("kim", queue, language=language, billing=3)
+                wants = rules.asked(world.case("kim")).requirement
+                able = meets(config().agents[agent], wants) is None
+                assert world.asked("kim") == (agent if able else "")
+
+
+def test_unknown_agents_do_no_harm() -> None:
+    world = World(config()).open_doors()
+    world.tell(AgentChanged("stranger", Availability.AVAILABLE, "", world.now))
+    world.seen("stranger", Presence.CONNECTED)
+    world.contact("kim", before="stranger")
+    assert world.asked("kim") != "stranger"

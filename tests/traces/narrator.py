@@ -1,0 +1,67 @@
+"""Tells what the engine does in words that a supervisor can follow."""
+
+from dataclasses import dataclass, field
+
+from tests.unit.routing.world import World
+from toldonce.routing.core.types import (
+    CancelHandoff,
+    CompleteWrapUp,
+    Decision,
+    DecisionTrace,
+    ExpireOffer,
+    Gate,
+    MakeOffer,
+    ReleaseOwnership,
+    RevokeOffer,
+)
+
+
+@dataclass
+class Narrator(World):
+    """A world that writes down each thing that happens."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def says(self, text: str) -> None:
+        """Write down what somebody did."""
+        self.lines.append(f"{self.now:%H:%M:%S}  {text}")
+
+    def asks_why(self, name: str, case: str) -> None:
+        """Write down why a case waits."""
+        trace = self.engine.explain(*self._ids(case), self.now)
+        assert trace is not None
+        self.says(f"{name} asks why {case} waits: {trace.reason}")
+        self._candidates(trace)
+        if trace.relaxes_at is not None:
+            self.lines.append(f"            less is asked from {trace.relaxes_at:%H:%M:%S}")
+
+    def obey(self, decision: Decision) -> None:
+        who = self.names[decision.customer]
+        match decision:
+            case MakeOffer():
+                self.says(f"=> {who} is offered to {decision.agent}: {decision.trace.reason}")
+                self._candidates(decision.trace)
+            case ExpireOffer():
+                self.says(f"=> the offer of {who} to {decision.agent} has expired")
+            case RevokeOffer():
+                self.says(f"=> the offer of {who} to {decision.agent} is taken back")
+            case CancelHandoff():
+                self.says(f"=> the handoff of {who} is given back ({decision.reason})")
+            case CompleteWrapUp():
+                self.says(f"=> the wrap-up of {who} by {decision.agent} is over")
+            case ReleaseOwnership():
+                self.says(f"=> {who} is taken from {decision.agent} ({decision.reason})")
+        super().obey(decision)
+
+    def _candidates(self, trace: DecisionTrace) -> None:
+        for line in trace.candidates:
+            gate = "chosen" if line.gate is Gate.NONE else line.gate.name.lower().replace("_", " ")
+            self.lines.append(f"            {line.agent:<6} {gate:<16} {line.detail}".rstrip())
+
+    def _ids(self, case: str) -> tuple[str, str]:
+        customer = next(cid for cid, name in self.names.items() if name == case)
+        return customer, self.case(case).own
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"

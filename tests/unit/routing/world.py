@@ -1,0 +1,332 @@
+"""A small office around the engine: it does what the engine decides and tells it what came of it.
+
+Stories change by the kernel's own `evolve`, so the engine sees the heads that the log would hold.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from toldonce.kernel.config.types import (
+    Agent,
+    AgentKind,
+    Channel,
+    ChannelKind,
+    Config,
+    Presence,
+    Queue,
+    RoutingPolicy,
+    Topic,
+)
+from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.skills import Step
+from toldonce.kernel.story.events import (
+    CaseClosed,
+    CaseOpened,
+    Event,
+    HandoffBegun,
+    HandoffCancelled,
+    OfferAccepted,
+    OfferDeclined,
+    Offered,
+    OfferExpired,
+    OfferRevoked,
+    OwnershipReleased,
+    PriorityRaised,
+    WrapUpBegun,
+    WrapUpCompleted,
+)
+from toldonce.kernel.story.fold import evolve
+from toldonce.kernel.story.types import EMPTY, Case, SkillNeed, Story, TargetKind
+from toldonce.routing.core.engine import Engine
+from toldonce.routing.core.types import (
+    AgentChanged,
+    Availability,
+    CancelHandoff,
+    CompleteWrapUp,
+    ConfigChanged,
+    Decision,
+    ExpireOffer,
+    Fact,
+    LeadershipChanged,
+    MakeOffer,
+    OfferFailed,
+    PresenceChanged,
+    ReleaseOwnership,
+    RevokeOffer,
+    StoryChanged,
+    Tick,
+    Untaken,
+)
+from toldonce.routing.core.types import Presence as Seen
+
+START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+COSTS = {"voice": 3, "chat": 1, "email": 1}
+
+
+def person(
+    name: str, *languages: str, units: int = 1, queues: Iterable[str] = (), **skills: int
+) -> Agent:
+    return Agent(
+        name=name,
+        kind=AgentKind.HUMAN,
+        skills=MappingProxyType(skills),
+        languages=MappingProxyType(dict.fromkeys(languages or ("en",), 5)),
+        capacity_units=units,
+        queues=frozenset(queues),
+    )
+
+
+def office(
+    *agents: Agent,
+    steps: Iterable[Step] = (),
+    prefer_owner_s: int = 20,
+    age_points_per_minute: int = 10,
+    queue_skills: dict[str, tuple[tuple[str, int], ...]] | None = None,
+    revision: int = 1,
+    wait_max_s: int = 3_600,
+) -> Config:
+    asked = queue_skills or {}
+    policy = RoutingPolicy(
+        name="plain",
+        steps=tuple(steps),
+        prefer_owner_s=prefer_owner_s,
+        decline_cooldown_s=30,
+        age_points_per_minute=age_points_per_minute,
+        wait_max_s=wait_max_s,
+    )
+    names = ("billing", "technical", "experts")
+    return Config(
+        digest="abcdef0123",
+        zones_version="2026b",
+        languages=("en", "de"),
+        skills=frozenset({"billing", "technical"}),
+        channels={
+            name: Channel(
+                name, ChannelKind.CHAT, cost, reply=True, calendar="always", queue="billing"
+            )
+            for name, cost in COSTS.items()
+        },
+        topics={"any": Topic("any", "billing", {}, any_language=True)},
+        queues={
+            name: Queue(name, "always", "", "plain", ("done",), skills=asked.get(name, ()))
+            for name in names
+        },
+        agents={agent.name: agent for agent in agents},
+        policies={"plain": policy},
+        calendars={},
+        sla={},
+        presence=Presence(2, 6, 15),
+        revision=revision,
+    )
+
+
+def cid(name: str) -> str:
+    """The customer id that a readable name stands for."""
+    return derive("customer", name.split("/", maxsplit=1)[0])
+
+
+def own(name: str) -> Own:
+    return Own(derive("own", name))
+
+
+@dataclass
+class World:
+    """One engine, its office and its customers; `now` moves only when told."""
+
+    config: Config
+    engine: Engine = field(default_factory=lambda: Engine("demo"))
+    now: datetime = START
+    obeys: bool = True
+    stories: dict[str, Story] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    sequence: int = 0
+    said: list[Decision] = field(default_factory=list)
+    facts: list[tuple[Fact, datetime]] = field(default_factory=list)
+    outcomes: list[tuple[Decision, ...]] = field(default_factory=list)
+
+    def open_doors(self, *, all_in: bool = True) -> "World":
+        self.tell(ConfigChanged(self.config))
+        self.tell(LeadershipChanged(1))
+        for name in self.config.agents if all_in else ():
+            self.log_on(name)
+        return self
+
+    def tell(self, fact: Fact) -> tuple[Decision, ...]:
+        self.facts.append((fact, self.now))
+        decisions = self.engine.step(fact, self.now)
+        self.outcomes.append(decisions)
+        self.said.extend(decisions)
+        for decision in decisions if self.obeys else ():
+            self.obey(decision)
+        return decisions
+
+    def wait(self, seconds: float) -> list[Decision]:
+        """Let time pass, waking the engine whenever it asked for it."""
+        before, until = len(self.said), self.now + timedelta(seconds=seconds)
+        while (wake := self.engine.next_wake_at) is not None and wake <= until:
+            self.now = max(self.now, wake)
+            self.tell(Tick())
+        self.now = until
+        self.tell(Tick())
+        return self.said[before:]
+
+    def log_on(self, name: str, availability: Availability = Availability.AVAILABLE) -> None:
+        self.tell(AgentChanged(name, availability, "", self.now))
+        self.tell(PresenceChanged(name, Seen.CONNECTED, self.now))
+
+    def seen(self, name: str, presence: Seen) -> None:
+        self.tell(PresenceChanged(name, presence, self.now))
+
+    def declare(self, name: str, availability: Availability) -> None:
+        self.tell(AgentChanged(name, availability, "", self.now))
+
+    def contact(
+        self,
+        name: str,
+        queue: str = "billing",
+        *,
+        language: str = "en",
+        channel: str = "chat",
+        priority: int = 0,
+        before: str = "",
+        topic: str = "",
+        **skills: int,
+    ) -> str:
+        customer = cid(name)
+        self.names[customer] = name.split("/", maxsplit=1)[0]
+        needs = tuple(SkillNeed(skill, level) for skill, level in sorted(skills.items()))
+        opened = CaseOpened(
+            own(name), queue, channel, "gate", topic, language, needs, priority, before
+        )
+        self.happen(customer, opened)
+        return customer
+
+    def case(self, name: str) -> Case:
+        found = self.stories[cid(name)].case(own(name))
+        assert found is not None
+        return found
+
+    def happen(self, customer: str, *events: Event) -> None:
+        """Append events to a story and show the engine the head."""
+        story = self.stories.get(customer, EMPTY)
+        untaken: dict[type, list[Untaken]] = {OfferDeclined: [], OfferExpired: []}
+        for event in events:
+            story = evolve(story, event, self.now)
+            if isinstance(event, OfferDeclined | OfferExpired):
+                untaken[type(event)].append(Untaken(event.case, event.agent, self.now))
+        self.stories[customer] = story
+        self.sequence += 1
+        self.tell(
+            StoryChanged(
+                customer,
+                self.sequence,
+                self.now,
+                story.cases,
+                tuple(untaken[OfferDeclined]),
+                tuple(untaken[OfferExpired]),
+            )
+        )
+
+    def accept(self, name: str) -> None:
+        case = self.case(name)
+        offer = case.offers[0]
+        handoff = Own("") if case.handoff is None else case.handoff.own
+        self.happen(
+            cid(name),
+            OfferAccepted(offer.own, case.own, offer.agent, case.epoch + 1, handoff),
+        )
+
+    def decline(self, name: str) -> None:
+        case = self.case(name)
+        offer = case.offers[0]
+        self.happen(cid(name), OfferDeclined(offer.own, case.own, offer.agent, "busy"))
+
+    def close(self, name: str) -> None:
+        case = self.case(name)
+        self.happen(cid(name), CaseClosed(case.own, "done", case.owner, re_told=False))
+
+    def wrap_up(self, name: str, seconds: int) -> None:
+        case = self.case(name)
+        until = self.now + timedelta(seconds=seconds)
+        self.happen(
+            cid(name),
+            WrapUpBegun(case.own, case.owner, until),
+            CaseClosed(case.own, "done", case.owner, re_told=False),
+        )
+
+    def raise_priority(self, name: str, priority: int) -> None:
+        self.happen(cid(name), PriorityRaised(own(name), priority, "sla"))
+
+    def hand_over(self, name: str, kind: TargetKind, target: str, timeout_s: int = 60) -> None:
+        case = self.case(name)
+        begun = HandoffBegun(
+            own(f"handoff {name} {self.sequence}"),
+            case.own,
+            case.owner,
+            kind,
+            target,
+            self.now + timedelta(seconds=timeout_s),
+            self.sequence,
+            b"h" * 32,
+            0,
+        )
+        self.happen(cid(name), begun)
+
+    def obey(self, decision: Decision) -> None:
+        """Do as ownership does: what no longer fits is refused, and nothing happens twice."""
+        story = self.stories.get(decision.customer, EMPTY)
+        case = story.case(decision.case)
+        match decision:
+            case MakeOffer():
+                self._offer(decision, case)
+            case ExpireOffer(customer, own_, offer, agent):
+                if case is None or case.offer(offer) is None:
+                    self.tell(OfferFailed(customer, own_, offer, "NO_SUCH_OFFER"))
+                else:
+                    self.happen(customer, OfferExpired(offer, own_, agent))
+            case RevokeOffer(customer, own_, offer, agent, reason):
+                if case is not None and case.offer(offer) is not None:
+                    self.happen(customer, OfferRevoked(offer, own_, agent, reason))
+            case CancelHandoff(customer, own_, handoff, reason):
+                if case is not None and case.handoff is not None and case.handoff.own == handoff:
+                    self.happen(customer, HandoffCancelled(handoff, own_, reason))
+            case CompleteWrapUp(customer, own_, agent, epoch):
+                if case is not None and case.epoch == epoch:
+                    self.happen(customer, WrapUpCompleted(own_, agent))
+            case ReleaseOwnership(customer, own_, agent, epoch, reason):
+                if case is not None and case.epoch == epoch and case.owner == agent:
+                    self.happen(customer, OwnershipReleased(own_, agent, epoch + 1, reason))
+
+    def _offer(self, made: MakeOffer, case: Case | None) -> None:
+        if case is None or case.epoch != made.case_epoch:
+            self.tell(OfferFailed(made.customer, made.case, made.offer, "STALE_EPOCH"))
+            return
+        offered = Offered(
+            made.offer,
+            made.case,
+            made.agent,
+            made.expires_at,
+            made.trace.engine_epoch,
+            made.trace.policy_version,
+            b"",
+        )
+        self.happen(made.customer, offered)
+
+    def asked(self, name: str) -> str:
+        """Who is being asked to take a case; "" for nobody."""
+        offers = self.case(name).offers
+        assert len(offers) <= 1
+        return offers[0].agent if offers else ""
+
+    def gates(self, name: str) -> dict[str, str]:
+        """The gate of each agent for a waiting case, and what was compared."""
+        trace = self.engine.explain(cid(name), own(name), self.now)
+        assert trace is not None
+        return {line.agent: f"{line.gate.name}: {line.detail}" for line in trace.candidates}
+
+    def reason(self, name: str) -> str:
+        trace = self.engine.explain(cid(name), own(name), self.now)
+        assert trace is not None
+        return trace.reason
