@@ -157,7 +157,8 @@ async def test_a_log_whose_server_is_away_says_that_nothing_was_written(system: 
 async def test_a_server_that_acknowledges_before_it_has_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lax = "listen: '127.0.0.1:{port}'\nhttp: '127.0.0.1:{monitor_port}'\njetstream {{store_dir: js}}\n"
+    lax = "listen: '127.0.0.1:{port}'\nhttp: '127.0.0.1:{monitor_port}'\n"
+    lax += "jetstream {{store_dir: js}}\n"
     monkeypatch.setattr("toldonce.runtime.embedded._NATS_CONFIG", lax)
     async with servers(tmp_path) as running:
         link = await Link.connect(running.nats_url, name="test")

@@ -8,7 +8,6 @@ them.
 
 import asyncio
 import contextlib
-import json
 import random
 from base64 import b64decode
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -18,7 +17,8 @@ from nats import errors as nats_errors
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import append as appending
-from toldonce.runtime.append import Accepted, Answer, Busy, Full, Moved, Silent, Unsent
+from toldonce.runtime.answers import read_answer
+from toldonce.runtime.append import Answer, Full, Silent, Unsent
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import (
     READ_MAX,
@@ -35,10 +35,6 @@ from toldonce.runtime.pull import Regressed, pull
 from toldonce.runtime.streams import Wants, look, moment
 
 _NO_MESSAGE = 10037
-_WRONG_LAST = 10071
-_BUSY = frozenset({10158, 10163, 10164})
-_LIMITS = frozenset({10002, 10023, 10028, 10047, 10054})
-_STORE_FAILED = 10077
 _PAUSE_S = 0.02
 _FINISH_S = 2.0
 _RECONNECT_S = 0.5
@@ -132,7 +128,7 @@ class NatsLog:
             return Full("The message is larger than the NATS server takes.")
         except (TimeoutError, OSError, nats_errors.Error):
             return Silent()
-        return _read_answer(reply.data)
+        return read_answer(reply.data)
 
     async def last(self, subject: str) -> Stored | None:
         """See `Log.last`."""
@@ -225,21 +221,6 @@ class NatsLog:
 
     async def _pause(self, number: int) -> None:
         await asyncio.sleep(self._rng.uniform(0.5, 1.5) * _PAUSE_S * 4 ** (number - 1))
-
-
-def _read_answer(data: bytes) -> Answer:
-    answer = json.loads(data)
-    error = answer.get("error")
-    if error is None:
-        return Accepted(int(answer["seq"]), bool(answer.get("duplicate", False)))
-    code, words = int(error.get("err_code", 0)), str(error.get("description", ""))
-    if code == _WRONG_LAST:
-        return Moved(int(words.rpartition(" ")[2]))
-    if code in _BUSY:
-        return Busy()
-    if code in _LIMITS or (code == _STORE_FAILED and "exceeded" in words):
-        return Full(f"The log takes no more: {words}. Give it more room.")
-    return Silent()
 
 
 def _parse_stored(message: dict[str, Any]) -> Stored:

@@ -8,16 +8,17 @@ live is gone without a word: a watcher is not told, and the key can be made anew
 
 import asyncio
 import contextlib
-import json
 import random
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from nats import errors as nats_errors
 
 from toldonce.kernel.errors import Conflict, Exhausted, Invalid, Unavailable
+from toldonce.runtime.answers import read_answer
+from toldonce.runtime.append import Accepted, Busy, Full, Moved, Silent, Unsent
 from toldonce.runtime.log import PAYLOAD_BYTES_MAX, check_subject
 from toldonce.runtime.names import Bucket
 from toldonce.runtime.nats_link import ApiError, Link
@@ -27,10 +28,6 @@ from toldonce.runtime.streams import Wants, ensure, look
 TTL_MIN_S = 1.0
 _TOMBSTONE = "ToldOnce-Tombstone"
 _NO_MESSAGE = 10037
-_WRONG_LAST = 10071
-_BUSY = frozenset({10158, 10163, 10164})
-_LIMITS = frozenset({10002, 10023, 10028, 10047, 10054})
-_STORE_FAILED = 10077
 _TRIES_MAX = 4
 _TRY_S = 2.0
 _PAUSE_S = 0.02
@@ -200,18 +197,17 @@ class NatsTable:
             raise Unavailable(
                 f"The table {self._stream} does not answer ({type(error).__name__}).", retry_s=0.5
             ) from error
-        answer: dict[str, Any] = json.loads(reply.data)
-        refused = answer.get("error")
-        if refused is None:
-            return int(answer["seq"])
-        code, words = int(refused.get("err_code", 0)), str(refused.get("description", ""))
-        if code == _WRONG_LAST:
-            raise Conflict(f"{key} was changed by somebody else.", int(words.rpartition(" ")[2]))
-        if code in _BUSY:
-            return None
-        if code in _LIMITS or (code == _STORE_FAILED and "exceeded" in words):
-            raise Exhausted(f"The table {self._stream} takes no more: {words}.")
-        raise Unavailable(f"The table {self._stream} could not be written: {words}.", retry_s=0.5)
+        match read_answer(reply.data):
+            case Accepted(sequence):
+                return sequence
+            case Moved(last):
+                raise Conflict(f"{key} was changed by somebody else.", last)
+            case Full(sentence):
+                raise Exhausted(sentence)
+            case Silent():
+                raise Unavailable(f"The table {self._stream} cannot be written.", retry_s=0.5)
+            case Busy() | Unsent():
+                return None
 
 
 def check_put(key: str, value: bytes, *, expected: int | None, ttl_s: float | None) -> None:
