@@ -134,7 +134,7 @@ def decode_words(raw: bytes) -> dict[int, Words]:
 
 def encode_head(head: Story) -> bytes:
     """Write a head alone, as the stream of open stories holds it."""
-    return bytes(_HEAD.encode(head).SerializeToString(deterministic=True))
+    return bytes(_HEAD.message(head).SerializeToString(deterministic=True))
 
 
 def decode_head(raw: bytes) -> Story:

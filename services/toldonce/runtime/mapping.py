@@ -38,103 +38,107 @@ def at_us(count: int) -> datetime:
     return _EPOCH + timedelta(microseconds=count)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    wire: str
-    kind: str  # one, many, nested, nested-many, nested-maybe
-    out: _Convert
-    back: _Convert
-
-
 class Mapping[T]:
-    """The two directions between one dataclass and one message type."""
+    """The two directions between one dataclass and one message type.
+
+    `encode(value, message)` fills a message, `decode(message)` reads one and raises ValueError for
+    an unknown enum number or malformed id. Both are written out once, as `dataclasses` does for
+    its own methods: they are most of what an append costs.
+    """
+
+    encode: Callable[[T, Any], None]
+    decode: Callable[[Any], T]
 
     def __init__(self, shape: type[T], message: type[Message]) -> None:
-        """Build the converters; raises TypeError when the two do not have the same fields."""
-        self._shape = shape
+        """Write the converters; raises TypeError when the two do not have the same fields."""
         self._message = message
         hints = typing.get_type_hints(shape)
-        wires = message.DESCRIPTOR.fields_by_name
-        self._fields = [
-            _field(field.name, hints[field.name], message)
-            for field in dataclasses.fields(typing.cast("Any", shape))
-        ]
-        if {field.wire for field in self._fields} != set(wires):
-            different = {field.wire for field in self._fields} ^ set(wires)
-            raise TypeError(f"{shape.__name__} and its message differ in {sorted(different)}")
+        wires: Any = message.DESCRIPTOR.fields_by_name
+        names: dict[str, Any] = {"Shape": shape}
+        put, got, seen = [], [], set()
+        for field in dataclasses.fields(typing.cast("Any", shape)):
+            hint, many, maybe = _unwrapped(hints[field.name])
+            wire = f"{field.name}_us" if hint is datetime else field.name
+            if wire not in wires:
+                raise TypeError(f"the message of {shape.__name__} has no field {wire}")
+            seen.add(wire)
+            out, back = _converters(hint, wires[wire], maybe=maybe)
+            names |= {f"out_{wire}": out, f"back_{wire}": back}
+            nested = dataclasses.is_dataclass(hint)
+            put += _putting(field.name, wire, nested=nested, many=many, plain=out is None)
+            got.append(_getting(wire, nested=nested, many=many, maybe=maybe, plain=back is None))
+        if seen != set(wires):
+            raise TypeError(f"{shape.__name__} lacks {sorted(set(wires) - seen)} of its message")
+        source = "\n ".join(["def encode(value, message):", *put])
+        source += "\ndef decode(message):\n return Shape(" + ", ".join(got) + ")"
+        exec(source, names)  # noqa: S102 - written here, from the names of our own fields
+        self.encode, self.decode = names["encode"], names["decode"]
 
-    def encode(self, value: T, into: Any = None) -> Any:  # noqa: ANN401
-        """Make the message (or fill `into`)."""
-        made: Any = self._message() if into is None else into
-        for field in self._fields:
-            part = getattr(value, field.name)
-            match field.kind:
-                case "one":
-                    if part:
-                        setattr(made, field.wire, field.out(part))
-                case "many":
-                    if part:
-                        getattr(made, field.wire).extend([field.out(item) for item in part])
-                case "nested-many":
-                    target = getattr(made, field.wire)
-                    for item in part:
-                        field.out(item, target.add())
-                case _:
-                    if part is not None:
-                        target = getattr(made, field.wire)
-                        target.SetInParent()
-                        field.out(part, target)
+    def message(self, value: T) -> Any:  # noqa: ANN401 - of the message type given
+        """Make a message of its own."""
+        made = self._message()
+        self.encode(value, made)
         return made
 
-    def decode(self, message: Any) -> T:  # noqa: ANN401
-        """Read a message; raises ValueError for an unknown enum number or a malformed id."""
-        parts: dict[str, Any] = {}
-        for field in self._fields:
-            if field.kind == "nested-maybe" and not message.HasField(field.wire):
-                parts[field.name] = None
-                continue
-            part = getattr(message, field.wire)
-            if field.kind in {"many", "nested-many"}:
-                parts[field.name] = tuple([field.back(item) for item in part])
-            else:
-                parts[field.name] = field.back(part)
-        return self._shape(**parts)
 
-
-def _field(name: str, hint: object, message: type[Message]) -> _Field:
-    origin = typing.get_origin(hint)
-    maybe = False
-    if origin in {typing.Union, types.UnionType}:
+def _unwrapped(hint: object) -> tuple[Any, bool, bool]:
+    """Take `X | None` and `tuple[X, ...]` apart: X, whether many, whether it may be absent."""
+    maybe = typing.get_origin(hint) in {typing.Union, types.UnionType}
+    if maybe:
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-        maybe = True
     many = typing.get_origin(hint) is tuple
-    if many:
-        hint = typing.get_args(hint)[0]
+    return (typing.get_args(hint)[0] if many else hint), many, maybe
+
+
+def _converters(
+    hint: Any,  # noqa: ANN401 - any annotation
+    wire: Any,  # noqa: ANN401 - a field descriptor
+    *,
+    maybe: bool,
+) -> tuple[_Convert | None, _Convert | None]:
+    """Give the two converters of one value; None: it is the same on both sides."""
     if hint is datetime:
-        back: _Convert = from_us if maybe else at_us
-        return _Field(name, f"{name}_us", "many" if many else "one", to_us, back)
-    if dataclasses.is_dataclass(hint):
-        wires = message.DESCRIPTOR.fields_by_name
-        if name not in wires or wires[name].message_type is None:
-            raise TypeError(f"{message.DESCRIPTOR.name} has no message field {name}")
-        nested = Mapping(typing.cast("type[Any]", hint), wires[name].message_type._concrete_class)  # noqa: SLF001
-        kind = "nested-many" if many else "nested-maybe" if maybe else "nested"
-        return _Field(name, name, kind, nested.encode, nested.decode)
-    kind = "many" if many else "one"
+        return to_us, from_us if maybe else at_us
     if hint is Own:
-        return _Field(name, name, kind, _own_out, _own_back)
+        return decode, _own_back
+    if dataclasses.is_dataclass(hint):
+        if wire.message_type is None:
+            raise TypeError(f"{wire.name} is no message")
+        nested: Mapping[Any] = Mapping(
+            typing.cast("type[Any]", hint), wire.message_type._concrete_class
+        )  # noqa: SLF001,E501
+        return typing.cast("_Convert", nested.encode), nested.decode
     if isinstance(hint, type) and issubclass(hint, IntEnum):
-        return _Field(name, name, kind, int, hint)
-    return _Field(name, name, kind, _same, _same)
+        return int, hint
+    return None, None
 
 
-def _same(value: Any) -> Any:  # noqa: ANN401
-    return value
+def _putting(name: str, wire: str, *, nested: bool, many: bool, plain: bool) -> list[str]:
+    if nested and many:
+        return [
+            f"for item in value.{name}:",
+            f" out_{wire}(item, message.{wire}.add())",
+        ]
+    if nested:
+        return [
+            f"if value.{name} is not None:",
+            f" message.{wire}.SetInParent()",
+            f" out_{wire}(value.{name}, message.{wire})",
+        ]
+    if many:
+        items = f"value.{name}" if plain else f"[out_{wire}(item) for item in value.{name}]"
+        return [f"if value.{name}: message.{wire}.extend({items})"]
+    item = f"value.{name}" if plain else f"out_{wire}(value.{name})"
+    return [f"if value.{name}: message.{wire} = {item}"]
 
 
-def _own_out(own: str) -> bytes:
-    return decode(own)
+def _getting(wire: str, *, nested: bool, many: bool, maybe: bool, plain: bool) -> str:
+    if many:
+        item = "item" if plain else f"back_{wire}(item)"
+        return f"tuple([{item} for item in message.{wire}])"
+    if nested and maybe:
+        return f"back_{wire}(message.{wire}) if message.HasField('{wire}') else None"
+    return f"message.{wire}" if plain else f"back_{wire}(message.{wire})"
 
 
 def _own_back(raw: bytes) -> Own:
