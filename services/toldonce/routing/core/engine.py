@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never
 
+from toldonce.kernel.ids import derive
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.audit import Audit
@@ -126,7 +127,10 @@ class Engine:
         decided = [live.trace for live in item.offers.values() if live.trace is not None]
         if decided:
             return decided[-1]
-        return trace(self._scene(rules), item, None, max(micros(now), self._now_us), 0, whole=whole)
+        now_us = max(micros(now), self._now_us)
+        name = derive("explain", self.epoch, customer, case, now_us)
+        scene = Scene(self._ledger, self._index, rules, self.epoch)
+        return trace(scene, item, None, now_us, name, whole=whole)
 
     def queues(self) -> tuple[QueueStanding, ...]:
         """Say how each queue of the configuration stands."""
@@ -232,6 +236,3 @@ class Engine:
         again_us = ring(timer, self._ledger, self._absences, now_us, found)
         if again_us is not None:
             self._timers.set(again_us, timer.alarm, timer.subject, timer.guard)
-
-    def _scene(self, rules: Rules) -> Scene:
-        return Scene(self._ledger, self._index, rules, self._matcher.epoch)

@@ -8,18 +8,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toldonce.kernel.ids import derive
-from toldonce.routing.core.gates import (
-    STANDING,
-    Finding,
-    asked_in_words,
-    first_gate,
-    keeper_of,
-    missing,
-    standing_gate,
-)
-from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, AgentKind, Index
+from toldonce.kernel.skills import meets
+from toldonce.routing.core.gates import asked_in_words, first_gate, keeper_of, standing_gate
+from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index
 from toldonce.routing.core.instants import SECOND, instant, micros, wall
+from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import relaxes_us
 from toldonce.routing.core.rules import Rules
@@ -46,9 +39,15 @@ class Scene:
 
 
 def trace(
-    scene: Scene, item: Item, chosen: Agent | None, now_us: int, number: int, *, whole: bool = False
+    scene: Scene,
+    item: Item,
+    chosen: Agent | None,
+    now_us: int,
+    decision: str,
+    *,
+    whole: bool = False,
 ) -> DecisionTrace:
-    """Explain a decision at the instant it is made; `chosen` None while the case waits.
+    """Explain `decision` at the instant it is made; `chosen` None while the case waits.
 
     `whole` lists each agent whatever the size.
     """
@@ -64,7 +63,7 @@ def trace(
         lines = _counted(scene, item, chosen, keeper, now_us)
     relax_us = relaxes_us(item, rules, now_us)
     return DecisionTrace(
-        decision_id=derive("decision", scene.engine_epoch, number, item.customer, item.case.own),
+        decision_id=decision,
         policy_version=rules.policy_version,
         revision=rules.config.revision,
         engine_epoch=scene.engine_epoch,
@@ -122,17 +121,13 @@ def _counted(
     single = [agents[name] for name in sorted(alone) if name in scene.rules.config.agents]
     if chosen is not None and chosen.name not in alone:
         single.append(chosen)
-    gates = _kinds(scene, item)
-    counts: Counter[Finding] = Counter()
-    for kind, gate in gates.items():
-        for klass, count in kind.counts.items():
-            counts[_crowd_gate(klass, gate, item, keeper)] += count
+    crowd_counts = _crowd(scene.index, item, keeper)
     for agent in single:  # they are listed by name, so they leave the crowd
         if agent.kind is not None:
-            counts[_crowd_gate(agent.klass, gates[agent.kind], item, keeper)] -= 1
+            crowd_counts[_crowd_gate(agent.klass, _of_kind(agent, item), item, keeper)] -= 1
     first = list(_one_by_one(single, item, chosen, keeper, now_us))
     left = _LINES_BYTES_MAX - _bytes(first)
-    crowd = sorted(counts.items(), key=lambda row: (-_LATER[row[0][0]], -row[1], row[0][1]))
+    crowd = sorted(crowd_counts.items(), key=lambda row: (-_LATER[row[0][0]], -row[1], row[0][1]))
     rest = 0
     for (why, detail), count in crowd:
         line = Candidate("", why, detail[:_DETAIL_MAX], 0, count)
@@ -148,15 +143,36 @@ def _counted(
     return tuple(first)
 
 
-def _kinds(scene: Scene, item: Item) -> dict[AgentKind, Finding | None]:
+def _crowd(index: Index, item: Item, keeper: Agent | None) -> Counter[Finding]:
+    """Count everybody by gate; the cost follows the kinds of agents."""
+    counts: Counter[Finding] = Counter()
+    for klass in (ABSENT, UNAVAILABLE):
+        counts[_crowd_gate(klass, None, item, keeper)] += index.counts.get(klass, 0)
     if item.target:
-        meant: Finding = (Gate.EXCLUDED, f"handed to {item.target}")
-        return dict.fromkeys(scene.index.agent_kinds.values(), meant)
-    work = scene.index.work_kind(item)
-    found: dict[AgentKind, Finding | None] = dict.fromkeys(work.kinds)
-    for kind, gate in work.barred:
-        found[kind] = (STANDING[gate], missing(gate, kind.skills, item.wants))
-    return found
+        counts[_of_target(item)] += sum(kind.present_count for kind in index.agent_kinds.values())
+        return counts
+    work = index.work_kind(item)
+    for lack, kinds in work.barred.items():
+        counts[lack] += sum(kind.present_count for kind in kinds)
+    for kind in work.kinds:
+        for klass, count in kind.counts.items() if kind.present_count else ():
+            if klass >= COOLING:
+                counts[_crowd_gate(klass, None, item, keeper)] += count
+    return counts
+
+
+def _of_target(item: Item) -> Finding:
+    return Gate.EXCLUDED, f"handed to {item.target}"
+
+
+def _of_kind(agent: Agent, item: Item) -> Finding | None:
+    """Name what everybody of this agent's kind lacks, as `_crowd` counted it."""
+    if item.target:
+        return _of_target(item)
+    gate = None if agent.rule is None else meets(agent.rule, item.wants)
+    if agent.rule is None or gate is None:
+        return None
+    return finding(gate, agent.rule.skills, item.wants)
 
 
 def _crowd_gate(klass: int, gate: Finding | None, item: Item, keeper: Agent | None) -> Finding:

@@ -6,14 +6,13 @@ That makes it a second opinion: explanations use it, and the audit of idle agent
 from collections.abc import Mapping
 
 from toldonce.kernel.skills import Gate as StandingGate
-from toldonce.kernel.skills import Requirement, meets
+from toldonce.kernel.skills import meets
 from toldonce.routing.core.instants import wall
+from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.placing import worth_waiting_for
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import Availability, Gate, Presence
-
-type Finding = tuple[Gate, str]
 
 _PRESENCE = {
     Presence.UNKNOWN: "not seen yet",
@@ -24,13 +23,6 @@ _AVAILABILITY = {
     Availability.AWAY: "away",
     Availability.DO_NOT_ROUTE: "takes nothing new",
     Availability.OFFLINE: "offline",
-}
-STANDING = {
-    StandingGate.QUEUE: Gate.QUEUE,
-    StandingGate.EXCLUDED: Gate.EXCLUDED,
-    StandingGate.SKILL: Gate.SKILL,
-    StandingGate.LEVEL: Gate.SKILL,
-    StandingGate.LANGUAGE: Gate.LANGUAGE,
 }
 
 
@@ -58,10 +50,10 @@ def standing_gate(agent: Agent, item: Item) -> Finding | None:
         return None if agent.name == item.target else _meant_for(item)
     gate = meets(rule, wants)
     if gate is StandingGate.QUEUE:
-        return Gate.QUEUE, missing(gate, rule.skills, wants)
+        return finding(gate, rule.skills, wants)
     if agent.name in item.excluded:
         return Gate.EXCLUDED, "handed it over"
-    return None if gate is None else (STANDING[gate], missing(gate, rule.skills, wants))
+    return None if gate is None else finding(gate, rule.skills, wants)
 
 
 def _meant_for(item: Item) -> Finding:
@@ -90,22 +82,6 @@ def keeper_of(item: Item, agents: Mapping[str, Agent], now_us: int) -> Agent | N
     if agent is None or not worth_waiting_for(agent, item, now_us):
         return None
     return agent
-
-
-def missing(gate: StandingGate, has: Mapping[str, int], wants: Requirement) -> str:
-    """Say what somebody with these skills lacks, in words of the configuration."""
-    match gate:
-        case StandingGate.QUEUE:
-            return f"not on queue {wants.queue}"
-        case StandingGate.LANGUAGE:
-            return f"language {wants.language}"
-        case StandingGate.SKILL | StandingGate.LEVEL:
-            for name, level in wants.skills:
-                if has.get(name, 0) < level:
-                    return f"skill {name} {has.get(name, 0)} < {level}"
-        case _:
-            pass
-    return str(gate)
 
 
 def asked_in_words(item: Item, rules: Rules) -> str:

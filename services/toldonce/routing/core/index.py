@@ -9,8 +9,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush
 
-from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import meets
+from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.state import Agent, Item, Place, Rank
 
 ABSENT = -3
@@ -42,6 +42,7 @@ class AgentKind:
         self.counts: dict[int, int] = {}
         self.ready: dict[int, list[_Ready]] = {}
         self.ready_count = 0
+        self.present_count = 0  # connected and available, cooling or full or not
         self.active: dict[WorkKind, None] = {}
 
 
@@ -54,7 +55,7 @@ class WorkKind:
         self.wants = item.wants
         self.cost = item.cost
         self.kinds: list[AgentKind] = []
-        self.barred: list[tuple[AgentKind, StandingGate]] = []
+        self.barred: dict[Finding, list[AgentKind]] = {}
         self.plain: list[tuple[Rank, int, Item]] = []
         self.plain_count = 0
         self.special: list[tuple[Rank, int, Item]] = []
@@ -80,12 +81,14 @@ class Index:
         """Start empty."""
         self.agent_kinds: dict[object, AgentKind] = {}
         self.work_kinds: dict[WorkKey, WorkKind] = {}
+        self.counts: dict[int, int] = {}
         self._stamp = 0
 
     def clear(self) -> None:
         """Forget everything: another configuration makes other kinds."""
         self.agent_kinds.clear()
         self.work_kinds.clear()
+        self.counts.clear()
 
     def enlist(self, agent: Agent) -> None:
         """Give an agent the kind that the configuration says; it has no class yet."""
@@ -117,7 +120,11 @@ class Index:
         if agent.klass != _UNKNOWN:
             kind.counts[agent.klass] -= 1
             kind.ready_count -= agent.klass > 0
+            kind.present_count -= agent.klass >= COOLING
+            self.counts[agent.klass] -= 1
         kind.counts[klass] = kind.counts.get(klass, 0) + 1
+        kind.present_count += klass >= COOLING
+        self.counts[klass] = self.counts.get(klass, 0) + 1
         agent.klass, agent.entry, agent.stamp = klass, entry, self._stamp
         if klass > 0:
             kind.ready_count += 1
@@ -255,4 +262,4 @@ def _judge(work: WorkKind, kind: AgentKind) -> None:
     if gate is None:
         work.kinds.append(kind)
     else:
-        work.barred.append((kind, gate))
+        work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)

@@ -145,12 +145,11 @@ class Matcher:
         self, item: Item, agent: Agent, rules: Rules, now_us: int, found: list[Decision]
     ) -> None:
         self.decisions += 1
-        why = trace(
-            Scene(self.ledger, self.index, rules, self.epoch), item, agent, now_us, self.decisions
-        )
+        own = Own(derive("offer", self.epoch, self.decisions))
+        scene = Scene(self.ledger, self.index, rules, self.epoch)
+        why = trace(scene, item, agent, now_us, own)
         self._displace(item)
         self._cease(item)
-        own = Own(derive("offer", self.epoch, self.decisions))
         expires_us = now_us + rules.queue(item.wants.queue).offer_us
         if item.case.handoff is not None:
             expires_us = min(expires_us, micros(item.case.handoff.expires_at))

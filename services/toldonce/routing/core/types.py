@@ -91,6 +91,7 @@ class Candidate:
 class DecisionTrace:
     """Why this agent and why not each other one; `chosen` is "" while the case waits.
 
+    The decision behind an offer has the id of that offer.
     `step` steps of the requirement are in force, `relaxes_at` is the instant of the next.
     `considered` agents were looked at. `reason` is one sentence without words of the customer.
     """
