@@ -118,6 +118,11 @@ class Outbox:
         found = known.waiting.values() if known is not None else ()
         return tuple(sorted(found, key=lambda pending: pending.sequence))
 
+    def pending(self, tenant: str, gateway: str, entry: Own) -> Pending | None:
+        """Find one answer that a gateway has not confirmed."""
+        known = self._gateways.get((tenant, gateway))
+        return known.waiting.get(entry) if known is not None else None
+
     def overdue(self, tenant: str) -> tuple[Pending, ...]:
         """List a tenant's answers that wait for longer than `overdue_s`, in log order."""
         found = (
