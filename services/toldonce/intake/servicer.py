@@ -12,16 +12,18 @@ from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.intake.v1.intake_pb2_grpc import IntakeServiceServicer
 from toldonce.api.types.v1 import types_pb2
 from toldonce.intake.core import Contact
-from toldonce.intake.handler import Intake, in_turn
+from toldonce.intake.handler import Answers, Intake, in_turn
 from toldonce.intake.wire import (
     Door,
     acknowledgement,
     cancel_reason,
+    gateway_of,
+    outbox_entry,
     submission,
     unknown_place,
 )
-from toldonce.kernel.errors import Unavailable
-from toldonce.kernel.ids import parse_own, parse_whole
+from toldonce.kernel.errors import Unavailable, Unbuilt
+from toldonce.kernel.ids import parse_own
 from toldonce.kernel.principal import Principal
 from toldonce.runtime.auth import current_principal
 from toldonce.runtime.front import refused
@@ -43,9 +45,12 @@ class _Item:
 class Servicer(IntakeServiceServicer):
     """IntakeService."""
 
-    def __init__(self, intake: Handler, door: Door, draining: asyncio.Event) -> None:
-        """Streams end once `draining` is set."""
+    def __init__(
+        self, intake: Handler, answers: Answers, door: Door, draining: asyncio.Event
+    ) -> None:
+        """Streams of contacts end once `draining` is set."""
         self._intake = intake
+        self._answers = answers
         self._door = door
         self._draining = draining
 
@@ -97,14 +102,31 @@ class Servicer(IntakeServiceServicer):
         found = await self._intake.cancel(by, request.contact_id, reason, request.operation_id)
         return found.view
 
+    async def WatchOutbox(
+        self, request: intake_pb2.WatchOutboxRequest, context: Context
+    ) -> AsyncIterator[intake_pb2.OutboxEntry]:
+        """Follow the answers to be delivered by a gateway."""
+        by = current_principal()
+        gateway = gateway_of(request.gateway, by)
+        watching = self._answers.watch(by.tenant, gateway, request.from_position)
+        async with aclosing(watching):
+            async for answer in watching:
+                yield outbox_entry(answer)
+
     async def ConfirmDelivery(
         self, request: intake_pb2.ConfirmDeliveryRequest, context: Context
     ) -> intake_pb2.ConfirmDeliveryResponse:
         """Say that an answer has reached its channel."""
         by = current_principal()
-        entry_id = parse_whole("entry_id", request.entry_id)
         operation = request.operation_id and parse_own("operation_id", request.operation_id)
-        return await self._door.confirm(entry_id, by.subject, operation, by)
+        gateway = await self._answers.gateway_of(by, request.entry_id)
+        return await self._door.confirm(request.entry_id, gateway, operation, by)
+
+    async def ListIncidents(
+        self, request: intake_pb2.ListIncidentsRequest, context: Context
+    ) -> intake_pb2.ListIncidentsResponse:
+        """Not built in this version."""
+        raise Unbuilt("incidents are part of the design and not built in this version")
 
     async def _ready(
         self, by: Principal, requests: AsyncIterator[intake_pb2.SubmitContactsRequest]

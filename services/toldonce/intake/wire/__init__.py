@@ -2,13 +2,14 @@
 
 from toldonce.intake.wire.door import Door
 from toldonce.intake.wire.requests import cancel_reason, gateway_of, submission
-from toldonce.intake.wire.views import acknowledgement, unknown_place
+from toldonce.intake.wire.views import acknowledgement, outbox_entry, unknown_place
 
 __all__ = [
     "Door",
     "acknowledgement",
     "cancel_reason",
     "gateway_of",
+    "outbox_entry",
     "submission",
     "unknown_place",
 ]

@@ -3,7 +3,7 @@
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
-from toldonce.intake.handler import Found, Taken
+from toldonce.intake.handler import Answer, Found, Taken
 from toldonce.runtime.mapping import at_us, from_us
 
 _WITHDRAWN = "WITHDRAWN"
@@ -26,6 +26,33 @@ def acknowledgement(
 ) -> types_pb2.Acknowledgement:
     """Write the answer to a submission."""
     return types_pb2.Acknowledgement(fixed=taken.ack, live=live, repeat=taken.repeat)
+
+
+def outbox_entry(answer: Answer) -> intake_pb2.OutboxEntry:
+    """Write an answer for its gateway."""
+    entry = intake_pb2.OutboxEntry(
+        position=answer.position,
+        entry_id=answer.entry_id,
+        case_id=answer.case_id,
+        contact_id=answer.contact_id,
+        channel=answer.channel,
+        text=answer.text,
+        attachments=[
+            types_pb2.Attachment(
+                uri=one.uri,
+                media_type=one.media_type,
+                size_bytes=one.size_bytes,
+                sha256=one.sha256,
+            )
+            for one in answer.references
+        ],
+        language=answer.language,
+    )
+    if answer.to is not None:
+        entry.to.kind = types_pb2.AliasKind.Value(f"ALIAS_KIND_{answer.to.kind}")
+        entry.to.value = answer.to.value
+    entry.written_at.FromDatetime(answer.written_at)
+    return entry
 
 
 def found(done: internal_pb2.CommandDone) -> Found[intake_pb2.ContactView]:
