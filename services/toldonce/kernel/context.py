@@ -2,8 +2,8 @@ r"""The context of a case: the whole story as a timeline, its canonical form and
 
 Both sides of a handoff compute the hash of what they themselves hold. The canonical form of an
 item is a run of netstrings (`<length in bytes>:<bytes>,`, UTF-8): sequence, index, event id, `at`
-in microseconds since 1970, type, case, channel, actor, text, then the name and value of each
-attribute, sorted by name. Whole numbers are decimal digits. Texts are in Unicode NFC. The hash is
+in microseconds since 1970, type, case, channel, actor, text, the number of attributes, then the
+name and value of each, sorted by name. Whole numbers are decimal digits. Texts are in Unicode NFC. The hash is
 SHA-256 over `toldonce-context-1\n` and the items in order of sequence, then index.
 """
 
@@ -92,6 +92,7 @@ def canonical(item: Item) -> bytes:
         item.channel,
         item.actor,
         item.text,
+        str(len(item.attributes)),
         *(part for pair in item.attributes for part in pair),
     )
     return b"".join(_netstring(part) for part in plain)
