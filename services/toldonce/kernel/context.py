@@ -1,10 +1,10 @@
-r"""The context of a case: the whole story as a timeline, its canonical form and its hash.
+"""The context of a case: the whole story as a timeline, its canonical form and its hash.
 
 Both sides of a handoff compute the hash of what they themselves hold. The canonical form of an
 item is a run of netstrings (`<length in bytes>:<bytes>,`, UTF-8): sequence, index, event id, `at`
 in microseconds since 1970, type, case, channel, actor, text, the number of attributes, then the
-name and value of each, sorted by name. Whole numbers are decimal digits. Texts are in Unicode NFC. The hash is
-SHA-256 over `toldonce-context-1\n` and the items in order of sequence, then index.
+name and value of each, sorted by name. Whole numbers are decimal digits, texts in Unicode NFC. The
+hash is SHA-256 over PREAMBLE and the items in order of sequence, then index.
 """
 
 import dataclasses
