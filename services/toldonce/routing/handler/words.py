@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
+from toldonce.kernel.story.types import Case, Offer
 from toldonce.routing.core.types import Availability, Decision
 
 
@@ -100,3 +101,128 @@ type Send = Callable[[Decision, int, datetime], Awaitable[None]]
 
 type Health = Callable[[], str | None]
 """Say in a sentence why this process should not lead now, or None."""
+
+
+# ---- what an agent says in a session
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who I am; `availability` None: as declared last. `resume` is a session id, or ""."""
+
+    agent: str
+    availability: Availability | None
+    reason: str
+    resume: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAvailability:
+    """What I declare."""
+
+    availability: Availability
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """I am still here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """I take this offer (52 characters); the hash is of the context at a handoff, else empty."""
+
+    offer_id: str
+    epoch: int
+    context_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """I do not take this offer (52 characters)."""
+
+    offer_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUp:
+    """The talk about this case (52 characters) is over, or (`complete`) the paperwork too."""
+
+    case_id: str
+    epoch: int
+    complete: bool
+
+
+type Said = Hello | SetAvailability | Heartbeat | Accept | Decline | WrapUp
+
+
+# ---- what a session tells an agent
+
+
+class OfferEnd(IntEnum):
+    """Why an offer is over; the numbers of the protocol."""
+
+    REVOKED = 1
+    EXPIRED = 2
+    TAKEN = 3
+    ACCEPTED = 4
+    DECLINED = 5
+    CASE_ENDED = 6
+
+
+class HandoffEnd(IntEnum):
+    """How a handoff ended; the numbers of the protocol."""
+
+    ACCEPTED = 1
+    DECLINED = 2
+    EXPIRED = 3
+    CANCELLED = 4
+    REPLACED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """An offer stands in the log; `trace` is the encoded DecisionTrace, empty when not at hand."""
+
+    customer: str
+    case: Case
+    offer: Offer
+    sequence: int
+    trace: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OfferOver:
+    """An offer is over."""
+
+    customer: str
+    case: str
+    offer: str
+    reason: OfferEnd
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTold:
+    """Something happened to a case that is, or was until now, the agent's own."""
+
+    customer: str
+    case: Case
+    sequence: int
+    what: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffOver:
+    """A handoff the agent began is over."""
+
+    customer: str
+    case: str
+    handoff: str
+    outcome: HandoffEnd
+    owner: str
+    epoch: int
+
+
+type Push = OfferMade | OfferOver | CaseTold | HandoffOver

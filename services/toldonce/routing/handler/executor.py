@@ -1,0 +1,154 @@
+"""Carries the engine's decisions out: so many at a time, each until its end is certain.
+
+What ownership refused is told to the engine; what may or may not have been done is asked again
+with the same operation id, so that it is done once. Nothing is sent that the lease does not cover
+at the instant it is stamped.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from toldonce.kernel.errors import Refusal, Rejected, Unavailable
+from toldonce.routing.core.types import (
+    CancelHandoff,
+    CompleteWrapUp,
+    Decision,
+    ExpireOffer,
+    MakeOffer,
+    OfferFailed,
+    ReleaseOwnership,
+    RevokeOffer,
+)
+from toldonce.routing.handler.words import Leadership, Send
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.logs import frames, logger
+
+INFLIGHT_MAX = 64
+PAUSE_S = 0.05
+PAUSE_MAX_S = 2.0
+SETTLE_S = 2.0
+_STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE"})
+
+_log = logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    decision: Decision
+    epoch: int
+    key: tuple[str, ...]
+
+
+class Executor:
+    """Sends one engine's decisions to ownership."""
+
+    def __init__(
+        self,
+        send: Send,
+        leadership: Leadership,
+        clock: Clock,
+        failed: Callable[[OfferFailed], None],
+        *,
+        inflight_max: int = INFLIGHT_MAX,
+    ) -> None:
+        """`failed` takes the offers that are certainly not in the log."""
+        self._send = send
+        self._leadership = leadership
+        self._clock = clock
+        self._failed = failed
+        self._inflight_max = inflight_max
+        self._waiting: deque[_Order] = deque()
+        self._keys: set[tuple[str, ...]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, decisions: tuple[Decision, ...], epoch: int) -> None:
+        """Carry out what was decided under `epoch`; what is under way already is not doubled."""
+        for decision in decisions:
+            key = key_of(decision)
+            if key not in self._keys:
+                self._keys.add(key)
+                self._waiting.append(_Order(decision, epoch, key))
+        self._start()
+
+    async def settle(self, timeout_s: float = SETTLE_S) -> bool:
+        """Send nothing more, wait for what is under way; tell whether all of it has ended."""
+        self._drop_waiting()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=timeout_s)
+        return not self._tasks
+
+    async def close(self) -> None:
+        """End at once whatever is under way."""
+        self._drop_waiting()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _drop_waiting(self) -> None:
+        while self._waiting:
+            order = self._waiting.popleft()
+            self._keys.discard(order.key)
+            self._give_up(order.decision, "NOT_LEADING")
+
+    def _start(self) -> None:
+        while self._waiting and len(self._tasks) < self._inflight_max:
+            order = self._waiting.popleft()
+            task = asyncio.create_task(self._carry_out(order))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a decision failed", error=type(error).__name__, frames=frames(error))
+        self._start()
+
+    async def _carry_out(self, order: _Order) -> None:
+        issued_at, pause_s = self._clock.now(), PAUSE_S
+        try:
+            while self._leadership.epoch == order.epoch:
+                if await self._done(order, issued_at):
+                    return
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            self._give_up(order.decision, "NOT_LEADING")
+        finally:
+            self._keys.discard(order.key)
+
+    async def _done(self, order: _Order, issued_at: datetime) -> bool:
+        try:
+            await self._send(order.decision, order.epoch, issued_at)
+        except Unavailable:
+            return False
+        except Refusal as refusal:
+            reason = refusal.reason if isinstance(refusal, Rejected) else type(refusal).__name__
+            _log.info("a decision was refused", what=order.key[0], reason=reason)
+            if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
+                self._give_up(order.decision, reason)
+        return True
+
+    def _give_up(self, decision: Decision, reason: str) -> None:
+        match decision:
+            case MakeOffer() | ExpireOffer() | RevokeOffer():
+                self._failed(OfferFailed(decision.customer, decision.case, decision.offer, reason))
+            case _:
+                pass  # the engine decides it again while the log does not show it
+
+
+def key_of(decision: Decision) -> tuple[str, ...]:
+    """Name what a decision does: the same act has the same name, whoever decides it again."""
+    name = (type(decision).__name__, decision.customer, decision.case)
+    match decision:
+        case MakeOffer(offer=own) | ExpireOffer(offer=own) | RevokeOffer(offer=own):
+            return (*name, own)
+        case CancelHandoff(handoff=own, reason=reason):
+            return (*name, own, reason)
+        case CompleteWrapUp(epoch=epoch) | ReleaseOwnership(epoch=epoch):
+            return (*name, str(epoch))
+        case _:
+            assert_never(decision)

@@ -1,0 +1,76 @@
+"""Cases as agents see them."""
+
+from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.ids import whole
+from toldonce.kernel.story.types import Case, Handoff, Offer, TargetKind
+from toldonce.routing.wire.traces import stamp
+
+
+def case_view(customer: str, case: Case, sequence: int) -> types_pb2.CaseView:
+    """Show a case as the story stood at log sequence `sequence`."""
+    return types_pb2.CaseView(
+        case_id=whole(customer, case.own),
+        customer_id=customer,
+        state=types_pb2.CaseState.ValueType(case.state),
+        work_state=types_pb2.WorkState.ValueType(case.work),
+        ownership_state=types_pb2.OwnershipState.ValueType(case.ownership),
+        owner=case.owner,
+        epoch=case.epoch,
+        queue=case.queue,
+        channel=case.channel,
+        topic=case.topic,
+        language=case.language,
+        priority=case.priority,
+        opened_at=stamp(case.opened_at),
+        enqueued_at=stamp(case.enqueued_at),
+        owned_at=stamp(case.owned_at),
+        last_customer_entry_id=whole(customer, case.last_customer_entry),
+        offers=[_offer(customer, case, offer) for offer in case.offers],
+        handoff=_handoff(customer, case, case.handoff) if case.handoff else None,
+        disposition=case.disposition,
+        sequence=sequence,
+        requirement=types_pb2.Requirement(
+            queue=case.queue,
+            skills=[types_pb2.SkillNeed(skill=need.name, level=need.level) for need in case.skills],
+            language=case.language,
+            preferred_agents=[case.last_owner] if case.last_owner else [],
+        ),
+        rung=case.rung,
+        hops=case.hops,
+        last_owner=case.last_owner,
+    )
+
+
+def _offer(customer: str, case: Case, offer: Offer) -> types_pb2.OfferView:
+    return types_pb2.OfferView(
+        offer_id=whole(customer, offer.own),
+        agent=offer.agent,
+        state=types_pb2.OFFER_STATE_ISSUED,
+        epoch=case.epoch,
+        issued_at=stamp(offer.issued_at),
+        expires_at=stamp(offer.expires_at),
+        handoff_id=whole(customer, case.handoff.own) if case.handoff else "",
+    )
+
+
+def _handoff(customer: str, case: Case, handoff: Handoff) -> types_pb2.HandoffView:
+    return types_pb2.HandoffView(
+        handoff_id=whole(customer, handoff.own),
+        from_agent=handoff.from_agent,
+        target=_target(handoff),
+        epoch=case.epoch,
+        context_sequence=handoff.context_sequence,
+        begun_at=stamp(handoff.begun_at),
+        expires_at=stamp(handoff.expires_at),
+        rung=handoff.rung,
+    )
+
+
+def _target(handoff: Handoff) -> types_pb2.HandoffTarget:
+    match handoff.target_kind:
+        case TargetKind.AGENT:
+            return types_pb2.HandoffTarget(agent=handoff.target)
+        case TargetKind.QUEUE:
+            return types_pb2.HandoffTarget(queue=handoff.target)
+        case TargetKind.TIER:
+            return types_pb2.HandoffTarget(tier=handoff.target)

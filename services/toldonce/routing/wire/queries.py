@@ -1,0 +1,166 @@
+"""Questions to the engine that leads, and its answers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.protobuf.message import DecodeError
+
+from toldonce.api.routing.v1 import internal_pb2, routing_pb2
+from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.errors import Invalid, Refusal, Unavailable
+from toldonce.kernel.ids import customer_of, own_of, parse_name, parse_own, parse_whole
+from toldonce.routing.core.types import DecisionTrace, QueueStanding
+from toldonce.routing.handler.waits import Waits
+from toldonce.routing.wire.traces import read_trace, stamp, write_trace
+from toldonce.runtime.rpc import from_status, to_status
+
+QUEUES_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where does a case stand?"""
+
+    customer: str
+    case: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """How do queues stand? No names: all of them."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Why? Of a decision still in mind, or of a case that waits now."""
+
+    decision: str
+    customer: str
+    case: str
+
+
+type Query = Position | Queues | Explain
+
+
+# ---- asking
+
+
+def ask_position(tenant: str, case_id: str) -> bytes:
+    """Ask where a case stands."""
+    asked = routing_pb2.GetPositionRequest(case_id=case_id)
+    return internal_pb2.EngineRequest(tenant=tenant, position=asked).SerializeToString()
+
+
+def ask_queues(tenant: str, names: Sequence[str]) -> bytes:
+    """Ask how queues stand; raises Invalid."""
+    asked = routing_pb2.ListQueuesRequest(queues=queue_names(names))
+    return internal_pb2.EngineRequest(tenant=tenant, queues=asked).SerializeToString()
+
+
+def ask_case(tenant: str, case_id: str) -> bytes:
+    """Ask why a case has no owner yet."""
+    asked = routing_pb2.ExplainDecisionRequest(case_id=case_id)
+    return internal_pb2.EngineRequest(tenant=tenant, explain=asked).SerializeToString()
+
+
+def ask_decision(tenant: str, decision_id: str) -> bytes:
+    """Ask for a decision."""
+    asked = routing_pb2.ExplainDecisionRequest(decision_id=decision_id)
+    return internal_pb2.EngineRequest(tenant=tenant, explain=asked).SerializeToString()
+
+
+def queue_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check names of queues; raises Invalid."""
+    if len(names) > QUEUES_MAX:
+        raise Invalid("queues", f"at most {QUEUES_MAX} names")
+    return tuple(parse_name("queues", name) for name in names)
+
+
+def read_answer(data: bytes) -> internal_pb2.EngineReply:
+    """Read an engine's answer; raises the Refusal it is, or Unavailable."""
+    try:
+        reply = internal_pb2.EngineReply.FromString(data)
+    except DecodeError:
+        raise Unavailable("the engine answered something unreadable") from None
+    if reply.WhichOneof("body") == "error":
+        raise from_status(reply.error)
+    return reply
+
+
+# ---- answering
+
+
+def read_query(data: bytes) -> Query:
+    """Read a question; raises Invalid."""
+    try:
+        request = internal_pb2.EngineRequest.FromString(data)
+    except DecodeError:
+        raise Invalid("request", "these bytes are no question to an engine") from None
+    match request.WhichOneof("body"):
+        case "position":
+            case_id = parse_whole("case_id", request.position.case_id)
+            return Position(customer_of(case_id), own_of(case_id))
+        case "queues":
+            return Queues(queue_names(request.queues.queues))
+        case "explain" if request.explain.WhichOneof("of") == "decision_id":
+            return Explain(parse_own("decision_id", request.explain.decision_id), "", "")
+        case "explain":
+            case_id = parse_whole("case_id", request.explain.case_id)
+            return Explain("", customer_of(case_id), own_of(case_id))
+        case _:
+            raise Invalid("body", "the engine is not asked this")
+
+
+def answer_position(epoch: int, position: int, queue: str, estimate: tuple[float, float]) -> bytes:
+    """Write where a case stands; `estimate`: wait and error, seconds."""
+    live = types_pb2.LiveAcknowledgement(known=True, position=position)
+    if position:
+        live.estimate_s, live.estimate_error_s = estimate
+    place = routing_pb2.GetPositionResponse(live=live, queue=queue)
+    return _reply(internal_pb2.EngineReply(engine_epoch=epoch, position=place))
+
+
+def answer_queues(
+    epoch: int, standings: Iterable[QueueStanding], waits: Waits, at: datetime
+) -> bytes:
+    """Write how queues stand."""
+    listed = routing_pb2.ListQueuesResponse(
+        queues=[_queue(one, waits) for one in sorted(standings, key=lambda one: one.queue)],
+        at=stamp(at),
+    )
+    return _reply(internal_pb2.EngineReply(engine_epoch=epoch, queues=listed))
+
+
+def answer_trace(epoch: int, trace: DecisionTrace | None) -> bytes:
+    """Write a decision, or none."""
+    found = routing_pb2.ExplainDecisionResponse(traces=[write_trace(trace)] if trace else [])
+    return _reply(internal_pb2.EngineReply(engine_epoch=epoch, explain=found))
+
+
+def answer_refusal(epoch: int, refusal: Refusal) -> bytes:
+    """Write why there is no answer."""
+    return _reply(internal_pb2.EngineReply(engine_epoch=epoch, error=to_status(refusal)))
+
+
+def traces_of(encoded: Iterable[bytes]) -> list[types_pb2.DecisionTrace]:
+    """Read the traces that offers carry."""
+    return [trace for one in encoded if (trace := read_trace(one)) is not None]
+
+
+def _queue(one: QueueStanding, waits: Waits) -> routing_pb2.QueueView:
+    return routing_pb2.QueueView(
+        queue=one.queue,
+        waiting=one.waiting,
+        offered=one.offered,
+        oldest_enqueued_at=stamp(one.oldest_enqueued_at),
+        agents_free=one.agents_free,
+        agents_available=one.agents_available,
+        estimate_s=waits.estimate(one.queue)[0],
+    )
+
+
+def _reply(reply: internal_pb2.EngineReply) -> bytes:
+    return reply.SerializeToString()

@@ -1,0 +1,52 @@
+"""Decision traces."""
+
+from datetime import datetime
+
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from toldonce.api.types.v1 import types_pb2
+from toldonce.routing.core.types import Candidate, DecisionTrace
+
+
+def stamp(instant: datetime | None) -> Timestamp | None:
+    """Write an instant; None stays unset."""
+    if instant is None:
+        return None
+    made = Timestamp()
+    made.FromDatetime(instant)
+    return made
+
+
+def write_trace(trace: DecisionTrace) -> types_pb2.DecisionTrace:
+    """Write a trace; agents counted together keep one line without a name."""
+    return types_pb2.DecisionTrace(
+        decision_id=trace.decision_id,
+        policy_version=trace.policy_version,
+        engine_epoch=trace.engine_epoch,
+        at=stamp(trace.at),
+        chosen_agent=trace.chosen,
+        step=trace.step,
+        waited_s=trace.waited_s,
+        considered=trace.considered,
+        candidates=[_candidate(one) for one in trace.candidates],
+        reason=trace.reason,
+    )
+
+
+def read_trace(encoded: bytes) -> types_pb2.DecisionTrace | None:
+    """Read the trace an `Offered` event carries; None for none, or for bytes that are no trace."""
+    try:
+        return types_pb2.DecisionTrace.FromString(encoded) if encoded else None
+    except DecodeError:
+        return None
+
+
+def _candidate(one: Candidate) -> types_pb2.Candidate:
+    counted = one.detail if one.agent else f"{one.count} agents: {one.detail}"
+    return types_pb2.Candidate(
+        agent=one.agent,
+        first_failing_gate=types_pb2.Gate.ValueType(one.gate),
+        detail=counted,
+        rank=one.rank,
+    )
