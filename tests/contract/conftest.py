@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.servers import Embedded, servers
+from tests.servers import Cluster, Embedded, cluster, servers
 from toldonce.runtime.nats_link import Link
 
 
@@ -22,3 +22,9 @@ async def link(pair: Embedded) -> AsyncIterator[Link]:
     connection = await Link.connect(pair.nats_url, name="contract")
     yield connection
     await connection.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running

@@ -8,6 +8,8 @@ import pytest
 from toldonce.kernel.errors import Exhausted, Invalid, Unavailable
 from toldonce.runtime.answers import read_answer
 from toldonce.runtime.append import (
+    BUSY_TRIES_MAX,
+    TRIES_MAX,
     Accepted,
     Answer,
     Busy,
@@ -79,9 +81,10 @@ async def test_an_append_that_never_left_says_that_nothing_was_written() -> None
 
 
 async def test_a_busy_server_is_asked_again_and_at_last_fenced() -> None:
-    wire = Scripted([Busy(), Busy(), Busy(), Accepted(6, duplicate=False)])
+    tries = BUSY_TRIES_MAX + TRIES_MAX
+    wire = Scripted([*[Busy()] * tries, Accepted(6, duplicate=False)])
     assert await _append(wire) == Refused(6)
-    assert wire.sent == ["m", "m", "m", "m.fence.5"]
+    assert wire.sent == [*["m"] * tries, "m.fence.5"]
 
 
 async def test_a_fence_found_to_be_there_already_refuses_too() -> None:
@@ -113,6 +116,11 @@ async def test_a_read_that_does_not_reach_the_end_named_proves_nothing() -> None
 async def test_a_read_that_fails_leaves_the_matter_open_for_the_next_try() -> None:
     wire = Scripted([Moved(6), Moved(6)], [_stored(6, "m")], deaf=1)
     assert await _append(wire) == Committed(6, duplicate=True)
+
+
+async def test_an_acknowledged_repeat_that_cannot_be_read_back_is_unknown() -> None:
+    wire = Scripted([Accepted(6, duplicate=True)] * 5, deaf=5)
+    assert await _append(wire) == Unknown()
 
 
 async def test_a_condition_refused_without_a_newer_message_is_tried_again() -> None:

@@ -15,6 +15,7 @@ from toldonce.runtime.log import Committed, Outcome, Refused, Stored, Unknown
 
 TRIES_MAX = 3
 FENCE_TRIES_MAX = 2
+BUSY_TRIES_MAX = 8
 TRY_S = 2.0
 
 
@@ -141,10 +142,15 @@ async def _attempts(
     pause: Callable[[int], Awaitable[None]],
     tries_max: int,
 ) -> Outcome | None:
-    """Try to publish; None when it is still open after all tries."""
-    for number in range(tries_max):
+    """Try to publish; None when it is still open after all tries.
+
+    Being told that another write is in flight costs a try only after `BUSY_TRIES_MAX` of them.
+    """
+    left, patience, number = tries_max, BUSY_TRIES_MAX, 0
+    while left:
         if number:
             await pause(number)
+        number += 1
         answer = await wire.attempt(
             message.subject,
             message.payload,
@@ -154,6 +160,10 @@ async def _attempts(
         )
         if isinstance(answer, Accepted) and not answer.duplicate:
             return message.taken(answer.sequence, duplicate=False)
+        if isinstance(answer, Busy) and patience:
+            patience -= 1
+        else:
+            left -= 1
         tries.sent = tries.sent or not isinstance(answer, Unsent)
         try:
             outcome = await _judge(wire, message, tries, answer)

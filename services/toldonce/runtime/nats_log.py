@@ -35,7 +35,9 @@ from toldonce.runtime.pull import Regressed, pull
 from toldonce.runtime.streams import Wants, look, moment
 
 _NO_MESSAGE = 10037
-_PAUSE_S = 0.02
+_PAUSE_S = 0.004
+_PAUSE_GROWTH = 1.7
+_PAUSE_MAX_S = 0.3
 _FINISH_S = 2.0
 _RECONNECT_S = 0.5
 
@@ -220,7 +222,8 @@ class NatsLog:
         return _parse_stored(answer["message"])
 
     async def _pause(self, number: int) -> None:
-        await asyncio.sleep(self._rng.uniform(0.5, 1.5) * _PAUSE_S * 4 ** (number - 1))
+        longest = min(_PAUSE_MAX_S, _PAUSE_S * _PAUSE_GROWTH**number)
+        await asyncio.sleep(self._rng.uniform(longest / 3, longest))
 
 
 def _parse_stored(message: dict[str, Any]) -> Stored:
