@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from toldonce.kernel.config import Topic
 
 WORDS_MAX = 2_000
+CHARS_MAX = 16_000
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
@@ -85,7 +86,7 @@ class Topics:
 
 
 def _words(text: str) -> list[str]:
-    folded = unicodedata.normalize("NFC", text.casefold()).replace("\u2019", "'")
+    folded = unicodedata.normalize("NFC", text[:CHARS_MAX].casefold()).replace("\u2019", "'")
     return _WORD.findall(folded)
 
 
