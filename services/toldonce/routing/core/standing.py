@@ -18,7 +18,7 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
     for item in ledger.items.values():
         if not item.waiting and not item.offers:
             continue
-        queue = rules.asked(item.case).requirement.queue
+        queue = item.wants.queue or rules.asked(item.case).requirement.queue
         since_us = micros(item.case.enqueued_at)
         waiting[queue] = waiting.get(queue, 0) + 1
         offered[queue] = offered.get(queue, 0) + bool(item.offers)
