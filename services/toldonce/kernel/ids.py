@@ -60,11 +60,11 @@ def derive(kind: str, *parts: str | bytes | int) -> str:
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:
     """Make an own id by HMAC-SHA-256 under `key`, so that nobody can guess it from the parts."""
-    message = kind.encode()
+    mac = hmac.new(key, kind.encode(), hashlib.sha256)
     for part in parts:
         raw = part.encode()
-        message += len(raw).to_bytes(4, "big") + raw
-    return encode(hmac.digest(key, message, "sha256")[:16])
+        mac.update(len(raw).to_bytes(4, "big") + raw)
+    return encode(mac.digest()[:16])
 
 
 def whole(customer: str, own: str) -> str:
