@@ -29,6 +29,13 @@ def test_contact_is_ready_for_its_story() -> None:
     assert not contact.divert
 
 
+def test_ids_are_those_of_every_version_before() -> None:
+    contact = prepared()
+    assert contact.customer == "68t5sxt0f25bj2dqt142xgf28y"
+    assert contact.contact_id == "68t5sxt0f25bj2dqt142xgf28y6094znythm4h39w4agq5c2gjp7"
+    assert contact.fresh == "2a8r1yr87a0gdfzz600h9pvfpn"
+
+
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
