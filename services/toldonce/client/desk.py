@@ -1,0 +1,132 @@
+"""Looking and steering from outside: cases, queues, decisions, configuration, health."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from toldonce.api.config.v1 import config_pb2
+from toldonce.api.ownership.v1 import ownership_pb2
+from toldonce.api.routing.v1 import routing_pb2
+from toldonce.client.channel import Client
+from toldonce.client.retry import again
+from toldonce.client.seen import CaseSeen, TraceSeen, case_seen, instant, trace_seen, word
+
+PAGE_MAX = 200
+SERVICES = ("intake", "routing", "ownership", "sla", "config")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSeen:
+    """A queue at one moment."""
+
+    queue: str
+    waiting: int
+    offered: int
+    oldest_at: datetime | None
+    agents_free: int
+    agents_available: int
+    estimate_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSeen:
+    """The document that stands."""
+
+    yaml: str
+    revision: int
+    policy_version: str
+    applied_at: datetime | None
+    applied_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying a document did."""
+
+    revision: int
+    policy_version: str
+    warnings: tuple[str, ...]
+
+
+class Desk:
+    """What supervisors and administrators ask; the token of `client` says who it is."""
+
+    def __init__(self, client: Client) -> None:
+        """Ask over `client`."""
+        self._client = client
+
+    async def case(self, case_id: str) -> CaseSeen:
+        """Read a case; raises Missing."""
+        request = ownership_pb2.GetCaseRequest(case_id=case_id)
+        return case_seen(await again(lambda: self._client.ownership.GetCase(request)))
+
+    async def cases(
+        self, *, owner: str = "", queue: str = "", tries_max: int = 6
+    ) -> list[CaseSeen]:
+        """List open cases from the view, all pages; raises Unavailable while it is rebuilt."""
+        request = ownership_pb2.ListCasesRequest(owner=owner, queue=queue, page_size=PAGE_MAX)
+        found: list[CaseSeen] = []
+        while True:
+            page = await again(
+                lambda: self._client.ownership.ListCases(request), tries_max=tries_max
+            )
+            found += [case_seen(view) for view in page.cases]
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    async def queues(self) -> list[QueueSeen]:
+        """List the queues."""
+        request = routing_pb2.ListQueuesRequest()
+        answer = await again(lambda: self._client.routing.ListQueues(request))
+        return [
+            QueueSeen(
+                queue=view.queue,
+                waiting=view.waiting,
+                offered=view.offered,
+                oldest_at=instant(view.oldest_enqueued_at),
+                agents_free=view.agents_free,
+                agents_available=view.agents_available,
+                estimate_s=view.estimate_s,
+            )
+            for view in answer.queues
+        ]
+
+    async def explain(self, case_id: str) -> list[TraceSeen]:
+        """Say why a case has or has not an owner, newest decision first; raises Missing."""
+        request = routing_pb2.ExplainDecisionRequest(case_id=case_id)
+        answer = await again(lambda: self._client.routing.ExplainDecision(request))
+        return [trace_seen(trace) for trace in answer.traces]
+
+    async def config(self) -> ConfigSeen:
+        """Read the configuration that stands; raises Missing."""
+        request = config_pb2.GetConfigRequest()
+        given = await again(lambda: self._client.config.GetConfig(request))
+        return ConfigSeen(
+            yaml=given.yaml,
+            revision=given.revision,
+            policy_version=given.policy_version,
+            applied_at=instant(given.applied_at),
+            applied_by=given.applied_by_subject,
+        )
+
+    async def apply(self, yaml: str) -> Applied:
+        """Put a document in force; raises Invalid naming each key that is wrong."""
+        request = config_pb2.ApplyConfigRequest(yaml=yaml)
+        done = await again(lambda: self._client.config.ApplyConfig(request))
+        return Applied(done.revision, done.policy_version, tuple(done.warnings))
+
+    async def health(self) -> dict[str, str]:
+        """Ask each service how it is: SERVING, NOT_SERVING, or UNKNOWN where it is not served."""
+        stub = health_pb2_grpc.HealthStub(self._client.channel)
+        found = {}
+        for part in SERVICES:
+            name = f"toldonce.api.{part}.v1.{part.capitalize()}Service"
+            request = health_pb2.HealthCheckRequest(service=name)
+            try:
+                found[part] = word(await stub.Check(request, timeout=5.0), "status")
+            except Exception as error:  # noqa: BLE001 - any failure is an answer here
+                code = getattr(error, "code", None)
+                found[part] = str(code().name) if callable(code) else "UNKNOWN"
+        return found

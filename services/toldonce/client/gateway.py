@@ -1,0 +1,282 @@
+"""Being a gateway: contacts go in once each whatever happens, answers come out until confirmed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from toldonce.api.intake.v1 import intake_pb2
+from toldonce.api.types.v1 import types_pb2
+from toldonce.client.calls import Stream
+from toldonce.client.channel import Client
+from toldonce.client.retry import again
+from toldonce.client.seen import instant, stamp
+from toldonce.kernel.errors import Refusal, Unavailable
+from toldonce.runtime.ids import new_id
+from toldonce.runtime.rpc import from_status
+
+INFLIGHT_MAX = 128
+ROUNDS_MAX = 8
+PAUSE_S = 0.5
+CONFIRMS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address of a customer; `kind` is EMAIL, PHONE, HANDLE, ACCOUNT or OTHER."""
+
+    kind: str
+    value: str
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One contact as the gateway has it. `message_id` and `made_at` are fixed once, together."""
+
+    message_id: str
+    made_at: datetime
+    channel: str
+    text: str
+    addresses: tuple[Address, ...] = ()
+    name: str = ""
+    subject: str = ""
+    language: str = ""
+    topic: str = ""
+    queue: str = ""
+    priority: int | None = None
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What the channel can show at once; all but `repeat` is the same for every repeat."""
+
+    contact_id: str
+    case_id: str
+    customer_id: str
+    joined: bool
+    queue: str
+    promised_by: datetime | None
+    text: str
+    received_at: datetime | None
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer on its way back to the customer: deliver each `entry_id` once."""
+
+    position: int
+    entry_id: str
+    case_id: str
+    channel: str
+    to: Address
+    text: str
+    written_at: datetime | None
+
+
+class Gateway:
+    """One gateway; the token of `client` says its name."""
+
+    def __init__(self, client: Client) -> None:
+        """Speak over `client`."""
+        self._client = client
+
+    async def submit(self, given: Submission) -> Ack:
+        """Hand one contact in; retried under the same id, so it is taken in once."""
+        request = _request(given)
+        answer = await again(lambda: self._client.intake.SubmitContact(request))
+        return ack_of(answer)
+
+    async def submit_many(
+        self, given: Iterable[Submission], *, inflight_max: int = INFLIGHT_MAX
+    ) -> AsyncGenerator[tuple[Submission, Ack | Refusal]]:
+        """Hand many in on a stream, at most `inflight_max` unanswered; answers as they come.
+
+        What was not answered when a stream breaks is sent again on the next one. Raises the
+        refusal of the last stream after ROUNDS_MAX broken ones in a row.
+        """
+        flow = _Flow(iter(enumerate(given)), inflight_max)
+        broken = 0
+        while not flow.done:
+            before = len(flow.open)
+            try:
+                async for pair in flow.stream(cast("Stream", self._client.intake.SubmitContacts())):
+                    broken = 0
+                    yield pair
+            except Unavailable as later:
+                broken += 1
+                if broken >= ROUNDS_MAX:
+                    raise
+                await asyncio.sleep(min(later.retry_s, PAUSE_S) if before else PAUSE_S)
+
+    async def cancel(self, contact_id: str, *, withdrawn: bool = False) -> None:
+        """Say that the customer left (or that the contact is withdrawn).
+
+        Raises Rejected CASE_CLOSED or OWNED.
+        """
+        request = intake_pb2.CancelContactRequest(
+            contact_id=contact_id,
+            operation_id=new_id(),
+            reason=intake_pb2.CANCEL_REASON_WITHDRAWN
+            if withdrawn
+            else intake_pb2.CANCEL_REASON_ABANDONED,
+        )
+        await again(lambda: self._client.intake.CancelContact(request))
+
+    async def deliver(
+        self, deliver: Callable[[Answer], Awaitable[None]], *, after: int = 0
+    ) -> None:
+        """Follow the outbox for ever: deliver each answer, then confirm it; comes back by itself.
+
+        `deliver` may see an entry again after a break: deliver each `entry_id` once. Cancel to
+        stop; raises what the server refuses.
+        """
+        place = after
+        while True:
+            try:
+                place = await self._follow(deliver, place)
+            except Unavailable as later:
+                await asyncio.sleep(min(later.retry_s, PAUSE_S))
+
+    async def confirm(self, entry_id: str) -> bool:
+        """Confirm a delivery; tells whether it had been confirmed before."""
+        request = intake_pb2.ConfirmDeliveryRequest(entry_id=entry_id)
+        return (await again(lambda: self._client.intake.ConfirmDelivery(request))).repeat
+
+    async def _follow(self, deliver: Callable[[Answer], Awaitable[None]], place: int) -> int:
+        request = intake_pb2.WatchOutboxRequest(from_position=place)
+        free = asyncio.Semaphore(CONFIRMS_MAX)
+
+        async def handle(answer: Answer) -> None:
+            try:
+                await deliver(answer)
+                await self.confirm(answer.entry_id)
+            finally:
+                free.release()
+
+        async with asyncio.TaskGroup() as group:
+            async for entry in self._client.intake.WatchOutbox(request):
+                await free.acquire()
+                group.create_task(handle(_answer(entry)))
+                place = max(place, entry.position)
+        return place
+
+
+class _Flow:
+    """What is under way on the streams of one `submit_many`."""
+
+    def __init__(self, items: Iterator[tuple[int, Submission]], inflight_max: int) -> None:
+        self._items = items
+        self._free = asyncio.Semaphore(inflight_max)
+        self._more = True
+        self.open: dict[int, Submission] = {}
+
+    @property
+    def done(self) -> bool:
+        """Tell whether everything was sent and answered."""
+        return not self._more and not self.open
+
+    async def stream(self, stream: Stream) -> AsyncGenerator[tuple[Submission, Ack | Refusal]]:
+        """Send what is left on one stream, and give its answers."""
+        sending = asyncio.create_task(self._send(stream), name="submitting")
+        later: set[int] = set()
+        try:
+            async for response in stream:
+                given = self.open.pop(response.tag, None)
+                if given is None:
+                    continue
+                if response.HasField("error"):
+                    refusal = from_status(response.error)
+                    if isinstance(refusal, Unavailable):
+                        self.open[response.tag] = given
+                        later.add(response.tag)
+                        if len(later) == len(self.open):
+                            raise refusal
+                        continue
+                    self._free.release()
+                    yield given, refusal
+                else:
+                    self._free.release()
+                    yield given, ack_of(response.ack)
+            if self.open or not sending.done():
+                raise Unavailable("some contacts were not answered; they are sent again")
+        finally:
+            sending.cancel()
+            stream.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Refusal, asyncio.InvalidStateError):
+                await sending
+
+    async def _send(self, stream: Stream) -> None:
+        for tag, given in tuple(self.open.items()):
+            await stream.write(_tagged(tag, given))
+        while self._more:
+            await self._free.acquire()
+            item = next(self._items, None)
+            if item is None:
+                self._more = False
+                self._free.release()
+                break
+            self.open[item[0]] = item[1]
+            await stream.write(_tagged(*item))
+        await stream.done_writing()
+
+
+def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
+    """Read an acknowledgement."""
+    fixed = answer.fixed
+    return Ack(
+        contact_id=fixed.contact_id,
+        case_id=fixed.case_id,
+        customer_id=fixed.customer_id,
+        joined=fixed.joined,
+        queue=fixed.queue,
+        promised_by=instant(fixed.promised_by),
+        text=fixed.text,
+        received_at=instant(fixed.received_at),
+        repeat=answer.repeat,
+    )
+
+
+def _tagged(tag: int, given: Submission) -> intake_pb2.SubmitContactsRequest:
+    return intake_pb2.SubmitContactsRequest(tag=tag, contact=_request(given))
+
+
+def _request(given: Submission) -> intake_pb2.SubmitContactRequest:
+    return intake_pb2.SubmitContactRequest(
+        message_id=given.message_id,
+        made_at=stamp(given.made_at),
+        channel=given.channel,
+        aliases=[
+            types_pb2.Alias(
+                kind=types_pb2.AliasKind.Value(f"ALIAS_KIND_{one.kind}"),
+                value=one.value,
+                region=one.region,
+            )
+            for one in given.addresses
+        ],
+        customer_name=given.name,
+        subject=given.subject,
+        text=given.text,
+        language_hint=given.language,
+        topic_hint=given.topic,
+        queue_hint=given.queue,
+        priority=given.priority,
+        thread_case_id=given.thread,
+    )
+
+
+def _answer(entry: intake_pb2.OutboxEntry) -> Answer:
+    kind = types_pb2.AliasKind.Name(entry.to.kind).removeprefix("ALIAS_KIND_")
+    return Answer(
+        position=entry.position,
+        entry_id=entry.entry_id,
+        case_id=entry.case_id,
+        channel=entry.channel,
+        to=Address(kind, entry.to.value, entry.to.region),
+        text=entry.text,
+        written_at=instant(entry.written_at),
+    )

@@ -1,0 +1,119 @@
+"""An agent's session: hello, offers, answers, and what happens when things go wrong."""
+
+from typing import cast
+
+import pytest
+
+from tests.unit.client.desktop import CASE, OFFER, FakeServer, case_view, offer
+from tests.unit.client.test_context import item, pages
+from toldonce.api.routing.v1 import routing_pb2
+from toldonce.api.types.v1 import types_pb2
+from toldonce.client import Client
+from toldonce.client.agent import AgentSession
+from toldonce.client.news import CaseNews
+from toldonce.client.seen import Offer
+from toldonce.kernel.context import context_hash
+from toldonce.kernel.errors import Rejected, Unavailable
+
+
+async def opened(server: FakeServer, *cases: types_pb2.CaseView) -> AgentSession:
+    server.welcome(*cases)
+    session = AgentSession(cast("Client", server), "anna")
+    await session.open()
+    hello = await server.stream.hear("hello")
+    assert hello.hello.agent == "anna"
+    assert hello.hello.availability == types_pb2.AVAILABILITY_AVAILABLE
+    return session
+
+
+async def offered(session: AgentSession) -> Offer:
+    news = await anext(aiter(session.news()))
+    assert isinstance(news, Offer)
+    return news
+
+
+async def test_an_agent_takes_an_offer_and_owns_the_case() -> None:
+    server = FakeServer()
+    session = await opened(server)
+    server.stream.say(offer_issued=offer())
+    got = await offered(session)
+    server.answer(2, case_view())
+    taken = await session.accept(got)
+    sent = (await server.stream.hear("accept")).accept
+    assert (sent.offer_id, sent.epoch, sent.context_hash) == (OFFER, 0, b"")
+    assert taken.case.owner == "anna"
+    assert CASE in session.cases
+    await session.close()
+    assert server.stream.cancelled
+
+
+async def test_an_agent_hashes_the_context_of_a_handoff_before_accepting() -> None:
+    timeline = [item(1), item(2)]
+    server = FakeServer(pages(timeline, 2))
+    session = await opened(server)
+    handoff = routing_pb2.OfferedHandoff(handoff_id=OFFER, from_agent="bram", context_sequence=2)
+    server.stream.say(offer_issued=offer(handoff=handoff))
+    got = await offered(session)
+    server.answer(2, case_view())
+    taken = await session.accept(got)
+    sent = (await server.stream.hear("accept")).accept
+    assert sent.context_hash == taken.context_hash == context_hash(timeline)
+    await session.close()
+
+
+async def test_an_agent_hears_why_an_accept_was_refused() -> None:
+    server = FakeServer()
+    session = await opened(server)
+    server.stream.say(offer_issued=offer())
+    got = await offered(session)
+    server.refuse(2, Rejected("OFFER_EXPIRED", "too late"))
+    with pytest.raises(Rejected) as no:
+        await session.accept(got)
+    assert no.value.reason == "OFFER_EXPIRED"
+    await session.close()
+
+
+async def test_an_agent_reads_what_the_customer_added_before_closing() -> None:
+    newer = case_view(last_customer_entry_id=CASE[:26] + "9" * 26, sequence=12)
+    page = pages([item(1)], 12)[0]
+    page.case.CopyFrom(newer)
+    server = FakeServer([page])
+    server.refuse_closes = 1
+    session = await opened(server, case_view())
+    closed = await session.close_case(CASE, "answered")
+    assert closed.closed
+    first, second = server.closes
+    assert second.seen_entry_id == newer.last_customer_entry_id != first.seen_entry_id
+    assert first.operation_id != second.operation_id
+    assert session.cases == {}
+    await session.close()
+
+
+async def test_an_agent_loses_a_case_that_somebody_else_owns_now() -> None:
+    server = FakeServer()
+    session = await opened(server, case_view())
+    server.stream.say(case_changed=routing_pb2.CaseChanged(case=case_view(owner="", sequence=9)))
+    news = await anext(aiter(session.news()))
+    assert isinstance(news, CaseNews)
+    assert session.cases == {}
+    await session.close()
+
+
+async def test_an_agent_hears_that_the_session_has_ended() -> None:
+    server = FakeServer()
+    session = await opened(server)
+    server.stream.say(Unavailable("this server goes down"))
+    with pytest.raises(Unavailable, match="goes down"):
+        await anext(aiter(session.news()))
+    with pytest.raises(Unavailable):
+        await session.declare("AWAY")
+    await session.close()
+
+
+async def test_an_agent_sends_heartbeats() -> None:
+    server = FakeServer()
+    session = await opened(server)
+    await server.stream.hear("heartbeat")
+    await session.vanish()
+    assert server.stream.cancelled
+    assert not server.stream.ended
