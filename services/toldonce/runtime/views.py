@@ -25,6 +25,7 @@ FRESH_S = 2.0
 WITHIN_S = 2.0
 PAGE_MAX = 200
 _POLL_S = 0.02
+_MOVED_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +191,16 @@ class Views:
     ) -> tuple[int, list[Any]]:
         """Run a reading script until its answer may be given; its position and what it found."""
         deadline = self._clock.monotonic() + within_s
-        why = "The views are being rebuilt."
+        moved = 0
         while True:
             of = ViewKeys(tenant, self._generations.get(tenant, 0))
             answer = await self._store.run(script, keys(of), (of.generation, *args))
             status, position, at = answer[:3]
-            if status == b"moved" and position:
+            if status == b"moved" and position and moved < _MOVED_MAX:
                 self._generations[tenant] = int(position)
-            elif status != b"ok":
+                moved += 1
+                continue
+            if status != b"ok":
                 why = "The views are being rebuilt."
             elif int(position) < min_sequence:
                 why = f"The views stand at {int(position)}, before {min_sequence}."
@@ -207,8 +210,8 @@ class Views:
                 return int(position), answer[3:]
             if self._clock.monotonic() >= deadline:
                 raise Unavailable(why, retry_s=0.5)
-            if status != b"moved" or not position:
-                await asyncio.sleep(_POLL_S)
+            moved = 0
+            await asyncio.sleep(_POLL_S)
 
 
 def _row(member: str, value: bytes) -> CaseRow | None:

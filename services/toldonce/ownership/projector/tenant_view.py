@@ -52,6 +52,7 @@ class TenantView:
         self._rng = rng
         self._open: dict[str, OpenStory] = {}
         self._pending: dict[str, int] = {}
+        self._since = 0  # every change after this log position is pending
         self._position = 0
         self._written = 0
         self._generation = 0
@@ -66,6 +67,8 @@ class TenantView:
         """Begin (again) with these stories."""
         self._open = {story.customer: story for story in stories}
         self._pending = {}
+        self._since = max((story.sequence for story in self._open.values()), default=0)
+        self._since = max(self._since, position)
         self._position = position
         self._generation = 0
         self._era += 1
@@ -132,6 +135,7 @@ class TenantView:
                     self._written = to
                     if last:
                         taken.clear()
+                        self._since = to
                         return
                 elif status == b"other" and int(what) > self._written:
                     # somebody else, or a try of ours whose answer was lost, was here
@@ -162,7 +166,7 @@ class TenantView:
         return status, what
 
     async def _adopt(self) -> bool:
-        """Go on with the live generation if it holds all that is known here."""
+        """Go on with the live generation if it holds all that is not pending here."""
         if self._broken:
             return False
         live = int(await self._store.get(self._keys().pointer) or 0)
@@ -170,8 +174,7 @@ class TenantView:
         stored = meta.get(b"position", BUILDING.encode())
         if meta.get(b"log") != self._log_id.encode() or stored == BUILDING.encode():
             return False
-        newest = max((story.sequence for story in self._open.values()), default=0)
-        if int(stored) >= max(newest, self._position):
+        if int(stored) >= self._since:
             self._generation, self._written = live, int(stored)
             self._adopt_until_s = 0.0
             return True
@@ -193,6 +196,7 @@ class TenantView:
             BEGIN, [of.old, of.meta], [generation, self._log_id, self._now_ms() + GIVE_UP_MS]
         )
         position, era, self._pending = self._position, self._era, {}
+        self._since = position
         for who in itertools.batched(tuple(self._open), ROWS_MAX):
             args = [generation, self._now_ms() + GIVE_UP_MS, *self._rows(of, who)]
             status, _ = await self._store.run(FILL, [of.old, of.meta, *of.rows], args)
