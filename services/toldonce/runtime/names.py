@@ -176,6 +176,11 @@ def redis_key(view: str, tenant: str, generation: int, *parts: str) -> str:
     return f"{redis_pointer(view, tenant)}:g{generation}" + (f":{tail}" if tail else "")
 
 
+def redis_timers(part: str) -> str:
+    """Key of the timers of all tenants, which one replica claims with one look."""
+    return f"td:{{all-tenants}}:timers:{parse_name('part', part)}"
+
+
 # ---- who may do what
 
 

@@ -148,6 +148,9 @@ SESSIONS = _gauge("agent_sessions", "sessions", "agent sessions open in this pro
 TIMERS_ARMED = _counter("timers_armed_total", "timers", "timers planned")
 TIMERS_FIRED = _counter("timers_fired_total", "timers", "timers whose command was accepted")
 TIMERS_LATE_SECONDS = _seconds("timers_late_seconds", "from a timer's due time to its command")
+SLA_BREACHES = _counter(
+    "sla_breaches_total", "breaches", "clocks recorded as past due, by clock", "kind"
+)
 
 # The process.
 RPC_SECONDS = _seconds("rpc_seconds", "from a call's arrival to its end", "method", "code")

@@ -1,0 +1,28 @@
+"""Builds the service and attaches it to an App."""
+
+from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
+from toldonce.runtime.app import App
+from toldonce.runtime.ids import new_id
+from toldonce.runtime.ports import Ports
+from toldonce.sla.consumer import Timekeeper
+from toldonce.sla.handler import Clocks, RedisTimers
+from toldonce.sla.servicer import Servicer
+
+
+async def bind(app: App, ports: Ports) -> Timekeeper:
+    """Serve `SlaService` and keep the timers; returns their keeper for callers in-process."""
+    servicer = Servicer(Clocks(ports.log, ports.config, ports.clock))
+    app.add_grpc(
+        sla_pb2.DESCRIPTOR.services_by_name["SlaService"],
+        lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server),
+    )
+    keeper = Timekeeper(
+        timers=RedisTimers(ports.store, new_id()),
+        feed=ports.feed,
+        door=ports.door,
+        config=ports.config,
+        clock=ports.clock,
+        meter=ports.meter,
+    )
+    app.spawn("timers", keeper.run())
+    return keeper

@@ -1,0 +1,149 @@
+"""The stories this replica follows: what is still to be planned, and what a claimed timer asks.
+
+It holds the open cases of every story as the feed gave them. A story that changed is planned soon;
+where only the policy changed it waits its turn behind those.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from toldonce.kernel.config import Config
+from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import Case
+from toldonce.runtime.open_rows import OpenStory, StoryKey
+from toldonce.sla.core import Act, acts_of, wanted
+from toldonce.sla.handler.timers import Leased, Plan
+
+
+class Verdict(Enum):
+    """What to do with a claimed timer that asks nothing now."""
+
+    GONE = "nothing wants it any more"
+    BEHIND = "it was planned from what this replica has not read yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A story's open cases after log position `sequence`."""
+
+    sequence: int
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a story's plan was made from."""
+
+    sequence: int
+    revision: int
+
+
+class Book:
+    """What one replica knows. `stopped` are stories it cannot read (the feed's)."""
+
+    def __init__(self, stopped: Mapping[StoryKey, int]) -> None:
+        """Know nothing until the first snapshot."""
+        self.position = 0
+        self._stopped = stopped
+        self._known: dict[StoryKey, _Known] = {}
+        self._planned: dict[StoryKey, _Done] = {}
+        self._soon: dict[StoryKey, None] = {}
+        self._later: dict[StoryKey, None] = {}
+
+    @property
+    def stories(self) -> int:
+        """How many stories have open cases."""
+        return len(self._known)
+
+    @property
+    def soon(self) -> int:
+        """How many stories wait to be planned because they changed."""
+        return len(self._soon)
+
+    @property
+    def later(self) -> int:
+        """How many wait to be planned because their policy changed."""
+        return len(self._later)
+
+    def begin(self, stories: Sequence[OpenStory], position: int) -> None:
+        """Know exactly these stories; what is not among them has ended."""
+        ended = dict.fromkeys(self._known, _Known(position, ()))
+        open_ = {(s.tenant, s.customer): _Known(s.sequence, s.head.cases) for s in stories}
+        self._known = ended | open_
+        self.position = position
+        self.anew()
+
+    def learn(self, batch: Iterable[Logged]) -> None:
+        """Take what was appended."""
+        for logged in batch:
+            record = logged.record
+            key = (record.tenant, record.customer)
+            known = self._known.get(key)
+            if known is not None or record.head.cases:
+                if known is None or known.cases != record.head.cases:
+                    self._soon[key] = None
+                self._known[key] = _Known(logged.sequence, record.head.cases)
+            self.reached(logged.sequence)
+
+    def reached(self, position: int) -> None:
+        """Know that everything up to log sequence `position` was read."""
+        self.position = max(self.position, position)
+
+    def anew(self) -> None:
+        """Plan everything: what was planned is lost."""
+        self._planned.clear()
+        self._later.clear()
+        self._soon = dict.fromkeys(self._known)
+
+    def policy_changed(self, tenant: str) -> None:
+        """Plan a tenant's stories again when there is time."""
+        self._later |= dict.fromkeys(key for key in self._known if key[0] == tenant)
+
+    def take(self, stories_max: int) -> list[StoryKey]:
+        """Take stories to plan: those that changed, or else some whose policy did."""
+        line = self._soon or self._later
+        keys = list(itertools.islice(line, stories_max))
+        for key in keys:
+            del line[key]
+        return keys
+
+    def put_back(self, keys: Iterable[StoryKey]) -> None:
+        """Have stories planned after all, later."""
+        self._later |= dict.fromkeys(keys)
+
+    def plan(self, key: StoryKey, config: Config, now: datetime) -> Plan | None:
+        """Make the plan of a story; None when it stands already."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        done = _Done(known.sequence, config.revision)
+        if self._planned.get(key) == done:
+            return None
+        timers = tuple((t.own, t.fires_at) for t in wanted(known.cases, config, now))
+        return Plan(*key, known.sequence, config.revision, timers)
+
+    def planned(self, plan: Plan) -> None:
+        """Know that a plan stands; a story without cases is forgotten then."""
+        key = (plan.tenant, plan.customer)
+        known = self._known.get(key)
+        if known is None or key in self._soon:
+            return
+        if known.cases:
+            self._planned[key] = _Done(plan.sequence, plan.revision)
+        else:
+            del self._known[key]
+            self._planned.pop(key, None)
+
+    def acts(self, leased: Leased, config: Config, now: datetime) -> tuple[Act, ...] | Verdict:
+        """Say what a claimed timer asks, if this replica has read far enough to know."""
+        key = (leased.tenant, leased.customer)
+        known = self._known.get(key)
+        read_to = self.position if known is None else known.sequence
+        if read_to < leased.sequence or key in self._stopped:
+            return Verdict.BEHIND
+        if known is None:
+            return Verdict.GONE
+        return acts_of(known.cases, config, leased.own, now) or Verdict.GONE

@@ -1,0 +1,247 @@
+"""The scripts behind the timers, each in Lua and in Python.
+
+`due` is a sorted set of `tenant.customer.timer` by the microsecond it may fire at; `stories` holds
+for each story the log sequence and policy revision it was planned from, then its timers with their
+instants. A plan replaces a story's timers only when it is newer than the one that stands. Every
+plan and claim of a replica names its own last beat: a store that was wiped, or that went back to
+an earlier state, does not have it, and says so instead of doing anything.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from toldonce.runtime.store import Script, State
+
+
+def _begin(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
+    generation, beat = keys
+    state.call("SET", generation, args[0], "NX")
+    state.call("SET", beat, args[1], "PX", args[2])
+    return state.call("GET", generation)
+
+
+BEGIN = Script(
+    name="begin to keep timers",
+    lua="""
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return redis.call('GET', KEYS[1])
+""",
+    python=_begin,
+)
+"""KEYS generation, beat; ARGV a new generation, first beat, its life (ms). Gives the generation."""
+
+
+def _beat(state: State, keys: Sequence[str], args: Sequence[bytes]) -> bool:
+    """Make one step, or say that the store is not as this replica left it."""
+    if state.call("GET", keys[0]) != args[0] or state.call("GET", keys[3]) != args[1]:
+        return False
+    state.call("SET", keys[3], args[2], "PX", args[3])
+    return True
+
+
+_BEAT = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'gone'} end
+if redis.call('GET', KEYS[4]) ~= ARGV[2] then return {'gone'} end
+redis.call('SET', KEYS[4], ARGV[3], 'PX', ARGV[4])
+"""
+
+
+def _plan(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
+    if not _beat(state, keys, args):
+        return [b"gone"]
+    added = removed = 0
+    place = 4
+    while place < len(args):
+        story, sequence, revision = args[place : place + 3]
+        count = int(args[place + 3])
+        place += 4
+        timers = args[place : place + 2 * count]
+        place += 2 * count
+        words = (state.call("HGET", keys[2], story) or b"").split()
+        if words and (int(sequence), int(revision)) <= (int(words[0]), int(words[1])):
+            continue
+        stands = dict(zip(words[2::2], words[3::2], strict=True))
+        for own, fires in zip(timers[::2], timers[1::2], strict=True):
+            if stands.pop(own, None) != fires:
+                state.call("ZADD", keys[1], fires, story + b"." + own)
+                added += 1
+        for own in stands:
+            removed += state.call("ZREM", keys[1], story + b"." + own)
+        if timers:
+            state.call("HSET", keys[2], story, b" ".join((sequence, revision, *timers)))
+        else:
+            state.call("HDEL", keys[2], story)
+    return [b"ok", added, removed]
+
+
+PLAN = Script(
+    name="plan the timers of stories",
+    lua=_BEAT
+    + """
+local added, removed, i = 0, 0, 5
+while i <= #ARGV do
+  local story, count = ARGV[i], tonumber(ARGV[i + 3])
+  local sequence, revision = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local line = {ARGV[i + 1], ARGV[i + 2]}
+  local first = i + 4
+  i = first + 2 * count
+  local stands, words, newer = {}, {}, true
+  for word in string.gmatch(redis.call('HGET', KEYS[3], story) or '', '%S+') do
+    words[#words + 1] = word
+  end
+  if #words > 0 then
+    local was, under = tonumber(words[1]), tonumber(words[2])
+    newer = sequence > was or (sequence == was and revision > under)
+    for k = 3, #words, 2 do stands[words[k]] = words[k + 1] end
+  end
+  if newer then
+    for k = first, i - 1, 2 do
+      if stands[ARGV[k]] ~= ARGV[k + 1] then
+        redis.call('ZADD', KEYS[2], ARGV[k + 1], story .. '.' .. ARGV[k])
+        added = added + 1
+      end
+      stands[ARGV[k]] = nil
+      line[#line + 1] = ARGV[k]
+      line[#line + 1] = ARGV[k + 1]
+    end
+    for own in pairs(stands) do
+      removed = removed + redis.call('ZREM', KEYS[2], story .. '.' .. own)
+    end
+    if count > 0 then
+      redis.call('HSET', KEYS[3], story, table.concat(line, ' '))
+    else
+      redis.call('HDEL', KEYS[3], story)
+    end
+  end
+end
+return {'ok', added, removed}
+""",
+    python=_plan,
+)
+"""KEYS generation, due, stories, beat; ARGV generation, last beat, next beat, its life (ms), then
+for each story: `tenant.customer`, sequence, revision, number of timers, and each with its instant.
+"""
+
+
+def _claim_at(state: State, keys: Sequence[str], args: Sequence[bytes], now: int) -> Any:  # noqa: ANN401
+    if not _beat(state, keys, args):
+        return [b"gone"]
+    margin, lease, limit = (int(argument) for argument in args[4:7])
+    answer = [b"ok", b"%d" % now, b""]
+    until = b"%d" % (now + lease)
+    before = now - margin
+    for name in state.call("ZRANGEBYSCORE", keys[1], "-inf", before, "LIMIT", 0, limit):
+        story, _, own = name.rpartition(b".")
+        row = state.call("HGET", keys[2], story)
+        if row is None:
+            state.call("ZREM", keys[1], name)
+            continue
+        state.call("ZADD", keys[1], until, name)
+        answer += [story, own, row.split()[0]]
+    first = state.call("ZRANGE", keys[1], 0, 0, "WITHSCORES")
+    if first:
+        answer[2] = b"%d" % int(float(first[1]))
+    return answer
+
+
+_CLAIM = """
+local answer = {'ok', string.format('%.0f', now), ''}
+local before = string.format('%.0f', now - tonumber(ARGV[5]))
+local lease = string.format('%.0f', now + tonumber(ARGV[6]))
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', before, 'LIMIT', 0, ARGV[7])
+for _, name in ipairs(due) do
+  local story, own = string.match(name, '^(.*)%.([^.]*)$')
+  local row = redis.call('HGET', KEYS[3], story)
+  if row then
+    redis.call('ZADD', KEYS[2], lease, name)
+    answer[#answer + 1] = story
+    answer[#answer + 1] = own
+    answer[#answer + 1] = string.match(row, '^%S+')
+  else
+    redis.call('ZREM', KEYS[2], name)
+  end
+end
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+if first[2] then answer[3] = string.format('%.0f', tonumber(first[2])) end
+return answer
+"""
+
+
+def _claim(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
+    seconds, micros = state.call("TIME")
+    return _claim_at(state, keys, args, int(seconds) * 1_000_000 + int(micros))
+
+
+CLAIM = Script(
+    name="claim the timers that are due",
+    lua=_BEAT + "local time = redis.call('TIME')\nlocal now = time[1] * 1000000 + time[2]" + _CLAIM,
+    python=_claim,
+)
+"""KEYS as PLAN; ARGV generation, last beat, next beat, its life (ms), margin (us), lease (us), at
+most how many. Gives the server's time, the first instant left, then story, timer and the sequence
+it was planned from; a claimed timer comes again when its lease is over.
+"""
+
+CLAIM_AT = Script(
+    name="claim the timers that are due at a given instant",
+    lua=_BEAT + "local now = tonumber(ARGV[8])" + _CLAIM,
+    python=lambda state, keys, args: _claim_at(state, keys, args, int(args[7])),
+)
+"""As CLAIM, with the time as a further argument (us): what comes out can then be compared."""
+
+
+def _settle(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
+    due, stories = keys
+    settled = 0
+    for place in range(0, len(args), 4):
+        story, own, lease, again = args[place : place + 4]
+        name = story + b"." + own
+        score = state.call("ZSCORE", due, name)
+        if score is None or float(score) != float(lease):
+            continue
+        settled += 1
+        if again:
+            state.call("ZADD", due, again, name)
+            continue
+        state.call("ZREM", due, name)
+        owns = (state.call("HGET", stories, story) or b"").split()[2::2]
+        if not any(state.call("ZSCORE", due, story + b"." + left) for left in owns):
+            state.call("HDEL", stories, story)
+    return settled
+
+
+SETTLE = Script(
+    name="take away timers or put them back",
+    lua="""
+local settled = 0
+for i = 1, #ARGV, 4 do
+  local story, lease, again = ARGV[i], tonumber(ARGV[i + 2]), ARGV[i + 3]
+  local name = story .. '.' .. ARGV[i + 1]
+  local score = redis.call('ZSCORE', KEYS[1], name)
+  if score and tonumber(score) == lease then
+    settled = settled + 1
+    if again ~= '' then
+      redis.call('ZADD', KEYS[1], again, name)
+    else
+      redis.call('ZREM', KEYS[1], name)
+      local left, n = false, 0
+      for word in string.gmatch(redis.call('HGET', KEYS[2], story) or '', '%S+') do
+        n = n + 1
+        if n > 2 and n % 2 == 1 and redis.call('ZSCORE', KEYS[1], story .. '.' .. word) then
+          left = true
+        end
+      end
+      if not left then redis.call('HDEL', KEYS[2], story) end
+    end
+  end
+end
+return settled
+""",
+    python=_settle,
+)
+"""KEYS due, stories; ARGV for each: story, timer, its lease's end (us), when again (us) or nothing.
+Does nothing for a timer whose lease is over or that was planned anew meanwhile.
+"""
+
+SCRIPTS = (BEGIN, PLAN, CLAIM, CLAIM_AT, SETTLE)
