@@ -120,6 +120,16 @@ async def test_ninth_open_case_is_diverted_to_a_fresh_story_and_stays_there() ->
     assert again.repeated
 
 
+async def test_contact_of_a_shared_alias_goes_to_a_fresh_story_unless_it_came_before() -> None:
+    house = office()
+    first, second = contact(1), contact(2)
+    for command, divert in ((first, False), (first, True), (second, True), (second, False)):
+        ask = house.ask(command, GATEWAY, operation=command.contact, words=words())
+        received = await house.ownership.receive(ask, FRESH, divert=divert)
+        assert received.customer == (customer() if command is first else FRESH)
+    assert received.story.contacts_total == 1
+
+
 async def test_two_agents_racing_for_one_offer_make_one_owner() -> None:
     house = office()
     case = await told(house)

@@ -83,8 +83,11 @@ class Ownership:
                 raise await self._case_gone(ask, no) from None
         raise Unavailable("the story is being moved; ask again", operation_id=ask.by.operation)
 
-    async def receive(self, ask: Ask, fresh: CustomerId) -> Received:
-        """Take a contact in once; `fresh` is the story it gets when its own cannot hold it."""
+    async def receive(self, ask: Ask, fresh: CustomerId, *, divert: bool = False) -> Received:
+        """Take a contact in once; `fresh` is the story it gets when its own cannot hold it.
+
+        `divert`: its alias is shared by many, so it goes there unless it came in before.
+        """
         command = ask.command
         if not isinstance(command, ReceiveContact):
             raise Invalid("command", "wanted a contact")
@@ -96,6 +99,10 @@ class Ownership:
             if told is not None and told.event is not None:
                 placed = await self.stories.load(ask.tenant, told.logged.record.customer)
                 return await self._received(told.logged, told.event, placed.story, repeated=True)
+            if divert and ask.customer != fresh:
+                await self._divert(ask, command, fresh, "SHARED_ALIAS")
+                ask = replace(ask, customer=fresh)
+                continue
             try:
                 done = await self.do(ask)
             except Rejected as no:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from toldonce.kernel.errors import Refusal, Rejected
 from toldonce.kernel.ids import Own
@@ -48,6 +49,16 @@ def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
         record = logged.record
         last = ended_by(heads.get(record.customer, EMPTY), record, own) or last
         heads[record.customer] = record.head
+    return last
+
+
+def ended_at(history: Iterable[Logged], own: Own) -> datetime | None:
+    """Say when a case ended last; None when it never did."""
+    last = None
+    for logged in history:
+        for event in logged.record.events:
+            if isinstance(event, CaseClosed | CaseAbandoned) and event.case == own:
+                last = logged.record.at
     return last
 
 

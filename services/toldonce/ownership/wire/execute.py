@@ -6,9 +6,10 @@ from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.kernel.errors import Invalid, Refusal
 from toldonce.kernel.ids import CustomerId, parse_own, parse_whole, whole
 from toldonce.kernel.story.events import CaseReopened, DeliveryConfirmed, EntryAppended, Event
+from toldonce.kernel.story.types import CaseState
 from toldonce.ownership.core.commands import AbandonCase
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
-from toldonce.ownership.handler.past import ended_by
+from toldonce.ownership.handler.past import ended_at, ended_by
 from toldonce.ownership.wire.parse import ask_of, asked, contact_of
 from toldonce.ownership.wire.views import acknowledgement, case_view, contact_facts
 from toldonce.runtime.ids import new_id
@@ -26,9 +27,8 @@ async def execute(ownership: Ownership, message: internal_pb2.Command) -> intern
             fresh = message.receive_contact.diverted_customer_id
             ask = contact_of(message)
             parse_own("diverted_customer_id", fresh)
-            if message.receive_contact.divert:
-                ask = Ask(ask.tenant, fresh, ask.command, ask.by, ask.words, ask.traceparent)
-            return _taken(await ownership.receive(ask, CustomerId(fresh)))
+            divert = message.receive_contact.divert
+            return _taken(await ownership.receive(ask, CustomerId(fresh), divert=divert))
         case "find_contact":
             return await _found(ownership, message)
         case "abandon_case":
@@ -88,6 +88,9 @@ async def _found(ownership: Ownership, message: internal_pb2.Command) -> interna
     made.contact.CopyFrom(
         contact_facts(received.customer, received.event, to_us(received.event.made_at))
     )
+    if case.state is CaseState.CLOSED:
+        history = await ownership.stories.history(message.tenant, who)
+        made.contact.ended_at_us = to_us(ended_at(history, case.own))
     return made
 
 
