@@ -232,7 +232,12 @@ async def test_a_log_that_went_back_halts_for_good(system: System, tmp_path: Pat
         old = await system.copy_of_the_data(tmp_path / "old")
         second = await _sequence(log, first)
         await system.restart(before=old)
+        with pytest.raises(Unavailable):
+            await log.append(
+                "story.1.3.acme.new", b"x", expected=0, message_id="new", fence=b"fence"
+            )
         await eventually(lambda: log.halted is not None)
+        assert await log.last("story.1.3.acme.new") is None
         assert log.halted == f"The stream STORIES_1 went back from {second} to {first}."
         with pytest.raises(Unavailable, match="went back"):
             await _append(log, first)

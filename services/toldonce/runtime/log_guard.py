@@ -26,6 +26,7 @@ from toldonce.runtime.streams import StreamInfo, Wants
 log = logging.getLogger("toldonce.log")
 
 CHECK_S = 10.0
+_CHECK_AGAIN_S = 0.2
 _READINGS_MAX = 4
 _READING_PAUSE_S = 0.25
 _READING_PAUSE_CLUSTER_S = 4.0  # a leader cut off needs some seconds to notice
@@ -51,6 +52,8 @@ class Guard:
         self._leader = ""
         self._settled_from = clock.monotonic()
         self._due = asyncio.Event()
+        self._checked = asyncio.Event()
+        self._doubts = 0
 
     @property
     def closed(self) -> str | None:
@@ -61,6 +64,18 @@ class Guard:
     def settled(self) -> bool:
         """Whether 10 s have gone by since the last reconnect or change of leader."""
         return self._clock.monotonic() >= self._settled_from
+
+    @property
+    def checked(self) -> bool:
+        """Whether the log was looked at since the last reconnect or change of leader."""
+        return self._checked.is_set()
+
+    async def wait_checked(self, timeout_s: float) -> bool:
+        """Wait until the log was looked at; False when that took longer than `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._checked.wait()
+        return self.checked
 
     def saw(self, sequence: int) -> None:
         """Remember that the log reached `sequence`: it may never end before it again."""
@@ -90,7 +105,7 @@ class Guard:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CHECK_S):
+                    async with asyncio.timeout(CHECK_S if self.checked else _CHECK_AGAIN_S):
                         await self._due.wait()
                 self._due.clear()
                 try:
@@ -105,6 +120,7 @@ class Guard:
 
     async def check(self) -> None:
         """Check everything once; raises Unavailable when the log does not answer."""
+        doubts = self._doubts
         info = await self._stream_is_whole()
         wrong = streams.differences(self._wants, info.config)
         sentence = (
@@ -122,6 +138,8 @@ class Guard:
         if info.leader != self._leader:
             self._leader = info.leader
             self._unsettle()
+        if doubts == self._doubts:
+            self._checked.set()
 
     async def _stream_is_whole(self) -> StreamInfo:
         for reading in range(1, _READINGS_MAX + 1):
@@ -183,6 +201,8 @@ class Guard:
             raise Unavailable(f"The log does not tell how it stands: {error}.") from error
 
     def _reconnected(self) -> None:
+        self._checked.clear()
+        self._doubts += 1
         self._unsettle()
         self._due.set()
 

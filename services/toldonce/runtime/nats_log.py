@@ -118,6 +118,10 @@ class NatsLog:
         link = self._link
         if not link.connected and not await link.wait_connected(_RECONNECT_S):
             return Unsent()
+        if not self._guard.checked and not await self._guard.wait_checked(timeout_s):
+            return Unsent()
+        if self._guard.closed is not None:
+            return Unsent()
         headers = {
             "Nats-Expected-Last-Subject-Sequence": str(expected),
             "Nats-Msg-Id": message_id,
