@@ -1,6 +1,6 @@
 """From a `Command` message to an `Ask`: everything is checked here, once."""
 
-import unicodedata
+import re
 from typing import Any
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
@@ -55,7 +55,7 @@ from toldonce.runtime.mapping import at_us, from_us
 REASON_BYTES_MAX = 256
 PART_BYTES_MAX = 8 * 1024
 REFERENCES_MAX = 16
-_CONTROLS_KEPT = "\n\r\t"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _ENTRY_KINDS = {
     ownership_pb2.ENTRY_KIND_MESSAGE: EntryKind.MESSAGE_OUT,
     ownership_pb2.ENTRY_KIND_NOTE: EntryKind.NOTE,
@@ -136,9 +136,9 @@ def text_of(field: str, text: str, bytes_max: int) -> str:
     """Bring a text into its stored form; refuses control characters and what is too long."""
     if len(text.encode()) > bytes_max:
         raise Invalid(field, f"at most {bytes_max} bytes of UTF-8; send more by reference")
-    for char in text:
-        if char not in _CONTROLS_KEPT and unicodedata.category(char) == "Cc":
-            raise Invalid(field, f"holds a control character (U+{ord(char):04X})")
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise Invalid(field, f"holds a control character (U+{ord(control[0]):04X})")
     return normal(text)
 
 
