@@ -141,6 +141,11 @@ class Engine:
         """Say the place of a waiting case in its queue, 1 is next; 0 when it does not wait."""
         return position_of(self._matcher.waiting, (customer, case), self._now_us)
 
+    def queue_of(self, customer: str, case: str) -> str:
+        """Name the queue a case waits in (a handoff's own where it has one); "" for none."""
+        item = self._matcher.waiting.get((customer, case))
+        return "" if item is None else item.wants.queue
+
     def digest(self) -> str:
         """Return a SHA-256 (hex) of what matters: equal for engines that know the same."""
         lines = [f"{a.name} {a.used} {a.klass} {a.order}" for a in self._ledger.agents.values()]

@@ -92,6 +92,11 @@ class Heads:
         ]
         return sorted(found, key=lambda made: (made.offer.issued_at, made.offer.own))
 
+    def case(self, tenant: str, customer: str, own: str) -> Case | None:
+        """Give an open case of a story."""
+        head, _ = self._stories.get((tenant, customer), (EMPTY, 0))
+        return head.case(own)
+
     def _of(self, tenant: str, agent: str) -> Iterator[tuple[str, Story, int]]:
         for customer in self._of_agent.get((tenant, agent), ()):
             head, sequence = self._stories[tenant, customer]

@@ -73,6 +73,10 @@ class Shell:
         self._configured = True
         self._add(ConfigChanged(config))
 
+    def load(self, fact: StoriesLoaded) -> None:
+        """Begin (again) with these stories."""
+        self._add(fact)
+
     def declare(self, fact: AgentChanged) -> None:
         """Take over what an agent declared."""
         self._add(fact)

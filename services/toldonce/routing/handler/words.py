@@ -44,6 +44,11 @@ class Leadership(Protocol):
     """Whether this process leads a tenant."""
 
     @property
+    def held(self) -> int:
+        """The epoch of the lease held at this very instant, deciding or not; 0 for none."""
+        ...
+
+    @property
     def epoch(self) -> int:
         """The epoch under which it may decide at this very instant, or 0."""
         ...

@@ -20,7 +20,7 @@ QUEUES_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where does a case stand?"""
+    """Where a case stands."""
 
     customer: str
     case: str
@@ -28,14 +28,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """How do queues stand? No names: all of them."""
+    """How queues stand; no names: all of them."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """Why? Of a decision still in mind, or of a case that waits now."""
+    """Why: of a decision still in mind, or of a case that waits now."""
 
     decision: str
     customer: str
@@ -114,11 +114,11 @@ def read_query(data: bytes) -> Query:
             raise Invalid("body", "the engine is not asked this")
 
 
-def answer_position(epoch: int, position: int, queue: str, estimate: tuple[float, float]) -> bytes:
-    """Write where a case stands; `estimate`: wait and error, seconds."""
+def answer_position(epoch: int, position: int, queue: str, waits: Waits) -> bytes:
+    """Write where a case stands in its queue, and how long such work waited lately."""
     live = types_pb2.LiveAcknowledgement(known=True, position=position)
     if position:
-        live.estimate_s, live.estimate_error_s = estimate
+        live.estimate_s, live.estimate_error_s = waits.estimate(queue)
     place = routing_pb2.GetPositionResponse(live=live, queue=queue)
     return _reply(internal_pb2.EngineReply(engine_epoch=epoch, position=place))
 

@@ -1,0 +1,175 @@
+"""One tenant's engine in this process, with its lease, its way to ownership and its desk."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from toldonce.client.commands import CommandDoor
+from toldonce.kernel.errors import Refusal, Unavailable
+from toldonce.kernel.story.record import Logged
+from toldonce.routing.core.types import Decision
+from toldonce.routing.handler.facts import outcomes, story_changed
+from toldonce.routing.handler.shell import Shell
+from toldonce.routing.handler.waits import Waits
+from toldonce.routing.handler.words import Health, Leadership
+from toldonce.routing.wire import queries
+from toldonce.routing.wire.commands import decided, read_reply
+from toldonce.routing.wire.tables import WHO_IS_THERE
+from toldonce.runtime import names
+from toldonce.runtime.bus import Bus, Subscription
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.telemetry import OFFERS, Meter
+
+QUESTIONS_MAX = 32
+PAUSE_S = 0.5
+
+
+class Keeps(Leadership, Protocol):
+    """A lease as it is kept (`lease.Lease`)."""
+
+    async def run(self) -> None:
+        """Keep it, or wait for it, for ever; cancelled, give it back."""
+        ...
+
+
+class MakeLease(Protocol):
+    """Makes the lease of one tenant's engine."""
+
+    def __call__(
+        self,
+        tenant: str,
+        *,
+        health: Health,
+        settle: Callable[[], Awaitable[bool]],
+        changed: Callable[[], None],
+        floor: Callable[[], int],
+    ) -> Keeps:
+        """Make it; the arguments are those of `lease.Lease`."""
+        ...
+
+
+class Seat:
+    """One tenant's engine, leading or standing by."""
+
+    def __init__(
+        self,
+        tenant: str,
+        *,
+        make_lease: MakeLease,
+        health: Callable[["Seat"], str | None],
+        door: CommandDoor,
+        bus: Bus,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        """`health` says why this process should not lead this tenant now, or None."""
+        self.tenant = tenant
+        self.waits = Waits()
+        self._door = door
+        self._bus = bus
+        self._clock = clock
+        self._meter = meter
+        self._floor = 0
+        self._turned = asyncio.Event()
+        self.lease = make_lease(
+            tenant,
+            health=lambda: health(self),
+            settle=self._settle,
+            changed=self._change,
+            floor=lambda: self._floor,
+        )
+        self.shell = Shell(tenant, self.lease, self._send, clock, meter)
+
+    async def take(self, logged: Logged) -> None:
+        """Take in an append of this tenant."""
+        record = logged.record
+        self.see_epoch(record.head.engine_epoch)
+        if self.lease.held:
+            for outcome in outcomes(logged):
+                self._meter.add(OFFERS, outcome)
+        for case in record.head.cases:
+            if case.owned_at == record.at and not case.hops:
+                wait = (record.at - case.waiting_since) / timedelta(seconds=1)
+                self.waits.ended(case.queue, wait)
+        await self.shell.put(story_changed(logged))
+
+    def see_epoch(self, engine_epoch: int) -> None:
+        """Note an engine epoch that the log knows: a new one must be above it."""
+        self._floor = max(self._floor, engine_epoch)
+
+    async def ask_who_is_there(self) -> None:
+        """Ask session holders to say again whom they have."""
+        await self._bus.publish(names.presence(self.tenant), WHO_IS_THERE)
+
+    async def serve(self) -> None:
+        """Answer questions while this process leads, and ask who is there when it begins to."""
+        desk: Subscription | None = None
+        try:
+            while True:
+                if self.lease.held and desk is None:
+                    await self.ask_who_is_there()
+                    desk = await self._sit_down()
+                elif not self.lease.held and desk is not None:
+                    await desk.close()
+                    desk = None
+                wait_s = PAUSE_S if self.lease.held and desk is None else None
+                await self._turn(wait_s)
+        finally:
+            if desk is not None:
+                await desk.close()
+
+    async def answer(self, data: bytes) -> bytes:
+        """Answer a question (`EngineRequest`) with an `EngineReply`; never raises a Refusal."""
+        epoch = self.lease.held
+        try:
+            if not epoch:
+                raise Unavailable("no engine leads here: ask again", retry_s=PAUSE_S)
+            return self._answer(epoch, queries.read_query(data))
+        except Refusal as refusal:
+            return queries.answer_refusal(epoch, refusal)
+
+    def _answer(self, epoch: int, query: queries.Query) -> bytes:
+        engine, now = self.shell.engine, self._clock.now()
+        match query:
+            case queries.Position(customer, case):
+                position = engine.position(customer, case)
+                queue = engine.queue_of(customer, case)
+                return queries.answer_position(epoch, position, queue, self.waits)
+            case queries.Queues(wanted):
+                found = [one for one in engine.queues() if not wanted or one.queue in wanted]
+                return queries.answer_queues(epoch, found, self.waits, now)
+            case queries.Explain(decision, customer, case):
+                known = self.shell.traces.get(decision) if decision else None
+                trace = known if decision else engine.explain(customer, case, now)
+                return queries.answer_trace(epoch, trace)
+
+    async def _send(self, decision: Decision, epoch: int, issued_at: datetime) -> None:
+        data = decided(self.tenant, decision, epoch, issued_at)
+        read_reply(await self._door.call(self.tenant, data))
+
+    async def _sit_down(self) -> Subscription | None:
+        try:
+            return await self._bus.serve(
+                names.engine(self.tenant),
+                self.answer,
+                queue=names.ENGINE_QUEUE,
+                inflight_max=QUESTIONS_MAX,
+            )
+        except Unavailable:
+            return None
+
+    async def _turn(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._turned.wait()
+        except TimeoutError:
+            pass
+        self._turned.clear()
+
+    async def _settle(self) -> bool:
+        return await self.shell.executor.settle()
+
+    def _change(self) -> None:
+        self._turned.set()
+        self.shell.wake()

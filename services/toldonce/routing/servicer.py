@@ -1,0 +1,199 @@
+"""gRPC in: sessions are carried, questions are asked of the log and of the engine that leads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Protocol
+
+import grpc
+
+from toldonce.api.routing.v1 import internal_pb2, routing_pb2, routing_pb2_grpc
+from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.errors import Invalid, Missing, Refusal, Unavailable, Unbuilt
+from toldonce.kernel.ids import customer_of, parse_own, parse_whole, whole
+from toldonce.kernel.principal import Principal
+from toldonce.routing.handler.past import TRACES_MAX, Past
+from toldonce.routing.wire import queries
+from toldonce.routing.wire.session import FromSession, ToSession
+from toldonce.runtime import names
+from toldonce.runtime.auth import current_principal
+from toldonce.runtime.bus import Bus
+from toldonce.runtime.logs import logger
+
+ENGINE_S = 2.0
+WATCH_S = 1.0
+
+_log = logger()
+
+type Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Session(Protocol):
+    """A session, as it is carried (`session.AgentSession`)."""
+
+    async def receive(self, message: ToSession) -> None:
+        """Take what the agent says."""
+        ...
+
+    async def finish(self) -> None:
+        """End once everything the agent asked is answered."""
+        ...
+
+    async def close(self) -> None:
+        """End because the stream is gone."""
+        ...
+
+    def end(self, why: Refusal | None) -> None:
+        """End after what is in line."""
+        ...
+
+    def answers(self) -> AsyncIterator[FromSession]:
+        """Give what is to be sent; at the end raises the Refusal it ended with."""
+        ...
+
+
+class OpensSessions(Protocol):
+    """Where sessions live (`session.Sessions`)."""
+
+    def open(self, principal: Principal) -> Session:
+        """Begin a session; raises Unavailable."""
+        ...
+
+
+async def _refuse(*_: object) -> None:
+    raise Unbuilt("this version does not do that yet")
+
+
+_unbuilt: Any = _refuse  # stands for calls of every shape; the gate refuses them before that
+
+
+class Servicer(routing_pb2_grpc.RoutingServiceServicer):
+    """`RoutingService`."""
+
+    def __init__(
+        self, sessions: OpensSessions, past: Past, bus: Bus, draining: asyncio.Event
+    ) -> None:
+        """Ask the engine that leads over `bus`; streams end when `draining` is set."""
+        self._sessions = sessions
+        self._past = past
+        self._bus = bus
+        self._draining = draining
+
+    async def AgentSession(
+        self, request_iterator: AsyncIterator[ToSession], context: Context
+    ) -> AsyncIterator[FromSession]:
+        """Carry a session: what the agent sends goes in, what happens to them comes out."""
+        session = self._sessions.open(current_principal())
+        reader = asyncio.create_task(_read(request_iterator, session))
+        try:
+            async for answer in session.answers():
+                yield answer
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await reader
+            await session.close()
+
+    async def GetPosition(
+        self, request: routing_pb2.GetPositionRequest, context: Context
+    ) -> routing_pb2.GetPositionResponse:
+        """Say where a contact or case stands."""
+        tenant = current_principal().tenant
+        match request.WhichOneof("of"):
+            case "contact_id":
+                contact_id = parse_whole("contact_id", request.contact_id)
+                own = await self._past.case_of(tenant, contact_id)
+                case_id = whole(customer_of(contact_id), own)
+            case "case_id":
+                case_id = parse_whole("case_id", request.case_id)
+                await self._past.traces(tenant, case_id)
+            case _:
+                raise Invalid("of", "name a contact or a case")
+        try:
+            return (await self._engine(tenant, queries.ask_position(tenant, case_id))).position
+        except Unavailable:
+            unknown = types_pb2.LiveAcknowledgement(known=False)
+            return routing_pb2.GetPositionResponse(live=unknown)
+
+    async def ListQueues(
+        self, request: routing_pb2.ListQueuesRequest, context: Context
+    ) -> routing_pb2.ListQueuesResponse:
+        """List queues as the engine that leads sees them."""
+        return await self._queues(current_principal().tenant, request.queues)
+
+    async def WatchQueues(
+        self, request: routing_pb2.WatchQueuesRequest, context: Context
+    ) -> AsyncIterator[routing_pb2.WatchQueuesResponse]:
+        """Send the queues that changed, at most once a second."""
+        tenant = current_principal().tenant
+        queries.queue_names(request.queues)
+        told: dict[str, routing_pb2.QueueView] = {}
+        while not self._draining.is_set():
+            try:
+                now = await self._queues(tenant, request.queues)
+            except Unavailable:
+                if not told:
+                    raise
+            else:
+                changed = [view for view in now.queues if told.get(view.queue) != view]
+                if changed:
+                    told.update((view.queue, view) for view in changed)
+                    yield routing_pb2.WatchQueuesResponse(queues=changed, at=now.at)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S):
+                    await self._draining.wait()
+        raise Unavailable("this server is going away: connect again")
+
+    async def ExplainDecision(
+        self, request: routing_pb2.ExplainDecisionRequest, context: Context
+    ) -> routing_pb2.ExplainDecisionResponse:
+        """Explain from the log what was decided, and from the engine what it would say now."""
+        tenant = current_principal().tenant
+        match request.WhichOneof("of"):
+            case "decision_id":
+                decision_id = parse_own("decision_id", request.decision_id)
+                reply = await self._engine(tenant, queries.ask_decision(tenant, decision_id))
+                if not reply.explain.traces:
+                    raise Missing("decision", "no decision of this id is kept any more")
+                return reply.explain
+            case "offer_id":
+                encoded = await self._past.trace(tenant, parse_whole("offer_id", request.offer_id))
+                return routing_pb2.ExplainDecisionResponse(traces=queries.traces_of([encoded]))
+            case "case_id":
+                return await self._explain_case(tenant, parse_whole("case_id", request.case_id))
+            case _:
+                raise Invalid("of", "name a decision, an offer or a case")
+
+    PickWork = ForceAssign = MoveWork = SetPriority = DrainAgent = _unbuilt
+
+    async def _explain_case(self, tenant: str, case_id: str) -> routing_pb2.ExplainDecisionResponse:
+        traces = queries.traces_of(await self._past.traces(tenant, case_id))
+        try:
+            reply = await self._engine(tenant, queries.ask_case(tenant, case_id))
+        except Unavailable:
+            if not traces:
+                raise
+        else:
+            known = {trace.decision_id for trace in traces}
+            traces[:0] = [one for one in reply.explain.traces if one.decision_id not in known]
+        return routing_pb2.ExplainDecisionResponse(traces=traces[:TRACES_MAX])
+
+    async def _queues(self, tenant: str, wanted: Any) -> routing_pb2.ListQueuesResponse:  # noqa: ANN401 - a repeated field
+        return (await self._engine(tenant, queries.ask_queues(tenant, wanted))).queues
+
+    async def _engine(self, tenant: str, data: bytes) -> internal_pb2.EngineReply:
+        answer = await self._bus.request(names.engine(tenant), data, timeout_s=ENGINE_S)
+        return queries.read_answer(answer)
+
+
+async def _read(messages: AsyncIterator[ToSession], session: Session) -> None:
+    """Hand what the agent sends to the session, until they stop or it is over."""
+    try:
+        async for message in messages:
+            await session.receive(message)
+        await session.finish()
+    except Refusal as refusal:
+        session.end(refusal)
+    except Exception as fault:  # noqa: BLE001 - whatever the stream says, the agent is gone
+        _log.info("a session's stream broke", error=type(fault).__name__)
+        session.end(Unavailable("the stream broke: connect again"))
