@@ -1,0 +1,157 @@
+"""Measure how fast ToldOnce is, beside the bare limit of this machine: `python -m loadtests`.
+
+Exit 0: everything was measured. 1: it could not be. 2: wrong use.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from loadtests import breakdown
+from loadtests.limits import Plan, limits
+from loadtests.remote import house_at
+from loadtests.text import table
+from toldonce.kernel.errors import Refusal
+from toldonce.runtime.app import run
+from toldonce.runtime.logs import set_up_logging
+
+_ABOUT = """\
+Measure ToldOnce beside the bare limit: the same loop, processes, client, concurrency and bytes, but
+an empty gRPC handler and one durable append (fsync always). Bare and ours take turns; medians are
+told, and ratios of neighbours in time:
+
+  append_unary_per_s    bare: unary calls with one append
+  submit_per_s          ours: SubmitContact                     / bare = submit_ratio
+  append_stream_per_s   bare: one stream, each message one append
+  submit_stream_per_s   ours: SubmitContacts                    / bare = submit_stream_ratio
+  lifecycle_per_s       ours: submit, offer, accept, close  4 x / bare stream = lifecycle_ratio
+
+Both run here as children with servers of their own, in folders that go with them. Nothing else
+should run on the machine: on two cores the caller, the server and NATS share them.
+"""
+_EXAMPLES = """\
+examples:
+  python -m loadtests limits                        about two minutes, a table
+  python -m loadtests limits --json limits.json     the same, and one JSON object in a file
+  python -m loadtests limits --seconds 1 --rounds 1 a quick look
+  python -m loadtests limits --profile              also where the server's time goes
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what is asked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests",
+        description="Measure how fast ToldOnce is. Start with: limits --help",
+    )
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="limits")
+    limits_parser = kinds.add_parser(
+        "limits",
+        help="the figures of the promise on speed, beside the bare limit",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _options(limits_parser)
+    asked = parser.parse_args(arguments)
+    set_up_logging(level="warning")
+    try:
+        report = run(_measure(asked))
+    except Refusal as why:
+        _say(f"This could not be measured: {why}")
+        return 1
+    if asked.json:
+        _write(asked.json, json.dumps(report))
+    if asked.json != "-":
+        sys.stdout.write(table(report))
+    return 0
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    plan = Plan()
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="one JSON object, on stdout or in FILE"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_between(0.2, 600.0),
+        default=plan.seconds,
+        help="length of each measurement (%(default)s)",
+    )
+    parser.add_argument("--rounds", type=_count(1, 100), default=plan.rounds, help="(%(default)s)")
+    parser.add_argument(
+        "--concurrency",
+        type=_count(1, 1_024),
+        default=plan.concurrency,
+        help="calls or lifecycles under way at a time, bare and ours (%(default)s)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="measure a house that runs there; the bare server still runs here",
+    )
+    parser.add_argument(
+        "--secrets",
+        type=Path,
+        default=Path(".toldonce") / "secrets",
+        metavar="FOLDER",
+        help="with --address: the folder with its development key (%(default)s)",
+    )
+    parser.add_argument(
+        "--tenant",
+        default="load",
+        help="with --address: whose configuration is replaced by ours; the house must lead an "
+        "engine for it, TOLDONCE_TENANTS=demo,load (%(default)s)",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="afterwards, profile the house under each kind of load and show the top lines",
+    )
+    parser.add_argument(
+        "--top", type=_count(1, 200), default=25, help="lines of each profile (%(default)s)"
+    )
+
+
+async def _measure(asked: argparse.Namespace) -> dict[str, object]:
+    plan = Plan(asked.seconds, asked.rounds, asked.concurrency)
+    house = await house_at(asked.address, asked.secrets, asked.tenant) if asked.address else None
+    report = await limits(plan, _say, house=house)
+    if asked.profile:
+        report["profile"] = await breakdown.profiles(plan, _say, top=asked.top)
+    return report
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
+    return number
+
+
+def _count(low: int, high: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        return int(_between(low, high)(str(int(text))))
+
+    return whole
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+    sys.stderr.flush()
+
+
+def _write(target: str, text: str) -> None:
+    if target == "-":
+        sys.stdout.write(text + "\n")
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
