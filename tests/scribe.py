@@ -92,7 +92,7 @@ class Scribe:
             payload,
             expected=expected,
             message_id=f"{self._count:032d}{key[1]}",
-            fence=b"fence",
+            fence=lambda: b"fence",
         )
         assert isinstance(outcome, Committed), outcome
         self.last = outcome.sequence

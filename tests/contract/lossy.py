@@ -32,7 +32,7 @@ class Lossy:
             payload,
             expected=expected,
             message_id=mine,
-            fence=b"fence",
+            fence=lambda: b"fence",
             pause=self._pause,
         )
 

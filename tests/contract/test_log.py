@@ -64,7 +64,7 @@ async def _append(
     log: Log, subject: str, payload: bytes, expected: int, message_id: str | None = None
 ) -> Outcome:
     return await log.append(
-        subject, payload, expected=expected, message_id=message_id or _id(), fence=b"fence"
+        subject, payload, expected=expected, message_id=message_id or _id(), fence=lambda: b"fence"
     )
 
 
@@ -169,7 +169,7 @@ async def test_an_append_without_a_condition_is_refused(
 @pytest.mark.parametrize("bad", ["", " ", "a b", "a\r\nNats-Rollup: all"])
 async def test_an_append_without_a_proper_id_is_refused(log: Log, subject: str, bad: str) -> None:
     with pytest.raises(Invalid, match="message_id"):
-        await log.append(subject, b"x", expected=0, message_id=bad, fence=b"fence")
+        await log.append(subject, b"x", expected=0, message_id=bad, fence=lambda: b"fence")
 
 
 async def test_a_message_over_the_size_is_refused_before_anything_is_written(

@@ -27,6 +27,10 @@ _numbers = itertools.count(1)
 _SUBJECT = "story.1.3.acme.a"
 
 
+def _fence() -> bytes:
+    return b"fence"
+
+
 class SkewedClock(SystemClock):
     """A clock that can be set wrong."""
 
@@ -80,7 +84,7 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
 
 async def _append(log: NatsLog, expected: int, payload: bytes = b"x") -> Outcome:
     mine = f"{next(_numbers):064x}"
-    return await log.append(_SUBJECT, payload, expected=expected, message_id=mine, fence=b"fence")
+    return await log.append(_SUBJECT, payload, expected=expected, message_id=mine, fence=_fence)
 
 
 async def _sequence(log: NatsLog, expected: int, payload: bytes = b"x") -> int:
@@ -111,7 +115,11 @@ async def test_a_tail_and_a_writer_go_on_over_a_crash_and_nothing_is_lost_or_dou
                 assert tries < 50
                 try:
                     outcome = await log.append(
-                        _SUBJECT, b"%d" % number, expected=expected, message_id=mine, fence=b"fence"
+                        _SUBJECT,
+                        b"%d" % number,
+                        expected=expected,
+                        message_id=mine,
+                        fence=_fence,
                     )
                 except Unavailable:
                     await asyncio.sleep(0.05)
@@ -233,9 +241,7 @@ async def test_a_log_that_went_back_halts_for_good(system: System, tmp_path: Pat
         second = await _sequence(log, first)
         await system.restart(before=old)
         with pytest.raises(Unavailable):
-            await log.append(
-                "story.1.3.acme.new", b"x", expected=0, message_id="new", fence=b"fence"
-            )
+            await log.append("story.1.3.acme.new", b"x", expected=0, message_id="new", fence=_fence)
         await eventually(lambda: log.halted is not None)
         assert await log.last("story.1.3.acme.new") is None
         assert log.halted == f"The stream STORIES_1 went back from {second} to {first}."

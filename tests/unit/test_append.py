@@ -65,7 +65,7 @@ async def _append(wire: Scripted, expected: int = 5) -> Outcome:
         assert number > 0
 
     return await append(
-        wire, "story.a", b"x", expected=expected, message_id="m", fence=b"f", pause=pause
+        wire, "story.a", b"x", expected=expected, message_id="m", fence=lambda: b"f", pause=pause
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from toldonce.kernel.errors import Exhausted, Invalid, Unavailable
-from toldonce.runtime.log import Committed, Outcome, Refused, Stored, Unknown
+from toldonce.runtime.log import Committed, Fence, Outcome, Refused, Stored, Unknown
 
 TRIES_MAX = 3
 FENCE_TRIES_MAX = 2
@@ -113,7 +113,7 @@ async def append(
     *,
     expected: int,
     message_id: str,
-    fence: bytes,
+    fence: Fence,
     pause: Callable[[int], Awaitable[None]],
 ) -> Outcome:
     """Append on condition that the subject ends at `expected`; inputs are already checked.
@@ -130,7 +130,7 @@ async def append(
     if not tries.sent:
         raise Unavailable("The log does not answer; nothing was written.", retry_s=1.0)
     # its id names the place it closes: an older fence of the same operation would prove nothing
-    closing = _Message(subject, fence, expected, f"{message_id}.fence.{expected}", message_id)
+    closing = _Message(subject, fence(), expected, f"{message_id}.fence.{expected}", message_id)
     closed = await _attempts(wire, closing, _Tries(open=True), pause, FENCE_TRIES_MAX)
     return closed or Unknown()
 

@@ -7,7 +7,7 @@ algorithm in `runtime.append` and pass the same contract suite.
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -55,6 +55,7 @@ class Unknown:
 
 
 type Outcome = Committed | Refused | Unknown
+type Fence = Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,12 @@ class Log(Protocol):
     """The log as handlers, engines and projectors see it."""
 
     async def append(
-        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: bytes
+        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: Fence
     ) -> Outcome:
         """Write one message if the subject still ends at `expected` (0: has no message).
 
         `message_id` is the hash of tenant, subject and operation id, the same on every retry;
-        `fence` is the payload of the message that settles the matter when nothing else does.
+        `fence` gives the payload of the message that settles the matter when nothing else does.
         Raises Invalid (input), Exhausted (size, disk, quota: nothing written) and Unavailable
         (nothing written: halted, clock off, not connected). Cancelled: treat it as unknown.
         """
@@ -130,9 +131,7 @@ class Log(Protocol):
         ...
 
 
-def check_append(
-    subject: str, payload: bytes, *, expected: int | None, message_id: str, fence: bytes
-) -> None:
+def check_append(subject: str, payload: bytes, *, expected: int | None, message_id: str) -> None:
     """Raise Invalid or Exhausted unless the append is one that may be sent."""
     check_subject(subject)
     # mypy knows the type, the wire does not: a missing condition is accepted by the server
@@ -140,12 +139,12 @@ def check_append(
         raise Invalid("expected", "the last sequence the story was folded to must be given")
     if not isinstance(message_id, str) or not _MESSAGE_ID.fullmatch(message_id):
         raise Invalid("message_id", "must be 1 to 200 printable characters")
-    if not payload or not fence:
-        raise Invalid("payload" if fence else "fence", "must not be empty")
-    if max(len(payload), len(fence)) > PAYLOAD_BYTES_MAX:
+    if not payload:
+        raise Invalid("payload", "must not be empty")
+    if len(payload) > PAYLOAD_BYTES_MAX:
         raise Exhausted(
-            f"The message has {max(len(payload), len(fence))} bytes; at most {PAYLOAD_BYTES_MAX} "
-            "fit. Send what is large by reference."
+            f"The message has {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} fit. "
+            "Send what is large by reference."
         )
 
 

@@ -23,6 +23,7 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import (
     READ_MAX,
     Committed,
+    Fence,
     LogInfo,
     Outcome,
     Stored,
@@ -88,10 +89,10 @@ class NatsLog:
         self._rng = rng
 
     async def append(
-        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: bytes
+        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: Fence
     ) -> Outcome:
         """See `Log.append`."""
-        check_append(subject, payload, expected=expected, message_id=message_id, fence=fence)
+        check_append(subject, payload, expected=expected, message_id=message_id)
         if (sentence := self._guard.closed) is not None:
             raise Unavailable(sentence, retry_s=5.0)
         try:

@@ -147,7 +147,7 @@ class Writer:
             payload,
             expected=placed.sequence,
             message_id=_message_id(subject, ask.by.operation),
-            fence=self._fence(ask, placed),
+            fence=lambda: self._fence(ask, placed),
         )
         self._stories.drop(ask.tenant, ask.customer)
         match outcome:
@@ -224,7 +224,7 @@ class Writer:
             payload,
             expected=placed.sequence,
             message_id=_message_id(subject, fencing.operation),
-            fence=self._fence(ask, placed),
+            fence=lambda: self._fence(ask, placed),
         )
         self._stories.drop(ask.tenant, ask.customer)
         if isinstance(outcome, Unknown):

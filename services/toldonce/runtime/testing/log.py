@@ -16,6 +16,7 @@ from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.log import (
     CLOCK_OFFSET_MAX_S,
     READ_MAX,
+    Fence,
     LogInfo,
     Outcome,
     Stored,
@@ -72,10 +73,10 @@ class FakeLog:
         self._created_at: datetime | None = None
 
     async def append(
-        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: bytes
+        self, subject: str, payload: bytes, *, expected: int, message_id: str, fence: Fence
     ) -> Outcome:
         """See `Log.append`."""
-        check_append(subject, payload, expected=expected, message_id=message_id, fence=fence)
+        check_append(subject, payload, expected=expected, message_id=message_id)
         if self.halted is not None:
             raise Unavailable(self.halted, retry_s=5.0)
         if abs(self.clock_offset_s) > CLOCK_OFFSET_MAX_S:
