@@ -1,19 +1,42 @@
 """The `toldonce` command: builds the typer app out of the commands beside this file."""
 
-from importlib.metadata import version
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from toldonce.cli.agent import agent
+from toldonce.cli.apply import apply
+from toldonce.cli.case import case
+from toldonce.cli.check import check
+from toldonce.cli.demo import demo
+from toldonce.cli.options import arguments
+from toldonce.cli.output import complain, explain
+from toldonce.cli.serve import serve
+from toldonce.cli.status import status
+from toldonce.cli.submit import submit
+from toldonce.cli.up import up
+
+INTERRUPTED = 130
+
 app = typer.Typer(
     help="A customer tells the story once; each contact reaches the best person once.",
+    epilog="Begin with `toldonce demo`, then `toldonce up` and, beside it, `toldonce agent anouk`.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _command in (demo, up, submit, agent, case, status, check, apply, serve):
+    app.command()(_command)
 
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"toldonce {version('toldonce')}")
         raise typer.Exit
 
@@ -29,16 +52,14 @@ def _toldonce(
     pass
 
 
-@app.command()
-def demo() -> None:
-    """Show contacts of five channels reach the right agents exactly once."""
-    typer.echo(
-        "The demo cannot run yet: the tools and the rules of the house stand, "
-        "the log, the services and the simulated agents do not. Run `make test` to see what does."
-    )
-    raise typer.Exit(code=1)
-
-
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Run the command the user typed; the process ends with its exit code."""
-    app()
+    words = arguments(sys.argv[1:] if given is None else given)
+    try:
+        app(words)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as no:  # noqa: BLE001 - the last net: people get sentences, not tracebacks
+        sentence, code = explain(no)
+        complain(sentence)
+        sys.exit(code)

@@ -177,9 +177,13 @@ class AgentSession:
 
     # ---- cases
 
+    async def peek(self, case_id: str) -> ContextRead:
+        """Read the story of a case that is on offer."""
+        return await read_context(self._client, case_id)
+
     async def read(self, case_id: str) -> ContextRead:
-        """Read the whole story of a case, and so see the customer's last entry."""
-        read = await read_context(self._client, case_id)
+        """Read the whole story of a case of ours, and so see the customer's last entry."""
+        read = await self.peek(case_id)
         self._keep(read.case)
         return read
 

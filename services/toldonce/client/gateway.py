@@ -12,7 +12,7 @@ from toldonce.api.types.v1 import types_pb2
 from toldonce.client.calls import Stream
 from toldonce.client.channel import Client
 from toldonce.client.retry import again
-from toldonce.client.seen import instant, stamp
+from toldonce.client.seen import instant, stamp, word
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.rpc import from_status
@@ -78,16 +78,29 @@ class Answer:
     written_at: datetime | None
 
 
-class Gateway:
-    """One gateway; the token of `client` says its name."""
+@dataclass(frozen=True, slots=True)
+class ContactSeen:
+    """How a contact stands: WAITING, OWNED, DONE, ABANDONED or CANCELLED."""
 
-    def __init__(self, client: Client) -> None:
-        """Speak over `client`."""
+    contact_id: str
+    case_id: str
+    state: str
+    queue: str
+    channel: str
+    owned_at: datetime | None
+
+
+class Gateway:
+    """One gateway."""
+
+    def __init__(self, client: Client, name: str = "") -> None:
+        """Speak over `client`; `name` is needed unless its token is the gateway's own."""
         self._client = client
+        self._name = name
 
     async def submit(self, given: Submission) -> Ack:
         """Hand one contact in; retried under the same id, so it is taken in once."""
-        request = _request(given)
+        request = _request(given, self._name)
         answer = await again(lambda: self._client.intake.SubmitContact(request))
         return ack_of(answer)
 
@@ -99,7 +112,7 @@ class Gateway:
         What was not answered when a stream breaks is sent again on the next one. Raises the
         refusal of the last stream after ROUNDS_MAX broken ones in a row.
         """
-        flow = _Flow(iter(enumerate(given)), inflight_max)
+        flow = _Flow(self._name, iter(enumerate(given)), inflight_max)
         broken = 0
         while not flow.done:
             before = len(flow.open)
@@ -112,6 +125,19 @@ class Gateway:
                 if broken >= ROUNDS_MAX:
                     raise
                 await asyncio.sleep(min(later.retry_s, PAUSE_S) if before else PAUSE_S)
+
+    async def contact(self, contact_id: str) -> ContactSeen:
+        """Say how a contact stands; raises Missing."""
+        request = intake_pb2.GetContactRequest(contact_id=contact_id)
+        view = await again(lambda: self._client.intake.GetContact(request))
+        return ContactSeen(
+            contact_id=view.fixed.contact_id,
+            case_id=view.fixed.case_id,
+            state=word(view, "state"),
+            queue=view.fixed.queue,
+            channel=view.channel,
+            owned_at=instant(view.owned_at),
+        )
 
     async def cancel(self, contact_id: str, *, withdrawn: bool = False) -> None:
         """Say that the customer left (or that the contact is withdrawn).
@@ -148,7 +174,7 @@ class Gateway:
         return (await again(lambda: self._client.intake.ConfirmDelivery(request))).repeat
 
     async def _follow(self, deliver: Callable[[Answer], Awaitable[None]], place: int) -> int:
-        request = intake_pb2.WatchOutboxRequest(from_position=place)
+        request = intake_pb2.WatchOutboxRequest(gateway=self._name, from_position=place)
         free = asyncio.Semaphore(CONFIRMS_MAX)
 
         async def handle(answer: Answer) -> None:
@@ -169,7 +195,10 @@ class Gateway:
 class _Flow:
     """What is under way on the streams of one `submit_many`."""
 
-    def __init__(self, items: Iterator[tuple[int, Submission]], inflight_max: int) -> None:
+    def __init__(
+        self, gateway: str, items: Iterator[tuple[int, Submission]], inflight_max: int
+    ) -> None:
+        self._gateway = gateway
         self._items = items
         self._free = asyncio.Semaphore(inflight_max)
         self._more = True
@@ -212,7 +241,7 @@ class _Flow:
 
     async def _send(self, stream: Stream) -> None:
         for tag, given in tuple(self.open.items()):
-            await stream.write(_tagged(tag, given))
+            await stream.write(self._tagged(tag, given))
         while self._more:
             await self._free.acquire()
             item = next(self._items, None)
@@ -221,8 +250,11 @@ class _Flow:
                 self._free.release()
                 break
             self.open[item[0]] = item[1]
-            await stream.write(_tagged(*item))
+            await stream.write(self._tagged(*item))
         await stream.done_writing()
+
+    def _tagged(self, tag: int, given: Submission) -> intake_pb2.SubmitContactsRequest:
+        return intake_pb2.SubmitContactsRequest(tag=tag, contact=_request(given, self._gateway))
 
 
 def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
@@ -241,12 +273,9 @@ def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
     )
 
 
-def _tagged(tag: int, given: Submission) -> intake_pb2.SubmitContactsRequest:
-    return intake_pb2.SubmitContactsRequest(tag=tag, contact=_request(given))
-
-
-def _request(given: Submission) -> intake_pb2.SubmitContactRequest:
+def _request(given: Submission, gateway: str) -> intake_pb2.SubmitContactRequest:
     return intake_pb2.SubmitContactRequest(
+        gateway=gateway,
         message_id=given.message_id,
         made_at=stamp(given.made_at),
         channel=given.channel,

@@ -45,7 +45,12 @@ class Settings(ServiceSettings):
     data: Path = Path(".toldonce")
     secrets: Path | None = None
     nats: str = ""
+    nats_monitor: str = ""
+    nats_user: str = ""
+    nats_password: SecretStr = SecretStr("")
     redis: str = ""
+    replicas: int = 3
+    tenants: str = "demo"
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_pretty: bool | None = None

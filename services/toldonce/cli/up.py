@@ -1,0 +1,86 @@
+"""`toldonce up`: the whole system in one process, with servers of its own."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toldonce.cli.options import ADDRESS_FILE, DATA, DataOption
+from toldonce.cli.output import Out
+
+if TYPE_CHECKING:
+    from toldonce.cli.house import House
+
+PORT = 7700
+METRICS_PORT = 7790
+
+PortOption = Annotated[
+    int, typer.Option("--port", envvar="TOLDONCE_PORT", help="gRPC port; 0 picks a free one.")
+]
+MetricsOption = Annotated[
+    int,
+    typer.Option(
+        "--metrics-port",
+        envvar="TOLDONCE_METRICS_PORT",
+        help="Port of metrics and health; 0 picks a free one.",
+    ),
+]
+
+
+def up(
+    *,
+    data: DataOption = DATA,
+    port: PortOption = PORT,
+    metrics_port: MetricsOption = METRICS_PORT,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="A configuration to begin with."),
+    ] = None,
+) -> None:
+    """Run everything on this machine until Ctrl-C; all data stays in the data folder.
+
+    Example: `toldonce up --port 0`
+    """
+    from toldonce.cli.check import read_document
+    from toldonce.runtime.app import run
+    from toldonce.runtime.logs import set_up_logging
+
+    set_up_logging(level=os.environ.get("TOLDONCE_LOG_LEVEL") or "warning")
+    document = read_document(config) if config is not None else None
+    run(_stay(data, port, metrics_port, document))
+
+
+async def _stay(data: Path, port: int, metrics_port: int, document: str | None) -> None:
+    from toldonce.cli.house import house
+
+    out = Out()
+    out.say("Starting: the log, the store, the services ...")
+    note = data / ADDRESS_FILE
+    async with house(data, port=port, metrics_port=metrics_port, document=document) as running:
+        note.write_text(running.address + "\n", encoding="utf-8")
+        try:
+            _greet(out, running, data)
+            await running.app.wait()
+        finally:
+            note.unlink(missing_ok=True)
+            out.say("Stopping ...")
+    out.say(f"Stopped. Everything is kept in {data}; `toldonce up` goes on from there.")
+
+
+def _greet(out: Out, running: "House", data: Path) -> None:
+    where = "" if data == DATA else f" --data {data}"
+    out.say(
+        f"""
+ToldOnce is running.
+  gRPC                {running.address}   (plain text, this machine only)
+  metrics and health  http://{running.metrics_address}/metrics
+  data                {data}
+  tokens              {data / "secrets" / "tokens"}/<role>.jwt   (gateway, agent, supervisor, ...)
+
+Try, in another terminal:
+  toldonce submit --text "Where is my parcel?" --email joan@example.org{where}
+  toldonce agent anouk{where}          # be the agent who answers
+  toldonce status{where}
+Ctrl-C stops it."""
+    )
