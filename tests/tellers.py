@@ -43,9 +43,9 @@ def own(*parts: str | int) -> Own:
     return Own(derive("test", *parts))
 
 
-def customer(name: str = "joan") -> CustomerId:
+def customer(name: str = "joan", number: int = 0) -> CustomerId:
     """Make a customer id that tests can name."""
-    return CustomerId(derive("customer", name))
+    return CustomerId(derive("customer", name, number))
 
 
 def agent(name: str) -> Principal:

@@ -261,4 +261,4 @@ def test_largest_legal_command_in_the_fullest_head_fits_one_message() -> None:
     texts = ContactWords((), "n" * 8_192, "s" * 8_192, "t" * TEXT_BYTES_MAX, "a" * 8_192, ())
     largest = replace(teller.records[-1], sealed=encode_words({0: texts}) + b"t" * 16)
     assert len(encode_record(largest)) <= ENVELOPE_BYTES_MAX
-    assert len(head) <= 2 * HEAD_BYTES_MAX
+    assert len(head) <= 2 * HEAD_BYTES_MAX, len(head)

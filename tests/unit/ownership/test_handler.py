@@ -1,6 +1,7 @@
 """Ownership writes each thing once, tells the truth about it, and keeps the story whole."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,14 @@ from tests.tellers import (
 from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, whole
 from toldonce.kernel.story.events import EntryKind, EntryWords
-from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
+from toldonce.kernel.story.types import (
+    HEAD_BYTES_MAX,
+    Case,
+    CaseState,
+    SkillNeed,
+    TargetKind,
+    WorkState,
+)
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     AppendEntry,
@@ -30,6 +38,7 @@ from toldonce.ownership.core.commands import (
     MoveOut,
     ReopenCase,
 )
+from toldonce.runtime.envelope import encode_head
 from toldonce.runtime.testing.log import FakeLog, Fate
 
 FRESH = customer("fresh")
@@ -118,6 +127,20 @@ async def test_ninth_open_case_is_diverted_to_a_fresh_story_and_stays_there() ->
     again = await house.ownership.receive(ask, FRESH)
     assert first.customer == again.customer == FRESH
     assert again.repeated
+
+
+async def test_case_that_would_overfill_the_head_is_diverted() -> None:
+    house = office()
+    for number in range(8):
+        command = replace(
+            contact(number, topic=f"{number}" + "t" * 60),
+            skills=tuple(SkillNeed(f"{skill}" + "s" * 60, 5) for skill in range(20)),
+        )
+        ask = house.ask(command, GATEWAY, operation=command.contact, words=words())
+        received = await house.ownership.receive(ask, customer("fresh", number))
+        placed = await house.stories.load("demo", received.customer)
+        assert len(encode_head(placed.story)) <= HEAD_BYTES_MAX
+    assert received.customer == customer("fresh", 7)
 
 
 async def test_contact_of_a_shared_alias_goes_to_a_fresh_story_unless_it_came_before() -> None:

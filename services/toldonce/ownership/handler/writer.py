@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from toldonce.kernel.errors import Exhausted, Refusal, Unavailable
+from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, drawn_at_ms
 from toldonce.kernel.story.events import (
+    CaseOpened,
     ContactReceived,
     EntryAppended,
     Event,
@@ -24,7 +25,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Placed, Record
-from toldonce.kernel.story.types import Story
+from toldonce.kernel.story.types import HEAD_BYTES_MAX, Story
 from toldonce.ownership.core import Asked, Command, Rules, decide
 from toldonce.ownership.core.commands import MakeOffer
 from toldonce.ownership.handler.stories import Stories
@@ -141,6 +142,8 @@ class Writer:
         """Append; None when somebody else was first."""
         record = await self._record(ask, placed, events)
         payload = encode_record(record)
+        if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
+            raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
         subject = names.story(ask.tenant, ask.customer)
         outcome = await self._log.append(
             subject,
@@ -262,6 +265,10 @@ def _worded(events: tuple[Event, ...]) -> int | None:
         if isinstance(event, ContactReceived | EntryAppended | HandoffBegun):
             return index
     return None
+
+
+def _opens(events: tuple[Event, ...]) -> bool:
+    return any(isinstance(event, CaseOpened) for event in events)
 
 
 def _message_id(subject: str, operation: str) -> str:
