@@ -106,11 +106,9 @@ class Stream:
 
     async def __aiter__(self) -> AsyncIterator[_Message]:
         """Give every message, then end, or raise the refusal the stream ended with."""
-        try:
-            async for message in self._call:
-                yield message
-        except grpc.aio.AioRpcError as error:
-            raise from_call_error(error) from None
+        # by `read`, because grpc.aio refuses to iterate over a call that was read from before
+        while (message := await self.read()) is not grpc.aio.EOF:
+            yield message
 
     async def read(self) -> _Message:
         """Give the next message, or `grpc.aio.EOF` at a good end."""
