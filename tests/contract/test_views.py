@@ -169,6 +169,25 @@ async def test_a_restart_goes_on_with_the_view_that_stands(here: World) -> None:
     assert await here.store.get(ViewKeys(TENANT, 0).pointer) == before
 
 
+async def test_a_restart_does_not_go_on_with_a_view_that_missed_something(here: World) -> None:
+    async with here.process():
+        await here.scribe.tell("a", opened("a"))
+        await here.scribe.tell("b", opened("b"))
+        await here.listed()
+    # meanwhile somebody kept OPEN and could not reach the store
+    elsewhere = replace(here, store=FakeStore(clock=here.clock))
+    async with elsewhere.process():
+        await here.scribe.tell("a", closed("a"))
+        await here.scribe.tell("b", accepted("b"))
+        await eventually(lambda: _written(here))
+    async with here.process():
+        assert await here.listed() == here.scribe.open()
+
+
+async def _written(here: World) -> bool:
+    return await here.place() >= here.scribe.last
+
+
 async def test_a_view_nobody_keeps_is_not_passed_off_as_fresh(here: World) -> None:
     async with here.process():
         await here.scribe.tell("a", opened("a"))
