@@ -18,6 +18,7 @@ async def bind(app: App, ports: Ports) -> Timekeeper:
     )
     keeper = Timekeeper(
         timers=RedisTimers(ports.store, new_id()),
+        log=ports.log,
         feed=ports.feed,
         door=ports.door,
         config=ports.config,

@@ -18,6 +18,7 @@ from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.feed import Feed
+from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, Log
 from toldonce.runtime.logs import logger
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.telemetry import (
@@ -37,6 +38,7 @@ POLL_MIN_S = 0.005
 PLAN_STORIES_MAX = 64
 POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 256
+PROBE_MAX = 8
 RETRY_S = 0.5
 RETRY_MAX_S = 5.0
 BEHIND_S = 0.5
@@ -54,6 +56,7 @@ class Timekeeper:
         self,
         *,
         timers: TimerStore,
+        log: Log,
         feed: Feed,
         door: CommandDoor,
         config: ConfigCache,
@@ -61,8 +64,9 @@ class Timekeeper:
         meter: Meter,
         poll_s: float = POLL_S,
     ) -> None:
-        """Subscribe to `feed`; `run` must be running."""
+        """Subscribe to `feed`; `run` must be running. `log` tells how far our clock is off."""
         self._timers = timers
+        self._log = log
         self._door = door
         self._config = config
         self._clock = clock
@@ -72,6 +76,7 @@ class Timekeeper:
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._inflight = 0
+        self._told = True
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
         self._group = asyncio.TaskGroup()
@@ -136,14 +141,14 @@ class Timekeeper:
         if self._book.soon or self._book.later:
             await self._plan()
         now_s = self._clock.monotonic()
-        if now_s >= self._poll_at_s and self._inflight < CLAIM_MAX:
+        if now_s >= self._poll_at_s and self._room:
             await self._claim()
         wait_s = self._poll_at_s - self._clock.monotonic()
         if self._book.soon or (self._book.later and self._policy_at_s <= now_s):
             wait_s = 0
         elif self._book.later:
             wait_s = min(wait_s, self._policy_at_s - now_s)
-        if wait_s <= 0 and self._inflight < CLAIM_MAX:
+        if wait_s <= 0 and self._room:
             await asyncio.sleep(0)
             return
         try:
@@ -185,8 +190,20 @@ class Timekeeper:
 
     # ---- firing
 
+    @property
+    def _room(self) -> int:
+        """How many timers may be claimed now.
+
+        None while this process's clock is off, few at a time while ownership does not answer.
+        """
+        if abs(self._log.clock_offset_s) > CLOCK_OFFSET_MAX_S:
+            return 0
+        if self._told:
+            return CLAIM_MAX - self._inflight
+        return 0 if self._inflight else PROBE_MAX
+
     async def _claim(self) -> None:
-        limit = CLAIM_MAX - self._inflight
+        limit = self._room
         claim = await self._timers.claim(limit)
         ahead = claim.now - self._clock.now()
         stories = itertools.groupby(sorted(claim.leased, key=_story), key=_story)
@@ -212,8 +229,7 @@ class Timekeeper:
                 again_at = await self._one(timer, acts, ahead, told)
                 await self._timers.settle([timer], again_at)
         except Unavailable as away:
-            _log.warning("timers not told, they come again", sentence=str(away))
-            self._hold(away.retry_s)
+            self._stumble(away)
         finally:
             self._inflight -= len(timers)
             self._wake.set()
@@ -271,6 +287,7 @@ class Timekeeper:
             return _refused(timer, no.reason)
         except Refusal as no:
             return _refused(timer, type(no).__name__)
+        self._told = True
         if not repeat:
             self._meter.add(TIMERS_FIRED)
             late_s = (now - act.timer.fires_at).total_seconds()
@@ -282,9 +299,12 @@ class Timekeeper:
     def _later(self, ahead: timedelta, seconds: float) -> datetime:
         return self._clock.now() + ahead + timedelta(seconds=seconds)
 
-    def _hold(self, seconds: float) -> None:
-        """Claim nothing for a while: what is due keeps."""
-        self._poll_at_s = max(self._poll_at_s, self._clock.monotonic() + seconds)
+    def _stumble(self, away: Unavailable) -> None:
+        """Claim nothing for a while and then a few, until ownership answers again."""
+        if self._told:
+            _log.warning("timers not told, they come again", sentence=str(away))
+        self._told = False
+        self._poll_at_s = max(self._poll_at_s, self._clock.monotonic() + away.retry_s)
 
 
 def _story(leased: Leased) -> tuple[str, str]:
