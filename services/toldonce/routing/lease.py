@@ -78,15 +78,18 @@ class Lease:
 
     async def run(self) -> None:
         """Keep the lease, or wait for it, for ever."""
+        late_s = 0.0
         try:
             while True:
-                asked_s = self._now_s()
-                await asyncio.sleep(self.timing.look_s)
-                late_s = self._now_s() - asked_s - self.timing.look_s
+                unwell = self._unwell(late_s)
                 try:
-                    await self._turn(self._unwell(late_s))
+                    await self._turn(unwell)
                 except (Refusal, TimeoutError) as error:
                     _log.warning("the lease table does not answer", error=type(error).__name__)
+                pause_s = self.timing.look_s if unwell is None else self.timing.look_s / 10
+                asked_s = self._now_s()
+                await asyncio.sleep(pause_s)
+                late_s = self._now_s() - asked_s - pause_s
         finally:
             await self._give_back("this process stops")
 
@@ -98,11 +101,12 @@ class Lease:
     async def _turn(self, unwell: str | None) -> None:
         if self._mine is not None and not self.held:
             self._step_down("it could not be renewed in time")
-        if self._mine is None:
-            await self._look(unwell)
-            return
         if unwell is not None:
+            self._seen = (-1, 0.0)
             await self._give_back(unwell)
+            return
+        if self._mine is None:
+            await self._look()
             return
         if self._unsure:
             await self._read_again()
@@ -134,7 +138,7 @@ class Lease:
         elif found.counter in self._sent_s:
             self._hold(found, row.revision, self._sent_s[found.counter])
 
-    async def _look(self, unwell: str | None) -> None:
+    async def _look(self) -> None:
         row = await self._row()
         found = None if row is None else read_lease(row.value)
         now_s = self._now_s()
@@ -147,8 +151,7 @@ class Lease:
             if now_s - seen_s < self.timing.lease_s:
                 return
             decides_s = seen_s + self.timing.lease_s + self.timing.quiet_s
-        if unwell is None:
-            await self._challenge(row, found, decides_s)
+        await self._challenge(row, found, decides_s)
 
     async def _challenge(
         self, row: Row | None, found: LeaseRecord | None, decides_s: float

@@ -21,6 +21,8 @@ from toldonce.runtime.bus import Bus
 from toldonce.runtime.logs import logger
 
 ENGINE_S = 2.0
+PATIENCE_S = 1.0
+PAUSE_S = 0.1
 WATCH_S = 1.0
 
 _log = logger()
@@ -110,7 +112,7 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
             case _:
                 raise Invalid("of", "name a contact or a case")
         try:
-            return (await self._engine(tenant, queries.ask_position(tenant, case_id))).position
+            return (await self._ask(tenant, queries.ask_position(tenant, case_id))).position
         except Unavailable:
             unknown = types_pb2.LiveAcknowledgement(known=False)
             return routing_pb2.GetPositionResponse(live=unknown)
@@ -182,6 +184,15 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
         return (await self._engine(tenant, queries.ask_queues(tenant, wanted))).queues
 
     async def _engine(self, tenant: str, data: bytes) -> internal_pb2.EngineReply:
+        """Ask the engine that leads; when none does, again for a moment: one may be starting."""
+        for _ in range(round(PATIENCE_S / PAUSE_S)):
+            try:
+                return await self._ask(tenant, data)
+            except Unavailable:
+                await asyncio.sleep(PAUSE_S)
+        return await self._ask(tenant, data)
+
+    async def _ask(self, tenant: str, data: bytes) -> internal_pb2.EngineReply:
         answer = await self._bus.request(names.engine(tenant), data, timeout_s=ENGINE_S)
         return queries.read_answer(answer)
 

@@ -139,10 +139,13 @@ class Seat:
             case queries.Queues(wanted):
                 found = [one for one in engine.queues() if not wanted or one.queue in wanted]
                 return queries.answer_queues(epoch, found, self.waits, now)
-            case queries.Explain(decision, customer, case):
-                known = self.shell.traces.get(decision) if decision else None
-                trace = known if decision else engine.explain(customer, case, now)
-                return queries.answer_trace(epoch, trace)
+            case queries.Explain("", customer, case):
+                trace = engine.explain(customer, case, now)
+                waits = bool(engine.queue_of(customer, case))
+                asked = trace is not None and (waits or bool(trace.chosen))
+                return queries.answer_trace(epoch, trace if asked else None)
+            case queries.Explain(decision):
+                return queries.answer_trace(epoch, self.shell.traces.get(decision))
 
     async def _send(self, decision: Decision, epoch: int, issued_at: datetime) -> None:
         data = decided(self.tenant, decision, epoch, issued_at)

@@ -1,0 +1,180 @@
+"""Agents over real gRPC, with the real servers below: offered, accepted, explained, restarted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from time import monotonic
+
+import grpc
+import pytest
+
+from tests.servers import eventually
+from toldonce.api.intake.v1 import intake_pb2
+from toldonce.api.routing.v1 import routing_pb2
+from toldonce.api.types.v1 import types_pb2
+from toldonce.cli.house import House, house
+from toldonce.client.agent import AgentSession
+from toldonce.client.channel import Client
+from toldonce.client.seen import Offer
+from toldonce.kernel.errors import Invalid, Missing, Refusal, Rejected, Unbuilt
+from toldonce.kernel.principal import Role
+
+AGENT = "anouk"
+
+
+@pytest.fixture
+async def running(tmp_path) -> AsyncIterator[House]:
+    async with house(tmp_path, metrics_port=None) as made:
+        yield made
+
+
+def client(running: House, role: Role, name: str) -> Client:
+    return Client(running.address, running.token(role, name))
+
+
+async def submit(running: House, number: int = 1) -> str:
+    """Submit a contact that `anouk` can take; gives the case."""
+    request = intake_pb2.SubmitContactRequest(
+        message_id=f"m-{number}",
+        channel="chat",
+        text="Waar blijft mijn pakket?",
+        aliases=[
+            types_pb2.Alias(kind=types_pb2.ALIAS_KIND_EMAIL, value=f"joan{number}@shop.example")
+        ],
+    )
+    request.made_at.FromDatetime(datetime.now(UTC))
+    async with client(running, Role.GATEWAY, "web") as gateway:
+        return (await gateway.intake.SubmitContact(request)).fixed.case_id
+
+
+async def next_offer(session: AgentSession, within_s: float = 15.0) -> Offer:
+    async with asyncio.timeout(within_s):
+        async for news in session.news():
+            if isinstance(news, Offer):
+                return news
+    raise AssertionError("the session ended")
+
+
+async def test_contact_is_offered_within_a_moment_accepted_and_explained(running: House) -> None:
+    async with client(running, Role.AGENT, AGENT) as desk, AgentSession(desk, AGENT) as anouk:
+        warm = await submit(running, 0)
+        offer = await next_offer(anouk)
+        assert offer.case_id == warm
+        took_s = []
+        cases = [warm]
+        for number in range(1, 4):
+            began_s = monotonic()
+            cases.append(await submit(running, number))
+            offers = offer
+            offer = await next_offer(anouk)
+            took_s.append(monotonic() - began_s)
+            taken = await anouk.accept(offers)
+            assert taken.case.owner == AGENT
+            await anouk.close_case(taken.case.case_id, "answered")
+        assert min(took_s) < 0.5, took_s
+        async with client(running, Role.SUPERVISOR, "sam") as boss:
+            asked = routing_pb2.ExplainDecisionRequest(case_id=cases[0])
+            traces = (await boss.routing.ExplainDecision(asked)).traces
+            assert traces[0].chosen_agent == AGENT
+            named = {one.agent for one in traces[0].candidates}
+            assert len(named) > 30
+            again = routing_pb2.ExplainDecisionRequest(decision_id=traces[0].decision_id)
+            assert (await boss.routing.ExplainDecision(again)).traces[0] == traces[0]
+            by_offer = routing_pb2.ExplainDecisionRequest(offer_id=offer.offer_id)
+            assert (await boss.routing.ExplainDecision(by_offer)).traces[0].chosen_agent == AGENT
+
+
+async def seen(boss: Client) -> bool:
+    """Whether the engine that leads knows of a waiting case."""
+    listed = await boss.routing.ListQueues(routing_pb2.ListQueuesRequest())
+    return any(view.waiting for view in listed.queues)
+
+
+async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> None:
+    case_id = await submit(running)
+    async with client(running, Role.SUPERVISOR, "sam") as boss:
+        await eventually(lambda: seen(boss))
+        queues = (await boss.routing.ListQueues(routing_pb2.ListQueuesRequest())).queues
+        assert sum(view.waiting for view in queues) == 1
+        watch = boss.routing.WatchQueues(routing_pb2.WatchQueuesRequest(queues=["orders"]))
+        async for now in watch:
+            assert [view.queue for view in now.queues] == ["orders"]
+            break
+        watch.cancel()
+        place = await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id=case_id))
+        assert (place.live.known, place.live.position, place.queue) == (True, 1, "orders")
+        why = await boss.routing.ExplainDecision(
+            routing_pb2.ExplainDecisionRequest(case_id=case_id)
+        )
+        assert why.traces[0].chosen_agent == ""
+        assert "connected" in why.traces[0].reason
+        unknown = case_id[:26] + case_id[:26]
+        for asked in (
+            boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id=unknown)),
+            boss.routing.ExplainDecision(routing_pb2.ExplainDecisionRequest(case_id=unknown)),
+            boss.routing.ExplainDecision(routing_pb2.ExplainDecisionRequest(offer_id=unknown)),
+        ):
+            with pytest.raises(Missing):
+                await asked
+        with pytest.raises(Invalid):
+            await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id="*"))
+        with pytest.raises(Unbuilt):
+            await boss.routing.PickWork(routing_pb2.PickWorkRequest())
+
+
+async def ended(stream) -> Refusal:
+    """Read a session to its end and say why it ended."""
+    try:
+        async with asyncio.timeout(10):
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+    except Refusal as refusal:
+        return refusal
+    raise AssertionError("it ended without a word")
+
+
+async def test_second_hello_ends_the_stream_with_its_reason(running: House) -> None:
+    hello = routing_pb2.AgentSessionRequest(hello=routing_pb2.Hello(agent=AGENT))
+    async with client(running, Role.AGENT, AGENT) as desk:
+        stream = desk.routing.AgentSession()
+        await stream.write(hello)
+        assert (await stream.read()).welcome.session_id
+        await stream.write(hello)
+        why = await ended(stream)
+        assert isinstance(why, Rejected)
+        assert why.reason == "SECOND_HELLO"
+
+
+async def test_second_connection_takes_over_from_the_first(running: House) -> None:
+    hello = routing_pb2.AgentSessionRequest(hello=routing_pb2.Hello(agent=AGENT))
+    async with (
+        client(running, Role.AGENT, AGENT) as desk,
+        client(running, Role.AGENT, AGENT) as tab,
+    ):
+        first, second = desk.routing.AgentSession(), tab.routing.AgentSession()
+        await first.write(hello)
+        await first.read()
+        await second.write(hello)
+        assert (await second.read()).welcome.session_id
+        why = await ended(first)
+        assert isinstance(why, Rejected)
+        assert why.reason == "TAKEN_OVER"
+        second.cancel()
+
+
+async def test_restarted_house_goes_on_where_it_was(tmp_path) -> None:
+    async with house(tmp_path, metrics_port=None) as before:
+        waiting = await submit(before)
+        async with client(before, Role.AGENT, "bram") as desk, AgentSession(desk) as bram:
+            taken = await bram.accept(await next_offer(bram))
+            assert taken.case.case_id == waiting
+        second = await submit(before, 2)
+    async with (
+        house(tmp_path, metrics_port=None) as after,
+        client(after, Role.AGENT, "bram") as desk,
+        AgentSession(desk) as bram,
+    ):
+        assert list(bram.cases) == [waiting]
+        began_s = monotonic()
+        assert (await next_offer(bram)).case_id == second
+        assert monotonic() - began_s < 4.0, "a lease that was given back needs no wait"
