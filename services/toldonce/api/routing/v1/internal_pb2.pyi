@@ -56,7 +56,9 @@ Global___PresencePhase: _TypeAlias = PresencePhase  # noqa: Y015
 
 @_typing.final
 class Presence(_message.Message):
-    """One sighting of an agent, sent by the process that holds the session. May be lost or doubled."""
+    """One sighting of an agent, sent by the process that holds the session. May be lost or doubled.
+    An empty one is a question: whoever holds sessions answers it with a sighting of each.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -94,15 +94,16 @@ class RoutingServiceServicer:
 
     def AgentSession(self, request_iterator, context):
         """Be an agent: the first message is Hello, the first answer Welcome; then offers come as they are
-        made and requests are answered by their `ref`, in any order. Two streams of one agent see the
-        same offers; the first accept counts. When the stream breaks, cases are kept for the grace of
-        the policy: come back with Hello and the old `session_id`. On Drain, open another stream first,
-        then close this one.
+        made and requests are answered by their `ref`, in any order. An agent has one session, the
+        latest: an older one is told by Drain and ended. When the stream breaks, cases are kept for the
+        grace of the policy: come back with Hello and the old `session_id`. On Drain, open another
+        stream first, then close this one.
         Errors end the stream: INVALID_ARGUMENT (a first message that is no Hello, an unknown field
-        value); FAILED_PRECONDITION ALREADY_SAID_HELLO (a second Hello on one stream); NOT_FOUND (no
-        such agent in the configuration); PERMISSION_DENIED (an agent who is not the token's subject);
-        UNAVAILABLE (drained, or heartbeats stopped). A refused request is a Reply with `error` and
-        leaves the stream up.
+        value in it); FAILED_PRECONDITION SECOND_HELLO (on one stream) or TAKEN_OVER (the agent has
+        connected elsewhere since: do not come back by yourself); NOT_FOUND (no such agent in the
+        configuration); PERMISSION_DENIED (an agent who is not the token's subject); UNAVAILABLE
+        (drained, or heartbeats stopped); RESOURCE_EXHAUSTED (the agent reads too slowly). A refused
+        request is a Reply with `error` and leaves the stream up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
