@@ -64,7 +64,7 @@ async def _stay(service: Service, settings: "Settings") -> None:
         store_url=settings.redis,
         replicas=settings.replicas,
         tenants=tuple(settings.tenants.split(",")),
-        nats_options=_login(settings),
+        nats_options=settings.nats_options(),
     )
     kept = secrets.load(settings.secrets_folder())
     async with App(settings.listen(), kept, SystemClock()) as app:
@@ -82,9 +82,3 @@ async def _bind(service: Service, app: "App", ports: "Ports") -> None:
         module.bind(app, table=ports.tables.config, bus=ports.bus, zones=ports.zones)
     else:
         await module.bind(app, ports)
-
-
-def _login(settings: "Settings") -> dict[str, str]:
-    if not settings.nats_user:
-        return {}
-    return {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}

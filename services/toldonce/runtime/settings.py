@@ -5,9 +5,10 @@ that names what was probably meant.
 """
 
 import difflib
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,6 +49,7 @@ class Settings(ServiceSettings):
     nats_monitor: str = ""
     nats_user: str = ""
     nats_password: SecretStr = SecretStr("")
+    nats_ca: Path | None = None
     redis: str = ""
     replicas: int = 3
     tenants: str = "demo"
@@ -73,6 +75,24 @@ class Settings(ServiceSettings):
             metrics_open=self.metrics_open,
             tls=tls,
         )
+
+    def nats_options(self) -> dict[str, Any]:
+        """Say who we are to NATS, as nats-py takes it: user, password, and TLS with `nats_ca`.
+
+        Over TLS we show our own certificate. Raises Invalid when a file cannot be used.
+        """
+        found: dict[str, Any] = {}
+        if self.nats_user:
+            found["user"] = self.nats_user
+            found["password"] = self.nats_password.get_secret_value()
+        if self.nats_ca is not None:
+            try:
+                found["tls"] = ssl.create_default_context(cafile=self.nats_ca)
+                if self.tls_cert and self.tls_key:
+                    found["tls"].load_cert_chain(self.tls_cert, self.tls_key)
+            except (OSError, ssl.SSLError) as exc:
+                raise Invalid("nats_ca", f"no TLS to NATS with these files: {exc}") from exc
+        return found
 
     def secrets_folder(self) -> Path:
         """Say where the secrets are: given, or inside the data folder."""
