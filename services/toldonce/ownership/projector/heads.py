@@ -10,14 +10,13 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-import structlog
-
 from toldonce.kernel.errors import Conflict, Refusal, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime import names
 from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.open_rows import StoryKey, pack_open, place_of
 from toldonce.runtime.table import Table
+from toldonce.runtime.telemetry import logger
 
 FLUSH_S = 0.25
 FLUSH_STORIES_MAX = 1024
@@ -27,7 +26,7 @@ TRIES_MAX = 5
 TOMBSTONE_S = 24 * 3600.0
 RETRY_S = 0.5
 
-_log = structlog.get_logger()
+_log = logger()
 
 
 class HeadKeeper:

@@ -5,15 +5,13 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-import structlog
-
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.open_rows import pack_open
 from toldonce.runtime.store import Store, Value
-from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter
+from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter, logger
 from toldonce.runtime.view_keys import VIEW, ViewKeys, ms, places
 from toldonce.runtime.view_scripts import APPLY, BEGIN, BUILDING, FILL, FLIP
 
@@ -27,7 +25,7 @@ SWEEP_S = 5.0
 _SWEEP_MAX = 4
 _DRAW_BITS = 10
 
-_log = structlog.get_logger()
+_log = logger()
 
 
 class TenantView:

@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
-import structlog
-
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.ownership.projector.tenant_view import TenantView
@@ -24,13 +22,13 @@ from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.log import Log
 from toldonce.runtime.store import Store
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.telemetry import Meter, logger
 from toldonce.runtime.view_keys import FORMAT, ms
 
 TICK_S = 0.5
 _ASKED_MAX = 64
 
-_log = structlog.get_logger()
+_log = logger()
 
 type Tenants = Callable[[], Awaitable[Collection[str]]]
 
