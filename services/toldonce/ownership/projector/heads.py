@@ -14,9 +14,9 @@ from toldonce.kernel.errors import Conflict, Refusal, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime import names
 from toldonce.runtime.feed import Feed, OpenStory
+from toldonce.runtime.logs import logger
 from toldonce.runtime.open_rows import StoryKey, pack_open, place_of
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import logger
 
 FLUSH_S = 0.25
 FLUSH_STORIES_MAX = 1024

@@ -9,9 +9,10 @@ from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import OpenStory
+from toldonce.runtime.logs import logger
 from toldonce.runtime.open_rows import pack_open
 from toldonce.runtime.store import Store, Value
-from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter, logger
+from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter
 from toldonce.runtime.view_keys import VIEW, ViewKeys, ms, places
 from toldonce.runtime.view_scripts import APPLY, BEGIN, BUILDING, FILL, FLIP
 

@@ -20,9 +20,10 @@ from toldonce.ownership.projector.tenant_view import TenantView
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.log import Log
+from toldonce.runtime.logs import logger
 from toldonce.runtime.store import Store
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import Meter, logger
+from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.view_keys import FORMAT, ms
 
 TICK_S = 0.5
