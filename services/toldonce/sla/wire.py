@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.sla.v1 import sla_pb2
 from toldonce.api.types.v1 import options_pb2, types_pb2
-from toldonce.kernel.clocks import Clock
+from toldonce.kernel.clocks import Clock, ClockState
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import parse_whole, whole
 from toldonce.kernel.sla import Moment, clocks_of, facts_of, timer_id
@@ -100,14 +100,18 @@ def format_clocks(read: CaseNow) -> sla_pb2.GetClocksResponse:
 def _clock(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
     facts = facts_of(read.case)[clock.kind]
     own = timer_id(read.case.own, clock.kind, Moment.BREACH, facts.started_at)
-    armed = not clock.ended and own not in read.case.timers
+    stopped_at = facts.stopped_at if clock.ended else read.now if read.ended else None
+    state = clock.state
+    if read.ended and not clock.ended and state is not ClockState.BREACHED:
+        state = ClockState.CANCELLED
+    armed = stopped_at is None and own not in read.case.timers
     return types_pb2.SlaClock(
         kind=types_pb2.ClockKind.ValueType(clock.kind),
-        state=types_pb2.ClockState.Value(f"CLOCK_STATE_{clock.state.name}"),
+        state=types_pb2.ClockState.Value(f"CLOCK_STATE_{state.name}"),
         due_at=_stamp(clock.due_at),
         warn_at=_stamp(clock.warn_at),
         started_at=_stamp(facts.started_at),
-        ended_at=_stamp(facts.stopped_at) if clock.ended else None,
+        ended_at=_stamp(stopped_at),
         timer_id=whole(read.customer, own) if armed else "",
     )
 

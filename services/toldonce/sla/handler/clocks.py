@@ -1,17 +1,17 @@
 """The clocks of one case, read from its story in the log at this moment."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.ids import CustomerId, customer_of, own_of
-from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import FOLD_VERSION, Case, CaseState
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
-from toldonce.runtime.envelope import Garbled, UnknownFact, decode_record
+from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
 from toldonce.runtime.log import Log, Stored
 
 MOVES_MAX = 8
@@ -19,13 +19,17 @@ MOVES_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class CaseNow:
-    """A case as its story stood at log position `sequence`, and what its clocks are read with."""
+    """A case as its story stood at log position `sequence`, and what its clocks are read with.
+
+    An ended case is as it was just before its end, and `now` is the instant of that end.
+    """
 
     customer: CustomerId
     case: Case
     sequence: int
     config: Config
     now: datetime
+    ended: bool = False
 
 
 class Clocks:
@@ -47,9 +51,9 @@ class Clocks:
             if stored is None:
                 break
             passed.append(customer)
-            head = _read(stored).head
+            head = _read(stored).record.head
             found = head.case(own)
-            if found is not None:
+            if found is not None and found.state is not CaseState.CLOSED:
                 return CaseNow(customer, found, stored.sequence, config, self._clock.now())
             if not head.moved_to:
                 break
@@ -57,30 +61,30 @@ class Clocks:
         for where in reversed(passed):
             ended = await self._ended(tenant, where, own)
             if ended is not None:
-                case, sequence = ended
-                return CaseNow(where, case, sequence, config, self._clock.now())
+                case, last = ended
+                return CaseNow(where, case, last.sequence, config, last.record.at, ended=True)
         raise Missing("case", "there is no case of this id")
 
-    async def _ended(self, tenant: str, customer: str, own: str) -> tuple[Case, int] | None:
-        """Find a case as it was just before its end, closed, and where in the log it ended."""
-        ended_at = 0
+    async def _ended(self, tenant: str, customer: str, own: str) -> tuple[Case, Logged] | None:
+        """Find a case as it was just before its end, and the append that ended it."""
+        after: Logged | None = None
         for stored in reversed(await self._log.read(names.story(tenant, customer))):
-            found = _read(stored).head.case(own)
-            if found is not None:
-                return replace(found, state=CaseState.CLOSED), ended_at or stored.sequence
-            ended_at = stored.sequence
+            found = (logged := _read(stored)).record.head.case(own)
+            if found is not None and found.state is not CaseState.CLOSED:
+                return found, after or logged
+            after = logged
         return None
 
 
-def _read(stored: Stored) -> Record:
+def _read(stored: Stored) -> Logged:
     try:
-        record = decode_record(stored.payload)
+        logged = decode_logged(stored.payload, stored.sequence)
     except UnknownFact as error:
         raise Unavailable("a newer version wrote to this story; it will answer") from error
     except Garbled as error:
         raise Rejected(
             "QUARANTINED", "this story holds a message nobody can read; tell operations"
         ) from error
-    if record.head.fold_version > FOLD_VERSION:
+    if logged.record.head.fold_version > FOLD_VERSION:
         raise Unavailable("a newer version leads this story; it will answer")
-    return record
+    return logged
