@@ -85,10 +85,15 @@ class Rules:
         return found
 
     def asked(self, case: Case) -> Asked:
-        """Say what a waiting case asks for: by its handoff if it has one, else by its queue."""
+        """Say what a waiting case asks for: by its handoff if it has one, else by its queue.
+
+        One that was handed on or has climbed asks what its queue asks of everybody: there it is
+        not skill in the first queue's matter that is wanted.
+        """
         handoff = case.handoff
         if handoff is None:
-            plain = self._requirement(case, case.queue, dict(needs(case)))
+            own = () if case.rung else needs(case)
+            plain = self._requirement(case, case.queue, dict(own))
             return Asked(plain, "", case.last_owner, frozenset())
         out = frozenset({handoff.from_agent, case.owner} - {""})
         if handoff.target_kind is TargetKind.AGENT:
