@@ -31,6 +31,7 @@ INFLIGHT_MAX = 64
 PAUSE_S = 0.05
 PAUSE_MAX_S = 2.0
 SETTLE_S = 2.0
+DOUBT_S = 2.5
 _STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE"})
 
 _log = logger()
@@ -64,6 +65,7 @@ class Executor:
         self._waiting: deque[_Order] = deque()
         self._keys: set[tuple[str, ...]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._doubt_ends_s = 0.0
 
     def take(self, decisions: tuple[Decision, ...], epoch: int) -> None:
         """Carry out what was decided under `epoch`; what is under way already is not doubled."""
@@ -75,11 +77,14 @@ class Executor:
         self._start()
 
     async def settle(self, timeout_s: float = SETTLE_S) -> bool:
-        """Send nothing more, wait for what is under way; tell whether all of it has ended."""
+        """Send nothing more, wait for what is under way; tell whether all of it has ended.
+
+        An offer given up without an answer may still arrive for DOUBT_S (ownership refuses older).
+        """
         self._drop_waiting()
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=timeout_s)
-        return not self._tasks
+        return not self._tasks and self._clock.monotonic() >= self._doubt_ends_s
 
     async def close(self) -> None:
         """End at once whatever is under way."""
@@ -110,10 +115,12 @@ class Executor:
 
     async def _carry_out(self, order: _Order) -> None:
         issued_at, pause_s = self._clock.now(), PAUSE_S
+        stamped_s = self._clock.monotonic()
         try:
             while self._leadership.epoch == order.epoch:
                 if await self._done(order, issued_at):
                     return
+                self._doubt_ends_s = max(self._doubt_ends_s, stamped_s + DOUBT_S)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             self._give_up(order.decision, "NOT_LEADING")
