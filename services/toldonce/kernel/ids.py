@@ -8,6 +8,7 @@ from something known are derived, not drawn: doing a thing twice gives the same 
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 from typing import NewType
 
 from toldonce.kernel.errors import Invalid
@@ -26,6 +27,7 @@ Own = NewType("Own", str)  # the last 26 characters of an id, beside whose story
 
 PARTITIONS = 16
 OWN_CHARS = 26
+CACHED_MAX = 1 << 16
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _SHIFTS = range(120, -1, -10)
@@ -36,12 +38,14 @@ _TENANT = re.compile(r"[0-9a-z]{1,32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+@lru_cache(maxsize=CACHED_MAX)
 def encode(raw: bytes) -> str:
-    """Write 16 bytes as 26 characters."""
+    """Write 16 bytes as 26 characters; a story's ids come again with each of its messages."""
     number = int.from_bytes(raw, "big")
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
+@lru_cache(maxsize=CACHED_MAX)
 def decode(own: str) -> bytes:
     """Read 26 characters back into 16 bytes; raises Invalid for anything else."""
     if not _OWN.fullmatch(own):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, clock
 from toldonce.kernel.config import Config
@@ -17,6 +18,7 @@ from toldonce.kernel.story.types import Case, CaseState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+CACHED_MAX = 1 << 16
 
 
 class Moment(StrEnum):
@@ -82,6 +84,7 @@ def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
     )
 
 
+@lru_cache(maxsize=CACHED_MAX)
 def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
     """Name a timer: one clock run of one case has each moment once."""
     return Own(derive("timer", case, kind.name, moment, (started_at - _EPOCH) // _MICROSECOND))
@@ -96,5 +99,7 @@ def _timers(case: Case, read: Clock, started_at: datetime) -> Iterator[Timer]:
     for moment, fires_at in moments:
         if fires_at is None or read.due_at is None:
             continue
+        if moment is Moment.ESCALATE and case.rung:
+            continue  # the ladder has one rung, and it was climbed
         own = timer_id(case.own, read.kind, moment, started_at)
         yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at)
