@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import eventually
 from toldonce.api.intake.v1 import intake_pb2
-from toldonce.api.routing.v1 import routing_pb2
+from toldonce.api.routing.v1 import internal_pb2, routing_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.cli.house import House, house
 from toldonce.client.agent import AgentSession
@@ -18,6 +18,8 @@ from toldonce.client.channel import Client
 from toldonce.client.seen import Offer
 from toldonce.kernel.errors import Invalid, Missing, Refusal, Rejected, Unbuilt
 from toldonce.kernel.principal import Role
+from toldonce.runtime.ids import new_id
+from toldonce.runtime.names import lease_key
 
 AGENT = "anouk"
 
@@ -178,3 +180,22 @@ async def test_restarted_house_goes_on_where_it_was(tmp_path) -> None:
         began_s = monotonic()
         assert (await next_offer(bram)).case_id == second
         assert monotonic() - began_s < 4.0, "a lease that was given back needs no wait"
+
+
+async def test_lease_of_a_dead_holder_is_taken_over_within_ten_seconds(running: House) -> None:
+    leases, key = running.ports.tables.leases, lease_key("engine", "demo")
+    async with client(running, Role.AGENT, AGENT) as desk, AgentSession(desk, AGENT) as anouk:
+        await submit(running, 1)
+        first = await next_offer(anouk)
+        await anouk.accept(first)
+        row = await leases.get(key)
+        lease = internal_pb2.Lease.FromString(row.value)
+        lease.holder, lease.epoch, lease.counter = new_id(), lease.epoch + 1, 1
+        await leases.put(key, lease.SerializeToString(), expected=None)
+        died_s = monotonic()
+        await asyncio.sleep(2)  # it hears of the other and stops
+        await submit(running, 2)
+        offer = await next_offer(anouk)
+        assert 6.0 < monotonic() - died_s < 10.0
+        assert offer.trace.engine_epoch > lease.epoch
+        assert (await anouk.accept(offer)).case.owner == AGENT
