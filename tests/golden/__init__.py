@@ -1,0 +1,1 @@
+"""Logs that released versions wrote; every later version folds them to the same heads."""
