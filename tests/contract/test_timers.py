@@ -16,7 +16,7 @@ from toldonce.runtime.child import free_port
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.testing.store import FakeStore
-from toldonce.sla.handler import Leased, Plan, RedisTimers, Wiped
+from toldonce.sla.handler import Leased, Plan, RedisTimers, Settled, Wiped
 from toldonce.sla.handler.scripts import BEGIN, CLAIM_AT, PLAN, SETTLE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -103,7 +103,7 @@ async def test_a_claimed_timer_comes_again_when_its_lease_is_over(store: Store) 
         return bool((await other.claim(1)).leased)
 
     await eventually(again, within_s=3)
-    assert await timers.settle([first]) == 0
+    assert await timers.settle([Settled(first)]) == 0
     assert await store.zrange(names.redis_timers("due"))
 
 
@@ -111,11 +111,11 @@ async def test_a_settled_timer_is_gone_and_one_put_back_comes_at_its_time(store:
     timers = await begun(store)
     await timers.plan([plan(1, ("a", ago(2)), ("b", ago(1)))])
     first, second = (await timers.claim(2)).leased
-    assert await timers.settle([first]) == 1
-    assert await timers.settle([second], ago(0)) == 1
+    assert await timers.settle([Settled(first)]) == 1
+    assert await timers.settle([Settled(second, ago(0))]) == 1
     (again,) = (await timers.claim(2)).leased
     assert (again.own, again.sequence) == ("b", 1)
-    assert await timers.settle([again]) == 1
+    assert await timers.settle([Settled(again)]) == 1
     assert await store.hgetall(names.redis_timers("stories")) == {}
     assert await store.zrange(names.redis_timers("due")) == []
 
@@ -142,7 +142,7 @@ async def test_planning_a_timer_as_it_stands_does_not_take_it_from_who_has_it(
     (leased,) = (await timers.claim(1)).leased
     await timers.plan([plan(2, ("a", fires_at))])
     assert (await timers.claim(1)).leased == ()
-    assert await timers.settle([leased]) == 1
+    assert await timers.settle([Settled(leased)]) == 1
 
 
 async def test_a_timer_moved_while_somebody_has_it_stays_whatever_they_say(store: Store) -> None:
@@ -151,7 +151,7 @@ async def test_a_timer_moved_while_somebody_has_it_stays_whatever_they_say(store
     (leased,) = (await timers.claim(1)).leased
     later = CLOCK.now() + HOUR
     await timers.plan([plan(2, ("a", later))])
-    assert await timers.settle([leased]) == 0
+    assert await timers.settle([Settled(leased)]) == 0
     assert (await timers.claim(1)).next_at == later
 
 

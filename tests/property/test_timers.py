@@ -15,7 +15,7 @@ from toldonce.kernel.story.events import Escalated, Event, SlaBreached, SlaWarne
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.testing.store import FakeStore
-from toldonce.sla.handler import Leased, Plan, RedisTimers, Wiped
+from toldonce.sla.handler import Leased, Plan, RedisTimers, Settled, Wiped
 
 LEASE_S = 8
 STORIES = tuple(customer(name) for name in ("a", "b", "c"))
@@ -88,7 +88,7 @@ class Clerk:
         return claim.leased
 
     async def settle(self, leased: tuple[Leased, ...]) -> None:
-        await self.timers.settle(leased)
+        await self.timers.settle([Settled(one) for one in leased])
         self.world.settled |= {(one.customer, one.own) for one in leased}
 
 

@@ -30,14 +30,15 @@ from toldonce.runtime.telemetry import (
     Meter,
 )
 from toldonce.sla.core import Act, Breach
-from toldonce.sla.handler import Book, Leased, Plan, TimerStore, Verdict, Wiped
+from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Verdict, Wiped
 from toldonce.sla.wire import command, read_reply
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
 PLAN_STORIES_MAX = 64
 POLICY_STORIES_PER_S = 3_000
-CLAIM_MAX = 256
+CLAIM_MAX = 512
+CLAIM_MIN = 128
 PROBE_MAX = 8
 RETRY_S = 0.5
 RETRY_MAX_S = 5.0
@@ -76,6 +77,7 @@ class Timekeeper:
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._inflight = 0
+        self._ends: list[Settled] = []
         self._told = True
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
@@ -140,6 +142,9 @@ class Timekeeper:
         self._wake.clear()
         if self._book.soon or self._book.later:
             await self._plan()
+        if self._ends:
+            ends, self._ends = self._ends, []
+            await self._timers.settle(ends)
         now_s = self._clock.monotonic()
         if now_s >= self._poll_at_s and self._room:
             await self._claim()
@@ -194,13 +199,15 @@ class Timekeeper:
     def _room(self) -> int:
         """How many timers may be claimed now.
 
-        None while this process's clock is off, few at a time while ownership does not answer.
+        None while this process's clock is off or too many are told now; few at a time while
+        ownership does not answer.
         """
         if abs(self._log.clock_offset_s) > CLOCK_OFFSET_MAX_S:
             return 0
-        if self._told:
-            return CLAIM_MAX - self._inflight
-        return 0 if self._inflight else PROBE_MAX
+        if not self._told:
+            return 0 if self._inflight else PROBE_MAX
+        room = CLAIM_MAX - self._inflight
+        return room if room >= CLAIM_MIN else 0
 
     async def _claim(self) -> None:
         limit = self._room
@@ -227,12 +234,13 @@ class Timekeeper:
             told: set[str] = set()
             for timer, acts in self._ordered(timers, config):
                 again_at = await self._one(timer, acts, ahead, told)
-                await self._timers.settle([timer], again_at)
+                self._ends.append(Settled(timer, again_at))
         except Unavailable as away:
             self._stumble(away)
         finally:
             self._inflight -= len(timers)
-            self._wake.set()
+            if self._room:
+                self._wake.set()
 
     def _ordered(
         self, timers: Sequence[Leased], config: Config

@@ -7,6 +7,7 @@ from toldonce.sla.handler.timers import (
     Leased,
     Plan,
     RedisTimers,
+    Settled,
     TimerStore,
     Wiped,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Leased",
     "Plan",
     "RedisTimers",
+    "Settled",
     "TimerStore",
     "Verdict",
     "Wiped",

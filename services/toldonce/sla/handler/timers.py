@@ -48,6 +48,14 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """How a claim ended: done, or to come again at `again_at` (the store's time)."""
+
+    leased: Leased
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What was due, the store's time then, and when the next timer may fire (None: none waits)."""
 
@@ -74,8 +82,8 @@ class TimerStore(Protocol):
         """Take what is due by the store's clock, earliest first; raises Wiped."""
         ...
 
-    async def settle(self, leased: Sequence[Leased], again_at: datetime | None = None) -> int:
-        """Take timers away, or put them back until `again_at`; what is no longer ours stays."""
+    async def settle(self, ends: Sequence[Settled]) -> int:
+        """Take timers away or put them back; what is no longer ours stays as it is."""
         ...
 
 
@@ -133,11 +141,12 @@ class RedisTimers:
         next_at = at_us(int(answer[2])) + margin if answer[2] else None
         return Claim(tuple(leased), now, next_at)
 
-    async def settle(self, leased: Sequence[Leased], again_at: datetime | None = None) -> int:
+    async def settle(self, ends: Sequence[Settled]) -> int:
         """See `TimerStore.settle`."""
-        again: Value = "" if again_at is None else to_us(again_at)
         words: list[Value] = []
-        for one in leased:
+        for end in ends:
+            one = end.leased
+            again: Value = "" if end.again_at is None else to_us(end.again_at)
             words += (f"{one.tenant}.{one.customer}", one.own, to_us(one.until_at), again)
         return int(await self._store.run(SETTLE, self._keys[1:3], words)) if words else 0
 
