@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtests import breakdown
-from loadtests.limits import Plan, limits
+from loadtests.limits import Bench, Plan, limits
 from loadtests.remote import house_at
 from loadtests.text import table
 from toldonce.kernel.errors import Refusal
@@ -117,11 +117,14 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 async def _measure(asked: argparse.Namespace) -> dict[str, object]:
     plan = Plan(asked.seconds, asked.rounds, asked.concurrency)
-    house = await house_at(asked.address, asked.secrets, asked.tenant) if asked.address else None
-    report = await limits(plan, _say, house=house)
-    if asked.profile:
-        report["profile"] = await breakdown.profiles(plan, _say, top=asked.top)
-    return report
+    house = None
+    if asked.address:
+        house = await house_at(asked.address, asked.secrets, asked.tenant)
+
+    async def profile(bench: Bench) -> dict[str, object]:
+        return {"profile": await breakdown.profiles(bench, _say, top=asked.top)}
+
+    return await limits(plan, _say, house=house, after=profile if asked.profile else None)
 
 
 def _between(low: float, high: float) -> Callable[[str], float]:

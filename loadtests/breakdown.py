@@ -8,35 +8,31 @@ Waiting does not count.
 import pstats
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import PurePath
 from typing import Any, cast
 
-from loadtests import children
-from loadtests.limits import Bench, Plan, house_of
+from loadtests.limits import Bench
 
 OURS = ("submit_per_s", "submit_stream_per_s", "lifecycle_per_s")
 _PACKAGE = "toldonce"
 _PARTS_MAX = 3
 
 
-async def profiles(plan: Plan, say: Callable[[str], None], *, top: int) -> dict[str, object]:
-    """Profile a house of its own for `plan.seconds` of each load.
+async def profiles(bench: Bench, say: Callable[[str], None], *, top: int) -> dict[str, object]:
+    """Profile the house of `bench` under each load, as long as a measurement.
 
     Returns, by figure: `shares` of own time by part, and `top` lines (own and cumulated seconds).
     """
+    house = bench.house.running
+    if house is None:
+        say("a house that was there before cannot be profiled from here")
+        return {}
     found: dict[str, object] = {}
-    async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(children.running("house"))
-        bench = Bench(house_of(house), house, plan)
-        await stack.enter_async_context(bench.stack)
-        await bench.open()
-        for number, figure in enumerate(OURS, start=1):
-            say(f"profiling {figure}")
-            await bench.run(figure, plan.seconds)
-            async with house.profiled(number) as path:
-                await bench.run(figure, plan.seconds)
-            found[figure] = summary(pstats.Stats(str(path)), top=top)
+    for number, figure in enumerate(OURS, start=1):
+        say(f"profiling {figure}")
+        async with house.profiled(number) as path:
+            await bench.run(figure, bench.plan.seconds)
+        found[figure] = summary(pstats.Stats(str(path)), top=top)
     return found
 
 

@@ -22,6 +22,7 @@ from toldonce.runtime import names
 from toldonce.runtime.nats_link import Link
 
 type Say = Callable[[str], None]
+type After = Callable[["Bench"], Awaitable[dict[str, object]]]
 
 FIGURES = (
     "append_unary_per_s",
@@ -150,11 +151,13 @@ async def append_bytes(house: Running, gateway: str) -> int:
     return len(base64.b64decode(answer["message"]["data"]))
 
 
-async def limits(plan: Plan, say: Say, *, house: House | None = None) -> dict[str, object]:
+async def limits(
+    plan: Plan, say: Say, *, house: House | None = None, after: After | None = None
+) -> dict[str, object]:
     """Measure everything; `house` is one that runs already, or None to run one here.
 
-    Returns the report: figures, ratios, and under `detail` every round. Raises a Refusal with the
-    sentence why it cannot be measured.
+    Returns the report: figures, ratios, and under `detail` every round; and whatever `after` finds
+    on the same systems. Raises a Refusal with the sentence why it cannot be measured.
     """
     async with AsyncExitStack() as stack:
         size = bare.APPEND_BYTES
@@ -169,8 +172,8 @@ async def limits(plan: Plan, say: Say, *, house: House | None = None) -> dict[st
         bench = Bench(house, bare_running, plan)
         await stack.enter_async_context(bench.stack)
         await bench.open()
-        rounds = await _rounds(bench, plan, say)
-    return report(plan, rounds, size)
+        found = report(plan, await _rounds(bench, plan, say), size)
+        return found | (await after(bench) if after is not None else {})
 
 
 def house_of(running: Running) -> House:

@@ -17,24 +17,21 @@ AGENTS = tuple(f"agent-{number:02}" for number in range(1, 17))
 UNITS = 64
 
 _TEXTS = (
-    (
-        "Good morning, I ordered two table lamps last Tuesday and the parcel still has not arrived, "
-        "although the tracking page says since Friday that it was handed to the courier. Could you "
-        "please find out where it is and tell me when I can expect it? I am at home every evening "
-        "after six and on Saturday the whole day."
-    ),
-    (
-        "Hello, the coffee machine that I bought from you in March does not work any more. It heats "
-        "up for a minute, then the red light goes on and it turns itself off. I have cleaned it as "
-        "the manual says and tried another socket. Can it be repaired, or would you rather replace "
-        "it? The receipt is attached to this message."
-    ),
-    (
-        "Dear team, my credit card was charged twice for the same order, once on the third and once "
-        "on the fifth of this month. I have only received one shipment and one confirmation. Please "
-        "have a look at it and send the second amount back to the same card, as my bank tells me that "
-        "only you can do so."
-    ),
+    """\
+Good morning, I ordered two table lamps last Tuesday and the parcel still has not arrived, although
+the tracking page says since Friday that it was handed to the courier. Could you please find out
+where it is and tell me when I can expect it? I am at home every evening after six and on Saturday.
+""",
+    """\
+Hello, the coffee machine that I bought from you in March does not work any more. It heats up for a
+minute, then the red light goes on and it turns itself off. I have cleaned it as the manual says and
+tried another socket. Can it be repaired, or would you rather replace it? The receipt is attached.
+""",
+    """\
+Dear team, my credit card was charged twice for the same order, once on the third and once on the
+fifth of this month. I have only received one shipment and one confirmation. Please have a look at
+it and send the second amount back to the same card, as my bank tells me that only you can do so.
+""",
 )
 _DOCUMENT = """\
 version: 1
