@@ -6,7 +6,7 @@ from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2, ownership_pb2
 from toldonce.ownership.consumer import Consumer
 from toldonce.ownership.core import Rules
 from toldonce.ownership.handler import Context, Ownership, Stories, Writer, rules_of
-from toldonce.ownership.projector import HeadKeeper, ViewKeeper
+from toldonce.ownership.projector import Checks, HeadKeeper, ViewKeeper
 from toldonce.ownership.projector.views import tenants_of
 from toldonce.ownership.servicer import Servicer
 from toldonce.runtime import names
@@ -25,6 +25,7 @@ async def bind(app: App, ports: Ports) -> Consumer:
         lambda server: ownership_pb2_grpc.add_OwnershipServiceServicer_to_server(servicer, server),
     )
     heads = HeadKeeper(ports.tables.open, ports.feed)
+    ports.feed.subscribe("checks", Checks(ports.meter))
     views = ViewKeeper(
         ports.store,
         ports.log,
@@ -44,7 +45,12 @@ def build(ports: Ports, hint: "Hinting") -> Ownership:
     """Build the handler on its ports."""
     stories = Stories(ports.log)
     writer = Writer(
-        log=ports.log, stories=stories, keys=ports.keys, clock=ports.clock, committed=hint.say
+        log=ports.log,
+        stories=stories,
+        keys=ports.keys,
+        clock=ports.clock,
+        committed=hint.say,
+        meter=ports.meter,
     )
 
     async def rules(tenant: str) -> Rules:

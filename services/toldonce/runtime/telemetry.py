@@ -66,7 +66,8 @@ ELIGIBLE_IDLE = _counter(
 HANDOFF_CONTEXT_COMPLETE = _gauge(
     "handoff_context_complete_ratio",
     "ratio",
-    "accepted handoffs whose context hash was equal on both sides / accepted handoffs; promised: 1",
+    "handoffs accepted with an equal context hash / those plus accepts refused for another hash; "
+    "promised: 1",
 )
 OUTBOX_OVERDUE = _gauge(
     "outbox_overdue",

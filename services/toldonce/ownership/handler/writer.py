@@ -21,6 +21,7 @@ from toldonce.kernel.story.events import (
     Event,
     Fenced,
     HandoffBegun,
+    OfferAccepted,
     Words,
 )
 from toldonce.kernel.story.fold import apply
@@ -35,6 +36,13 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import digest, encode_record, encode_words
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Committed, Log, Refused, Unknown
+from toldonce.runtime.telemetry import (
+    APPEND_OUTCOMES,
+    APPEND_SECONDS,
+    HANDOFF_CONTEXT_COMPLETE,
+    REPEATS,
+    Meter,
+)
 from toldonce.runtime.words import place
 
 TRIES_MAX = 8
@@ -80,6 +88,7 @@ class Writer:
         keys: KeyRing,
         clock: Clock,
         committed: Callable[[str, str, int], None],
+        meter: Meter | None = None,
     ) -> None:
         """Call `committed(tenant, customer, sequence)` after each append."""
         self._log = log
@@ -87,6 +96,8 @@ class Writer:
         self._keys = keys
         self._clock = clock
         self._committed = committed
+        self._meter = meter or Meter()
+        self._handoffs = [0, 0]
         self._turns: dict[tuple[str, str], _Turn] = {}
         self._slots = asyncio.Semaphore(WRITES_MAX)
 
@@ -96,7 +107,21 @@ class Writer:
         `prepare` fills in what a decision needs from the history.
         """
         async with self._turn(ask.tenant, ask.customer), self._slots:
-            return await self._write(ask, rules, prepare)
+            try:
+                done = await self._write(ask, rules, prepare)
+            except Rejected as no:
+                if no.reason == "CONTEXT_MISMATCH":
+                    self._handed_over(equal=False)
+                raise
+        if done.repeated:
+            self._meter.add(REPEATS)
+        elif done.logged is not None and _hands_over(done.logged.record.events):
+            self._handed_over(equal=True)
+        return done
+
+    def _handed_over(self, *, equal: bool) -> None:
+        self._handoffs[equal] += 1
+        self._meter.set(HANDOFF_CONTEXT_COMPLETE, self._handoffs[True] / sum(self._handoffs))
 
     async def _write(self, ask: Ask, rules: Rules, prepare: Prepare) -> Done:
         placed = self._stories.cached(ask.tenant, ask.customer)
@@ -145,6 +170,7 @@ class Writer:
         if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
             raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
         subject = names.story(ask.tenant, ask.customer)
+        begun_s = self._clock.monotonic()
         outcome = await self._log.append(
             subject,
             payload,
@@ -152,6 +178,8 @@ class Writer:
             message_id=_message_id(subject, ask.by.operation),
             fence=lambda: self._fence(ask, placed),
         )
+        self._meter.observe(APPEND_SECONDS, self._clock.monotonic() - begun_s)
+        self._meter.add(APPEND_OUTCOMES, type(outcome).__name__.lower())
         self._stories.drop(ask.tenant, ask.customer)
         match outcome:
             case Committed(sequence, False):
@@ -265,6 +293,10 @@ def _worded(events: tuple[Event, ...]) -> int | None:
         if isinstance(event, ContactReceived | EntryAppended | HandoffBegun):
             return index
     return None
+
+
+def _hands_over(events: tuple[Event, ...]) -> bool:
+    return any(isinstance(event, OfferAccepted) and event.handoff for event in events)
 
 
 def _opens(events: tuple[Event, ...]) -> bool:
