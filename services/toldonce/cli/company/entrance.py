@@ -1,0 +1,96 @@
+"""The five gateways of the demo: they hand contacts in, sometimes twice, and deliver answers."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from toldonce.cli.company.customers import GATEWAYS, Repeat, Visit
+from toldonce.cli.company.notes import Acknowledged, Notes
+from toldonce.cli.house import House
+from toldonce.client import Client
+from toldonce.client.gateway import Answer, Gateway
+from toldonce.kernel.errors import Refusal, Rejected
+from toldonce.kernel.principal import Role
+
+AGAIN_MAX_S = 1.5
+
+
+class Entrance:
+    """All gateways, each on two connections."""
+
+    def __init__(self, house: House, notes: Notes, draw: random.Random) -> None:
+        """Open with `async with`."""
+        self._house = house
+        self._notes = notes
+        self._draw = draw
+        self._stack = AsyncExitStack()
+        self._doors: dict[str, tuple[Gateway, Gateway]] = {}
+        self._delivering: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        for channel, name in GATEWAYS.items():
+            token = self._house.token(Role.GATEWAY, name)
+            clients = [
+                await self._stack.enter_async_context(Client(self._house.address, token))
+                for _ in range(2)
+            ]
+            first, second = (Gateway(client, name) for client in clients)
+            self._doors[channel] = (first, second)
+            delivering = asyncio.create_task(first.deliver(self._deliver), name=f"outbox {name}")
+            self._delivering.append(delivering)
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _exc: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        for task in self._delivering:
+            task.cancel()
+        ended = await asyncio.gather(*self._delivering, return_exceptions=True)
+        self._notes.troubles += [f"outbox: {end}" for end in ended if isinstance(end, Refusal)]
+        await self._stack.aclose()
+
+    async def receive(self, visit: Visit) -> None:
+        """Hand one contact in as often as the visit says, and hang up when nobody comes."""
+        first, second = self._doors[visit.submission.channel]
+        self._notes.sent[visit.submission.message_id] = visit.submission
+        sendings = [self._send(first, visit)]
+        if visit.repeat is not Repeat.NO:
+            self._notes.repeats_sent += 1
+        if visit.repeat is Repeat.BESIDE:
+            sendings.append(self._send(second, visit))
+        contacts = await asyncio.gather(*sendings)
+        if visit.repeat is Repeat.LATER:
+            await asyncio.sleep(self._draw.uniform(0.05, AGAIN_MAX_S))
+            await self._send(first, visit)
+        if visit.patience_s and contacts[0]:
+            await asyncio.sleep(visit.patience_s)
+            await self._hang_up(first, contacts[0])
+
+    async def _send(self, gateway: Gateway, visit: Visit) -> str:
+        try:
+            ack = await gateway.submit(visit.submission)
+        except Refusal as no:
+            self._notes.refused.append(str(no))
+            return ""
+        self._notes.acks.append(Acknowledged(visit.submission, ack))
+        return ack.contact_id
+
+    async def _hang_up(self, gateway: Gateway, contact_id: str) -> None:
+        try:
+            await gateway.cancel(contact_id)
+        except Rejected:
+            return  # somebody has it, or had it
+        except Refusal as no:
+            self._notes.troubles.append(f"hanging up: {no}")
+        else:
+            self._notes.hung_up.add(contact_id)
+
+    async def _deliver(self, answer: Answer) -> None:
+        seen = self._notes.delivered.get(answer.entry_id, 0)
+        self._notes.delivered[answer.entry_id] = seen + 1
+        await asyncio.sleep(0)

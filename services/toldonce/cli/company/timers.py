@@ -1,0 +1,102 @@
+"""Which timers there were to be, worked out from the heads, against those that were recorded.
+
+A timer is armed while some head wants it (`kernel.sla`). It was lost when its clock ran on for more
+than LATE_S behind its instant and nothing was recorded; early when it was recorded before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from toldonce.kernel.config import Config
+from toldonce.kernel.ids import Own
+from toldonce.kernel.sla import Moment, Timer, timers_of
+from toldonce.kernel.story.events import Escalated, SlaBreached, SlaWarned
+from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.types import Case, Story
+
+LATE_S = 1.5
+
+
+@dataclass(slots=True)
+class TimerBook:
+    """The timers of all cases, as the log goes by."""
+
+    config: Config
+    armed: set[str] = field(default_factory=set)
+    fired: dict[str, float] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    _wanted: dict[tuple[str, str], dict[Own, Timer]] = field(default_factory=dict)
+
+    def take(self, before: Story, record: Record, after: Story) -> None:
+        """Take one append: the story before it and after it."""
+        for event in record.events:
+            match event:
+                case SlaWarned(own, timer) | SlaBreached(own, timer):
+                    self._record((record.customer, own), timer, record.at)
+                case Escalated(own) if record.actor.startswith("service"):
+                    self._climb((record.customer, own), record.at)
+                case _:
+                    pass
+        owns = {case.own for case in before.cases} | {case.own for case in after.cases}
+        for own in owns:
+            self._settle((record.customer, own), after.case(own), record.at)
+
+    def finish(self, now: datetime) -> None:
+        """Count as lost what should have been recorded by now."""
+        for wanted in self._wanted.values():
+            for timer in wanted.values():
+                if timer.own not in self.fired:
+                    self._stopped(wanted, timer, now)
+
+    def _settle(self, key: tuple[str, str], case: Case | None, at: datetime) -> None:
+        known = self._wanted.get(key, {})
+        wanted: dict[Own, Timer] = (
+            {} if case is None else {one.own: one for one in self._of(case, at)}
+        )
+        for own, timer in known.items():
+            if own not in wanted and own not in self.fired:
+                self._stopped(known, timer, at)
+        self.armed.update(wanted)
+        if wanted:
+            self._wanted[key] = wanted
+        else:
+            self._wanted.pop(key, None)
+
+    def _of(self, case: Case, at: datetime) -> tuple[Timer, ...]:
+        up = self.config.escalation_of(case.queue)
+        climbs = bool(up) and up != case.queue and case.rung == 0
+        return tuple(
+            timer
+            for timer in timers_of(case, self.config, at)
+            if climbs or timer.moment is not Moment.ESCALATE
+        )
+
+    def _record(self, key: tuple[str, str], own: Own, at: datetime) -> None:
+        timer = self._wanted.get(key, {}).get(own)
+        if own in self.fired:
+            self.doubled.append(own)
+        elif timer is None or at < timer.fires_at:
+            self.early.append(own)
+        else:
+            self.fired[own] = (at - timer.fires_at).total_seconds()
+
+    def _climb(self, key: tuple[str, str], at: datetime) -> None:
+        ladder = sorted(
+            (one for one in self._wanted.get(key, {}).values() if one.moment is Moment.ESCALATE),
+            key=lambda one: one.fires_at,
+        )
+        if not ladder or at < ladder[0].fires_at:
+            self.early.append(f"escalation of {key[1]}")
+            return
+        self.fired[ladder[0].own] = (at - ladder[0].fires_at).total_seconds()
+
+    def _stopped(self, known: Mapping[Own, Timer], timer: Timer, at: datetime) -> None:
+        """Look at a timer that nobody wants any more, and was not recorded."""
+        climbed = timer.moment is Moment.ESCALATE and any(
+            one.moment is Moment.ESCALATE and one.own in self.fired for one in known.values()
+        )  # a rung is climbed once, whichever clock it was for
+        if not climbed and at - timer.fires_at > timedelta(seconds=LATE_S):
+            self.lost.append(timer.own)
