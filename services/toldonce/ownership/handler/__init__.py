@@ -2,8 +2,9 @@
 
 from toldonce.ownership.handler.context import Context
 from toldonce.ownership.handler.handler import Ownership, Received
+from toldonce.ownership.handler.recorder import Ask
 from toldonce.ownership.handler.rules import rules_of
 from toldonce.ownership.handler.stories import Stories
-from toldonce.ownership.handler.writer import Ask, Done, Writer
+from toldonce.ownership.handler.writer import Done, Writer
 
 __all__ = ["Ask", "Context", "Done", "Ownership", "Received", "Stories", "Writer", "rules_of"]

@@ -33,8 +33,9 @@ from toldonce.ownership.core.commands import (
 from toldonce.ownership.core.moves import survivor
 from toldonce.ownership.handler import past
 from toldonce.ownership.handler.context import Context
+from toldonce.ownership.handler.recorder import Ask
 from toldonce.ownership.handler.stories import Stories
-from toldonce.ownership.handler.writer import Ask, Done, Writer
+from toldonce.ownership.handler.writer import Done, Writer
 
 MOVES_MAX = 8
 

@@ -6,34 +6,25 @@ told "failed" for something that may have happened.
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
-from toldonce.kernel.ids import Own, derive, drawn_at_ms
+from toldonce.kernel.ids import drawn_at_ms
 from toldonce.kernel.story.events import (
     CaseOpened,
-    ContactReceived,
-    EntryAppended,
     Event,
-    Fenced,
-    HandoffBegun,
     OfferAccepted,
-    Words,
 )
-from toldonce.kernel.story.fold import apply
-from toldonce.kernel.story.record import Logged, Placed, Record
+from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import HEAD_BYTES_MAX, Story
-from toldonce.ownership.core import Asked, Command, Rules, decide
-from toldonce.ownership.core.commands import MakeOffer
+from toldonce.ownership.core import Command, Rules, decide
+from toldonce.ownership.handler.recorder import Ask, Recorder
 from toldonce.ownership.handler.stories import Stories
 from toldonce.runtime import names
-from toldonce.runtime.cipher import NONCE_BYTES, seal
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.envelope import digest, encode_record, encode_words
+from toldonce.runtime.envelope import digest, encode_record
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Committed, Log, Refused, Unknown
 from toldonce.runtime.telemetry import (
@@ -43,25 +34,12 @@ from toldonce.runtime.telemetry import (
     REPEATS,
     Meter,
 )
-from toldonce.runtime.words import place
 
 TRIES_MAX = 8
 WAITING_MAX = 64
 WRITES_MAX = 256
 
 type Prepare = Callable[[Placed, Command], Awaitable[Command]]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One command to one story, with the words that belong to it."""
-
-    tenant: str
-    customer: str
-    command: Command
-    by: Asked
-    words: Words | None = None
-    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +71,7 @@ class Writer:
         """Call `committed(tenant, customer, sequence)` after each append."""
         self._log = log
         self._stories = stories
-        self._keys = keys
+        self._recorder = Recorder(keys, clock)
         self._clock = clock
         self._committed = committed
         self._meter = meter or Meter()
@@ -165,7 +143,7 @@ class Writer:
 
     async def _append(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Done | None:
         """Append; None when somebody else was first."""
-        record = await self._record(ask, placed, events)
+        record = await self._recorder.record(ask, placed, events)
         payload = encode_record(record)
         if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
             raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
@@ -176,7 +154,7 @@ class Writer:
             payload,
             expected=placed.sequence,
             message_id=_message_id(subject, ask.by.operation),
-            fence=lambda: self._fence(ask, placed),
+            fence=lambda: encode_record(self._recorder.fence(ask, placed, "fence")),
         )
         self._meter.observe(APPEND_SECONDS, self._clock.monotonic() - begun_s)
         self._meter.add(APPEND_OUTCOMES, type(outcome).__name__.lower())
@@ -196,66 +174,18 @@ class Writer:
                     operation_id=ask.by.operation,
                 )
 
-    async def _record(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Record:
-        key, secret = placed.story.key, None
-        if key is None:
-            key, secret = await self._keys.take(ask.tenant)
-        record = self._bare(ask, placed, events, ask.by.operation, self._clock.now())
-        record = replace(record, key=key)
-        if isinstance(ask.command, MakeOffer):
-            record = replace(record, engine_epoch=ask.command.engine_epoch)
-        at = _worded(events)
-        if ask.words is not None and at is not None:
-            secret = secret or await self._keys.find(ask.tenant, key)
-            if secret is None:
-                raise Unavailable("this customer was forgotten; their next contact starts anew")
-            nonce = os.urandom(NONCE_BYTES)
-            plain = encode_words({at: ask.words})
-            sealed = seal(secret, nonce, plain, place(record))
-            record = replace(record, nonce=nonce, sealed=sealed)
-        return replace(record, head=apply(placed.story, record))
-
-    def _bare(
-        self, ask: Ask, placed: Placed, events: tuple[Event, ...], operation: Own, now: datetime
-    ) -> Record:
-        return Record(
-            tenant=ask.tenant,
-            customer=ask.customer,
-            operation=operation,
-            at=max(now, placed.story.at or now),
-            actor=ask.by.actor,
-            previous_sequence=placed.sequence,
-            previous_hash=placed.digest,
-            engine_epoch=0,
-            traceparent=ask.traceparent,
-            key=placed.story.key,
-            nonce=b"",
-            sealed=b"",
-            events=events,
-            head=placed.story,
-        )
-
-    def _fence(self, ask: Ask, placed: Placed) -> bytes:
-        return encode_record(self._fencing(ask, placed, "fence"))
-
-    def _fencing(self, ask: Ask, placed: Placed, why: str) -> Record:
-        operation = Own(derive(why, ask.by.operation, placed.sequence))
-        events = (Fenced(ask.by.operation),)
-        record = self._bare(ask, placed, events, operation, self._clock.now())
-        return replace(record, head=apply(placed.story, record))
-
     async def _still(self, ask: Ask, placed: Placed, attempt: int) -> bool:
         """Confirm by a fence that a refusal rests on the story's true end."""
         if placed.sequence == 0:
             return True
-        fencing = self._fencing(ask, placed, f"confirm-{attempt}")
+        fencing = self._recorder.fence(ask, placed, f"confirm-{attempt}")
         payload, subject = encode_record(fencing), names.story(ask.tenant, ask.customer)
         outcome = await self._log.append(
             subject,
             payload,
             expected=placed.sequence,
             message_id=_message_id(subject, fencing.operation),
-            fence=lambda: self._fence(ask, placed),
+            fence=lambda: encode_record(self._recorder.fence(ask, placed, "fence")),
         )
         self._stories.drop(ask.tenant, ask.customer)
         if isinstance(outcome, Unknown):
@@ -286,13 +216,6 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
-
-
-def _worded(events: tuple[Event, ...]) -> int | None:
-    for index, event in enumerate(events):
-        if isinstance(event, ContactReceived | EntryAppended | HandoffBegun):
-            return index
-    return None
 
 
 def _hands_over(events: tuple[Event, ...]) -> bool:
