@@ -12,6 +12,7 @@ from toldonce.runtime import names
 from toldonce.runtime.app import App
 from toldonce.runtime.bus import Bus, NatsBus
 from toldonce.runtime.clock import Clock
+from toldonce.runtime.closed import ClosedLog, ClosedTable, may_read
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.hints import Hints
@@ -84,7 +85,27 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
     """Open everything for one process; raises Unavailable with the sentence why it cannot be."""
     link = await Link.connect(where.nats_urls, name=service, options=where.nats_options)
     await app.enter(_Closing(link))
-    log = await app.enter(
+    log = await _log(app, link, where, service)
+    tables = Tables(
+        *[
+            await _table(link, where, service, bucket)
+            for bucket in (names.OPEN, names.AGENTS, names.CONFIG, names.LEASES, names.KEYS)
+        ]
+    )
+    store = RedisStore.open(where.store_url)
+    await app.enter(_Closing(store))
+    bus = NatsBus(link)
+    ports = assemble(app, log, tables, bus, store, door=door(bus), tenants=where.tenants)
+    app.add_check(lambda: log.halted)
+    app.spawn("nats connection", _lost(link))
+    return ports
+
+
+async def _log(app: App, link: Link, where: Where, service: str) -> Log:
+    stream = names.stories_stream(where.epoch)
+    if not may_read(service, stream, where.epoch):
+        return ClosedLog(stream)
+    return await app.enter(
         nats_log(
             link,
             epoch=where.epoch,
@@ -93,18 +114,12 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
             replicas=where.replicas,
         )
     )
-    open_, agents, config, leases, keys = [
-        await open_table(link, bucket, replicas=where.replicas)
-        for bucket in (names.OPEN, names.AGENTS, names.CONFIG, names.LEASES, names.KEYS)
-    ]
-    tables = Tables(open_, agents, config, leases, keys)
-    store = RedisStore.open(where.store_url)
-    await app.enter(_Closing(store))
-    bus = NatsBus(link)
-    ports = assemble(app, log, tables, bus, store, door=door(bus), tenants=where.tenants)
-    app.add_check(lambda: log.halted)
-    app.spawn("nats connection", _lost(link))
-    return ports
+
+
+async def _table(link: Link, where: Where, service: str, bucket: names.Bucket) -> Table:
+    if not may_read(service, bucket.stream, where.epoch):
+        return ClosedTable(bucket.stream)
+    return await open_table(link, bucket, replicas=where.replicas)
 
 
 def assemble(
