@@ -1,19 +1,18 @@
-"""The timekeeper: plans timers as stories change, and tells ownership when their instant has come.
+"""The timekeeper: plans timers as stories change, claims what is due, and has it told.
 
-One loop a process. It plans a few stories, claims what is due, and waits; what was claimed is told
-beside it, a story's timers in order, many stories at a time. A timer fires only when its story, as
-this replica has read it, still wants it and both clocks, the store's and this process's, are past
-its instant. Told twice is told once, so a claim whose end is not certain simply comes again.
+One loop a process. It plans a few stories, claims what is due by the store's clock, and waits; what
+was claimed is told beside it, a story's timers in order, many stories at a time. Told twice is told
+once, so a claim whose end is not certain simply comes again.
 """
 
 import asyncio
 import itertools
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from toldonce.client.commands import CommandDoor
 from toldonce.kernel.config import Config
-from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
+from toldonce.kernel.errors import Missing, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
@@ -21,17 +20,9 @@ from toldonce.runtime.feed import Feed
 from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, Log
 from toldonce.runtime.logs import logger
 from toldonce.runtime.open_rows import OpenStory
-from toldonce.runtime.telemetry import (
-    SLA_BREACHES,
-    TIMERS_ARMED,
-    TIMERS_FIRED,
-    TIMERS_LATE_SECONDS,
-    VIEW_REBUILDS,
-    Meter,
-)
-from toldonce.sla.core import Act, Breach
-from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Verdict, Wiped
-from toldonce.sla.wire import command, read_reply
+from toldonce.runtime.telemetry import TIMERS_ARMED, VIEW_REBUILDS, Meter
+from toldonce.sla.consumer.teller import Teller
+from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
@@ -42,10 +33,7 @@ CLAIM_MIN = 128
 PROBE_MAX = 8
 RETRY_S = 0.5
 RETRY_MAX_S = 5.0
-BEHIND_S = 0.5
-REFUSED_S = 60.0
 CONFIG_S = 5.0
-_KNOWN_ENDS = frozenset({"CASE_CLOSED"})
 
 _log = logger()
 
@@ -68,22 +56,20 @@ class Timekeeper:
         """Subscribe to `feed`; `run` must be running. `log` tells how far our clock is off."""
         self._timers = timers
         self._log = log
-        self._door = door
         self._config = config
         self._clock = clock
         self._meter = meter
         self._poll_s = poll_s
         self._book = Book(feed.stopped)
+        self._teller = Teller(book=self._book, door=door, clock=clock, meter=meter)
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._inflight = 0
         self._ends: list[Settled] = []
-        self._told = True
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
         self._group = asyncio.TaskGroup()
-        for metric in (TIMERS_ARMED, TIMERS_FIRED, TIMERS_LATE_SECONDS):
-            meter.declare(metric)
+        meter.declare(TIMERS_ARMED)
         config.on_change(self._policy_changed)
         feed.subscribe("timers", self)
 
@@ -171,8 +157,10 @@ class Timekeeper:
             self._policy_at_s = now_s + PLAN_STORIES_MAX / POLICY_STORIES_PER_S
         now = self._clock.now()
         plans: list[Plan] = []
-        for key in self._book.take(PLAN_STORIES_MAX):
-            config = await self._config_of(key[0])
+        keys = self._book.take(PLAN_STORIES_MAX)
+        policies = {tenant: await self._config_of(tenant) for tenant in {key[0] for key in keys}}
+        for key in keys:
+            config = policies[key[0]]
             if config is None:
                 self._book.put_back([key])
                 self._policy_at_s = now_s + CONFIG_S
@@ -204,7 +192,7 @@ class Timekeeper:
         """
         if abs(self._log.clock_offset_s) > CLOCK_OFFSET_MAX_S:
             return 0
-        if not self._told:
+        if not self._teller.answered:
             return 0 if self._inflight else PROBE_MAX
         room = CLAIM_MAX - self._inflight
         return room if room >= CLAIM_MIN else 0
@@ -231,10 +219,7 @@ class Timekeeper:
             config = await self._config_of(timers[0].tenant)
             if config is None:
                 return
-            told: set[str] = set()
-            for timer, acts in self._ordered(timers, config):
-                again_at = await self._one(timer, acts, ahead, told)
-                self._ends.append(Settled(timer, again_at))
+            await self._teller.tell(timers, config, ahead, self._ends.append)
         except Unavailable as away:
             self._stumble(away)
         finally:
@@ -242,95 +227,13 @@ class Timekeeper:
             if self._room:
                 self._wake.set()
 
-    def _ordered(
-        self, timers: Sequence[Leased], config: Config
-    ) -> list[tuple[Leased, tuple[Act, ...] | Verdict]]:
-        """Look up what each timer asks and put them in the order of their instants."""
-        now = self._clock.now()
-        found = [(timer, self._book.acts(timer, config, now)) for timer in timers]
-        return sorted(found, key=lambda pair: _place(pair[1]))
-
-    async def _one(
-        self,
-        timer: Leased,
-        acts: tuple[Act, ...] | Verdict,
-        ahead: timedelta,
-        told: set[str],
-    ) -> datetime | None:
-        """Do one timer's acts; returns when it comes again by the store's clock, or None.
-
-        `told` are the timers that ownership has just heard of.
-        """
-        match acts:
-            case Verdict.GONE:
-                return None
-            case Verdict.BEHIND:
-                return self._later(ahead, BEHIND_S)
-            case _:
-                fires_at = acts[-1].timer.fires_at
-        if self._clock.now() < fires_at:
-            return fires_at + max(ahead, timedelta())
-        for act in acts:
-            if act.timer.own in told:
-                continue
-            again_s = await self._tell(timer, act)
-            if again_s is not None:
-                return self._later(ahead, again_s)
-            told.add(act.timer.own)
-        return None
-
-    async def _tell(self, timer: Leased, act: Act) -> float | None:
-        """Tell ownership; returns None when that is settled, or after how many seconds again."""
-        now = self._clock.now()
-        data = command(timer.tenant, timer.customer, act, now)
-        try:
-            repeat = read_reply(await self._door.call(timer.tenant, data))
-        except Unavailable:
-            raise
-        except Rejected as no:
-            if no.reason in _KNOWN_ENDS:
-                return None
-            if no.reason == "TOO_EARLY":
-                return BEHIND_S
-            return _refused(timer, no.reason)
-        except Refusal as no:
-            return _refused(timer, type(no).__name__)
-        self._told = True
-        if not repeat:
-            self._meter.add(TIMERS_FIRED)
-            late_s = (now - act.timer.fires_at).total_seconds()
-            self._meter.observe(TIMERS_LATE_SECONDS, late_s)
-            if isinstance(act, Breach):
-                self._meter.add(SLA_BREACHES, act.timer.clock.name.lower())
-        return None
-
-    def _later(self, ahead: timedelta, seconds: float) -> datetime:
-        return self._clock.now() + ahead + timedelta(seconds=seconds)
-
     def _stumble(self, away: Unavailable) -> None:
         """Claim nothing for a while and then a few, until ownership answers again."""
-        if self._told:
+        if self._teller.answered:
             _log.warning("timers not told, they come again", sentence=str(away))
-        self._told = False
+        self._teller.answered = False
         self._poll_at_s = max(self._poll_at_s, self._clock.monotonic() + away.retry_s)
 
 
 def _story(leased: Leased) -> tuple[str, str]:
     return leased.tenant, leased.customer
-
-
-def _place(acts: tuple[Act, ...] | Verdict) -> tuple[int, datetime | None, int]:
-    if isinstance(acts, Verdict):
-        return 0, None, 0
-    return 1, acts[-1].timer.fires_at, len(acts)
-
-
-def _refused(timer: Leased, reason: str) -> float:
-    _log.error(
-        "ownership refuses a timer; it is asked again",
-        tenant=timer.tenant,
-        timer_id=timer.customer + timer.own,
-        reason=reason,
-        retry_s=REFUSED_S,
-    )
-    return REFUSED_S
