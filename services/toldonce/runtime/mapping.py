@@ -104,9 +104,8 @@ def _converters(
     if dataclasses.is_dataclass(hint):
         if wire.message_type is None:
             raise TypeError(f"{wire.name} is no message")
-        nested: Mapping[Any] = Mapping(
-            typing.cast("type[Any]", hint), wire.message_type._concrete_class
-        )  # noqa: SLF001,E501
+        inner = wire.message_type._concrete_class  # noqa: SLF001 - how protobuf names it
+        nested: Mapping[Any] = Mapping(typing.cast("type[Any]", hint), inner)
         return typing.cast("_Convert", nested.encode), nested.decode
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return int, hint

@@ -27,6 +27,7 @@ from toldonce.routing.wire.commands import asked, read_reply
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.logs import frames, logger
+from toldonce.runtime.rpc import Broken
 
 LINE_MAX = 512
 REQUESTS_MAX = 32
@@ -220,4 +221,4 @@ class AgentSession:
         self._slots.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a session failed", error=type(error).__name__, frames=frames(error))
-            self.end(Rejected("BROKEN", "this session met a fault of ours: connect again"))
+            self.end(Broken("this session met a fault of ours: connect again"))
