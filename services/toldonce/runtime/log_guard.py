@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from toldonce.kernel.errors import Unavailable
-from toldonce.runtime import monitor, streams
+from toldonce.runtime import monitor, names, streams
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, SETTLE_S
 from toldonce.runtime.nats_link import ApiError, Link
@@ -210,13 +210,11 @@ class Guard:
         self._settled_from = self._clock.monotonic() + SETTLE_S
 
     async def _watch_elections(self) -> Subscription | None:
-        subject = f"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.{self.stream}"
-
         async def elected(message: Msg) -> None:
             del message
             self._reconnected()
 
         try:
-            return await self._link.client.subscribe(subject, cb=elected)
+            return await self._link.client.subscribe(names.elected(self.stream), cb=elected)
         except (nats_errors.Error, OSError):
             return None

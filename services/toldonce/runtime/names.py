@@ -145,6 +145,11 @@ def presence(tenant: str) -> str:
     return f"presence.{parse_tenant(tenant)}"
 
 
+def jetstream(verb: str) -> str:
+    """Where JetStream is asked for something: `STREAM.INFO.OPEN`."""
+    return f"$JS.API.{verb}"
+
+
 def elected(stream: str) -> str:
     """Where the NATS servers say that a stream has a new leader."""
     return f"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.{stream}"
@@ -196,13 +201,14 @@ class Permissions:
 def _reads(*streams: str) -> tuple[str, ...]:
     """Publish rights to look at streams with a short-lived consumer; nothing that changes them."""
     each = (
-        "$JS.API.STREAM.INFO.{}",
-        "$JS.API.STREAM.MSG.GET.{}",
-        "$JS.API.CONSUMER.CREATE.{}.>",
-        "$JS.API.CONSUMER.INFO.{}.>",
-        "$JS.API.CONSUMER.MSG.NEXT.{}.>",
+        "STREAM.INFO.{}",
+        "STREAM.MSG.GET.{}",
+        "CONSUMER.CREATE.{}.>",
+        "CONSUMER.INFO.{}.>",
+        "CONSUMER.MSG.NEXT.{}.>",
     )
-    return ("$JS.API.INFO", *(form.format(stream) for stream in streams for form in each))
+    asked = (form.format(stream) for stream in streams for form in each)
+    return tuple(map(jetstream, ("INFO", *asked)))
 
 
 def _user(
@@ -268,9 +274,9 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
             "setup": Permissions(
                 (
-                    "$JS.API.INFO",
-                    *(f"$JS.API.STREAM.INFO.{stream}" for stream in streams),
-                    *(f"$JS.API.STREAM.CREATE.{stream}" for stream in streams),
+                    jetstream("INFO"),
+                    *(jetstream(f"STREAM.INFO.{stream}") for stream in streams),
+                    *(jetstream(f"STREAM.CREATE.{stream}") for stream in streams),
                 ),
                 (f"{inbox('setup')}.>",),
             ),

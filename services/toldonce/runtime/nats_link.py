@@ -17,7 +17,7 @@ from nats import errors as nats_errors
 from nats.aio.client import Client, Server
 
 from toldonce.kernel.errors import Refusal, Unavailable
-from toldonce.runtime import monitor
+from toldonce.runtime import monitor, names
 from toldonce.runtime.ask import Asker
 
 log = logging.getLogger("toldonce.bus")
@@ -66,7 +66,7 @@ class Link:
         """Connect, or raise Unavailable with a sentence.
 
         `name` is shown in the server's monitoring and is the prefix of this connection's inboxes
-        (`_INBOX_<name>`); `options` are further options of the client (tls, user_credentials, ...).
+        (`names.inbox`); `options` are further options of the client (tls, user_credentials, ...).
         """
         link = cls(rng or random.Random())  # noqa: S311  spreads reconnects, keeps no secret
         servers = [urls] if isinstance(urls, str) else list(urls)
@@ -75,7 +75,7 @@ class Link:
                 await link.client.connect(
                     servers=servers,
                     name=name,
-                    inbox_prefix=f"_INBOX_{name}",
+                    inbox_prefix=names.inbox(name),
                     pending_size=0,
                     max_reconnect_attempts=-1,
                     ping_interval=_PING_S,
@@ -136,13 +136,13 @@ class Link:
     async def api(
         self, subject: str, body: Mapping[str, Any] | None = None, *, timeout_s: float = _API_S
     ) -> Any:  # noqa: ANN401  each API has its own answer
-        """Ask JetStream (`subject` without `$JS.API.`); the answer as a dict.
+        """Ask JetStream (`subject` as `names.jetstream` takes it); the answer as a dict.
 
         Raises ApiError when it says no, Unavailable when it says nothing.
         """
         try:
             data = json.dumps(body).encode() if body is not None else b""
-            reply = await self.ask(f"$JS.API.{subject}", data, timeout_s=timeout_s)
+            reply = await self.ask(names.jetstream(subject), data, timeout_s=timeout_s)
         except (TimeoutError, OSError, nats_errors.Error) as error:
             raise Unavailable(
                 f"JetStream does not answer {subject.partition('.')[0].lower()} requests "

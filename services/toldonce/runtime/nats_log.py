@@ -17,6 +17,7 @@ from nats import errors as nats_errors
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import append as appending
+from toldonce.runtime import names
 from toldonce.runtime.answers import read_answer
 from toldonce.runtime.append import Answer, Full, Silent, Unsent
 from toldonce.runtime.clock import Clock
@@ -60,8 +61,8 @@ async def nats_log(
     `bytes_max` is the most the stream may hold on disk (-1: no limit).
     """
     wants = Wants(
-        name=f"STORIES_{epoch}",
-        subjects=(f"story.{epoch}.>",),
+        name=names.stories_stream(epoch),
+        subjects=names.stories_subjects(epoch),
         replicas=replicas,
         bytes_max=bytes_max,
     )

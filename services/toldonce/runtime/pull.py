@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from toldonce.kernel.errors import Unavailable
-from toldonce.runtime import streams
+from toldonce.runtime import names, streams
 from toldonce.runtime.nats_link import ApiError, Link
 
 BATCH_MAX = 256
@@ -120,7 +120,7 @@ class _Cursor:
         self.holed = False
         self.drained = pending == 0
         self._link = link
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
+        self._next = names.jetstream(f"CONSUMER.MSG.NEXT.{stream}.{name}")
         self._info = f"CONSUMER.INFO.{stream}.{name}"
         self._inbox = inbox
         self._generation = link.generation
