@@ -132,7 +132,11 @@ def from_call_error(error: grpc.aio.AioRpcError) -> Refusal:
             except DecodeError:
                 break
             return from_status(status)
-    return from_status(Status(code=error.code().value[0], message=error.details() or ""))
+    sentence = error.details() or ""
+    if error.code() is grpc.StatusCode.UNKNOWN:
+        # our servers always send details: this came from the transport (`Stream removed`)
+        return Unavailable(sentence or "the call broke off; ask again with the same operation id")
+    return from_status(Status(code=error.code().value[0], message=sentence))
 
 
 def code_of(status: Status) -> grpc.StatusCode:
