@@ -115,10 +115,6 @@ APPEND_OUTCOMES = _counter(
     "outcome",
 )
 APPEND_SECONDS = _seconds("append_seconds", "from the first publish of an append to its outcome")
-COMMAND_SECONDS = _seconds(
-    "command_seconds", "from a command's arrival at ownership to its answer", "command"
-)
-
 UNREADABLE = _counter(
     "unreadable_messages_total",
     "messages",
