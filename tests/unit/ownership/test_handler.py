@@ -8,6 +8,7 @@ import pytest
 from tests.tellers import (
     ENVELOPE,
     GATEWAY,
+    START,
     Office,
     agent,
     contact,
@@ -17,6 +18,7 @@ from tests.tellers import (
     own,
     words,
 )
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, whole
 from toldonce.kernel.story.events import EntryKind, EntryWords
@@ -36,6 +38,7 @@ from toldonce.ownership.core.commands import (
     Command,
     DeclineOffer,
     MoveOut,
+    RecordTimer,
     ReopenCase,
 )
 from toldonce.runtime.envelope import encode_head
@@ -318,6 +321,23 @@ async def test_story_moved_halfway_is_completed_by_whoever_meets_it() -> None:
     received = await house.ownership.receive(ask, FRESH)
     assert received.customer == first
     assert received.story.contacts_total == 3
+
+
+async def test_clock_that_was_stopped_in_time_cannot_breach() -> None:
+    house = office()
+    case = await owned(house)
+    late = RecordTimer(
+        case.own,
+        own("timer"),
+        ClockKind.QUEUE_WAIT,
+        due_at=START,
+        fires_at=START,
+        breach=True,
+        raise_priority_by=100,
+    )
+    with pytest.raises(Rejected) as refusal:
+        await house.ownership.do(house.ask(late))
+    assert refusal.value.reason == "CLOCK_STOPPED"
 
 
 def test_derived_ids_are_the_same_on_every_try() -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.principal import Role
+from toldonce.kernel.sla import facts_of
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
@@ -151,6 +152,9 @@ def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Eve
         return ()
     if now < command.fires_at:
         raise Rejected("TOO_EARLY", "the clock has time left")
+    run = facts_of(case).get(command.clock)
+    if run is None or run.stopped_at is not None:
+        raise Rejected("CLOCK_STOPPED", "the clock was stopped before it ran out")
     if not command.breach:
         return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
     breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)
