@@ -46,7 +46,7 @@ SUBSCRIBED = {
     ("story.>", ""): set(),
     (names.EVERY_COMMAND, ""): set(),
     (names.EVERY_COMMAND, names.COMMANDS_QUEUE): {"ownership"},
-    (names.EVERY_HINT, ""): {"intake", "routing", "sla"},
+    (names.EVERY_HINT, ""): {"ownership", "intake", "routing", "sla", "config"},
     (names.EVERY_PRESENCE, ""): {"routing"},
 }
 

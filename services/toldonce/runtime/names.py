@@ -221,7 +221,7 @@ def _user(
 ) -> Permissions:
     return Permissions(
         (*_reads(*reads), *publish),
-        (f"{inbox(service)}.>", *map(elected, reads), *subscribe),
+        (f"{inbox(service)}.>", *map(elected, reads), EVERY_HINT, EVERY_CONFIG_HINT, *subscribe),
         responds=responds,
     )
 
@@ -239,14 +239,13 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
                 "ownership",
                 reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
                 publish=("story.>", *OPEN.subjects, *KEYS.subjects, *LEASES.subjects, EVERY_HINT),
-                subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}", EVERY_CONFIG_HINT),
+                subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}",),
                 responds=True,
             ),
             "intake": _user(
                 "intake",
                 reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream),
                 publish=(EVERY_COMMAND,),
-                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT),
             ),
             "routing": _user(
                 "routing",
@@ -258,14 +257,13 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
                     *AGENTS.subjects,
                     *LEASES.subjects,
                 ),
-                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT, EVERY_PRESENCE, EVERY_ENGINE),
+                subscribe=(EVERY_PRESENCE, EVERY_ENGINE),
                 responds=True,
             ),
             "sla": _user(
                 "sla",
                 reads=(log, OPEN.stream, CONFIG.stream, LEASES.stream),
                 publish=(EVERY_COMMAND, EVERY_ENGINE, *LEASES.subjects),
-                subscribe=(EVERY_HINT, EVERY_CONFIG_HINT),
             ),
             "config": _user(
                 "config",
