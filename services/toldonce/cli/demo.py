@@ -86,12 +86,12 @@ def _progress(out: Out) -> "Iterator[Callable[[Stage], None]]":
 
 
 def _sentence(stage: "Stage") -> str:
-    told, notes = stage.told, stage.notes
+    told = stage.told
     owned = sum(bool(case.owner) for case in told.cases.values())
     ended = sum(bool(case.ended) for case in told.cases.values())
     waiting = len(told.cases) - owned - ended
     return (
-        f"{stage.doing}: {len(notes.sent)} of {stage.contacts} contacts; {waiting} cases wait, "
-        f"{owned} are owned, {ended} have ended; {len(told.handoffs)} handoffs, "
-        f"{told.breaches} breaches, {told.escalations} escalations"
+        f"{stage.doing}: {stage.troupe.sent} of {stage.job.contacts} contacts; "
+        f"{waiting} cases wait, {owned} are owned, {ended} have ended; "
+        f"{len(told.handoffs)} handoffs, {told.breaches} breaches, {told.escalations} escalations"
     )

@@ -8,7 +8,7 @@ from typing import Self
 
 from toldonce.cli.company.customers import GATEWAYS, Repeat, Visit
 from toldonce.cli.company.notes import Acknowledged, Notes
-from toldonce.cli.house import House
+from toldonce.cli.company.place import Place
 from toldonce.client import Client
 from toldonce.client.gateway import Answer, Gateway
 from toldonce.kernel.errors import Refusal, Rejected
@@ -20,9 +20,9 @@ AGAIN_MAX_S = 1.5
 class Entrance:
     """All gateways, each on two connections."""
 
-    def __init__(self, house: House, notes: Notes, draw: random.Random) -> None:
+    def __init__(self, place: Place, notes: Notes, draw: random.Random) -> None:
         """Open with `async with`."""
-        self._house = house
+        self._place = place
         self._notes = notes
         self._draw = draw
         self._stack = AsyncExitStack()
@@ -31,9 +31,9 @@ class Entrance:
 
     async def __aenter__(self) -> Self:
         for channel, name in GATEWAYS.items():
-            token = self._house.token(Role.GATEWAY, name)
+            token = self._place.token(Role.GATEWAY, name)
             clients = [
-                await self._stack.enter_async_context(Client(self._house.address, token))
+                await self._stack.enter_async_context(Client(self._place.address, token))
                 for _ in range(2)
             ]
             first, second = (Gateway(client, name) for client in clients)

@@ -7,7 +7,7 @@ from typing import Any
 
 from toldonce.cli.company.chronicle import Chronicle, OfferTold
 from toldonce.cli.company.notes import Notes
-from toldonce.cli.company.waiting import judge_waiting
+from toldonce.cli.company.waiting import Waiting, judge_waiting
 from toldonce.client.gateway import Ack
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
@@ -140,14 +140,19 @@ def judge(told: Chronicle, notes: Notes, *, seconds: float) -> Verdict:
         "views_wiped": notes.wipes,
         "heads_unlike_fold": told.heads_differ,
     }
-    promises = _promises(told, notes, figures, repeats)
-    return Verdict(figures, promises, _channels(told), _troubles(notes))
+    waiting = judge_waiting(told, notes.came)
+    notes.troubles += [f"{case_id[-6:]} was offered {s:.1f} s late" for case_id, s in waiting.late]
+    promises = _promises(told, notes, figures, repeats, waiting)
+    return Verdict(figures, promises, _channels(told), _troubles(told, notes))
 
 
 def _promises(
-    told: Chronicle, notes: Notes, figures: dict[str, Any], repeats: dict[str, int]
+    told: Chronicle,
+    notes: Notes,
+    figures: dict[str, Any],
+    repeats: dict[str, int],
+    waiting: Waiting,
 ) -> tuple[Promise, ...]:
-    waiting = judge_waiting(told, notes.came)
     book = told.timers
     explained = [_explained(offer, told.config) for offer in told.offers]
     late_s = max(book.fired.values(), default=0.0)
@@ -323,8 +328,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]
 
 
-def _troubles(notes: Notes) -> tuple[tuple[str, int], ...]:
+def _troubles(told: Chronicle, notes: Notes) -> tuple[tuple[str, int], ...]:
     counts: dict[str, int] = defaultdict(int)
-    for said in (*notes.troubles, *(f"refused: {why}" for why in notes.refused)):
+    refused = (f"refused: {why}" for why in notes.refused)
+    for said in (*notes.troubles, *told.timers.said, *refused):
         counts[said[:160]] += 1
     return tuple(sorted(counts.items(), key=lambda pair: -pair[1])[:20])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from toldonce.cli.company.messages import REPLIES
 from toldonce.cli.company.notes import Notes, Owned
-from toldonce.cli.house import House
+from toldonce.cli.company.place import Place
 from toldonce.client import Client
 from toldonce.client.agent import AgentSession, Taken
 from toldonce.client.context import Envelope
@@ -72,10 +72,10 @@ class Day:
 class Member:
     """One agent."""
 
-    def __init__(self, name: str, house: House, day: Day) -> None:
+    def __init__(self, name: str, place: Place, day: Day) -> None:
         """Be there while `run` runs."""
         self._name = name
-        self._house = house
+        self._place = place
         self._day = day
         self._session: AgentSession | None = None
         self._work: set[asyncio.Task[None]] = set()
@@ -85,8 +85,8 @@ class Member:
 
     async def run(self) -> None:
         """Work until cancelled; come back after a broken stream, and after having vanished."""
-        token = self._house.token(Role.AGENT, self._name)
-        async with Client(self._house.address, token) as client:
+        token = self._place.token(Role.AGENT, self._name)
+        async with Client(self._place.address, token) as client:
             try:
                 while True:
                     try:
@@ -106,7 +106,7 @@ class Member:
         async with AgentSession(client, self._name) as session:
             self._session = session
             self._day.present.add(self._name)
-            self._day.notes.came[self._name] = self._house.app.clock.now()
+            self._day.notes.came[self._name] = self._place.clock.now()
             self.there.set()
             for case in tuple(session.cases.values()):
                 self._begin(self._handle(session, case))

@@ -28,6 +28,8 @@ class TimerBook:
     lost: list[str] = field(default_factory=list)
     early: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    _stopped: dict[Own, tuple[Timer, datetime]] = field(default_factory=dict)
     _wanted: dict[tuple[str, str], dict[Own, Timer]] = field(default_factory=dict)
 
     def take(self, before: Story, record: Record, after: Story) -> None:
@@ -48,8 +50,12 @@ class TimerBook:
         """Count as lost what should have been recorded by now."""
         for wanted in self._wanted.values():
             for timer in wanted.values():
-                if timer.own not in self.fired:
-                    self._stopped(wanted, timer, now)
+                if timer.own not in self.fired and not self._climbed(wanted, timer):
+                    self._stopped[timer.own] = (timer, now)
+        late = timedelta(seconds=LATE_S)
+        self.lost += [
+            own for own, (timer, at) in self._stopped.items() if at - timer.fires_at > late
+        ]
 
     def _settle(self, key: tuple[str, str], case: Case | None, at: datetime) -> None:
         known = self._wanted.get(key, {})
@@ -57,8 +63,8 @@ class TimerBook:
             {} if case is None else {one.own: one for one in self._of(case, at)}
         )
         for own, timer in known.items():
-            if own not in wanted and own not in self.fired:
-                self._stopped(known, timer, at)
+            if own not in wanted and own not in self.fired and not self._climbed(known, timer):
+                self._stopped[own] = (timer, at)
         self.armed.update(wanted)
         if wanted:
             self._wanted[key] = wanted
@@ -75,11 +81,13 @@ class TimerBook:
         )
 
     def _record(self, key: tuple[str, str], own: Own, at: datetime) -> None:
-        timer = self._wanted.get(key, {}).get(own)
+        timer, stopped_at = self._stopped.pop(own, (None, at))
+        timer = timer or self._wanted.get(key, {}).get(own)
         if own in self.fired:
             self.doubled.append(own)
-        elif timer is None or at < timer.fires_at:
-            self.early.append(own)
+        elif timer is None or min(at, stopped_at) < timer.fires_at:
+            self.early.append(own)  # before its instant, or of a clock that had stopped by then
+            self.said.append(_early(timer, at, stopped_at))
         else:
             self.fired[own] = (at - timer.fires_at).total_seconds()
 
@@ -90,13 +98,20 @@ class TimerBook:
         )
         if not ladder or at < ladder[0].fires_at:
             self.early.append(f"escalation of {key[1]}")
+            self.said.append(_early(ladder[0] if ladder else None, at, at))
             return
         self.fired[ladder[0].own] = (at - ladder[0].fires_at).total_seconds()
 
-    def _stopped(self, known: Mapping[Own, Timer], timer: Timer, at: datetime) -> None:
-        """Look at a timer that nobody wants any more, and was not recorded."""
-        climbed = timer.moment is Moment.ESCALATE and any(
+    def _climbed(self, known: Mapping[Own, Timer], timer: Timer) -> bool:
+        """Tell whether the case climbed for its other clock: a rung is climbed once."""
+        return timer.moment is Moment.ESCALATE and any(
             one.moment is Moment.ESCALATE and one.own in self.fired for one in known.values()
-        )  # a rung is climbed once, whichever clock it was for
-        if not climbed and at - timer.fires_at > timedelta(seconds=LATE_S):
-            self.lost.append(timer.own)
+        )
+
+
+def _early(timer: Timer | None, at: datetime, stopped_at: datetime) -> str:
+    if timer is None:
+        return "a timer was recorded that no head had wanted"
+    early_s = (timer.fires_at - min(at, stopped_at)).total_seconds()
+    what = "its clock had stopped" if stopped_at < timer.fires_at else "it was recorded"
+    return f"early: {timer.moment} {timer.clock.name}: {what} {early_s:.3f} s before its instant"
