@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.e2e.shop import DOCUMENT, Shop, opened, tenant_name
+from tests.e2e.shop import DOCUMENT, HASTY, Shop, opened, tenant_name
 from toldonce.cli.house import House, house
 
 
@@ -21,4 +21,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hou
 async def shop(running: House) -> AsyncIterator[Shop]:
     """A company nobody else is in."""
     async with opened(running, tenant_name()) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hasty(running: House) -> AsyncIterator[Shop]:
+    """A company with little patience."""
+    async with opened(running, tenant_name(), HASTY) as found:
         yield found

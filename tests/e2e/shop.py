@@ -1,6 +1,7 @@
 """One small company in a running house: its document, and its people over real gRPC.
 
-Times are short so that tests are quick; each test is a tenant of its own, so none disturbs another.
+Clocks are short so that tests are quick; patience is long, so that a busy machine loses nobody.
+Each test is a tenant of its own, so none disturbs another.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.desk import Desk
 from toldonce.client.gateway import Ack, Address, Answer, Gateway, Submission
-from toldonce.client.news import News
+from toldonce.client.news import News, OfferOver
 from toldonce.client.seen import CaseSeen, Offer
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.principal import Role
@@ -45,20 +46,26 @@ queues:
   - {name: timed, policy: quick, sla: soon, skills: {care: 1}, dispositions: [solved]}
   - {name: escalations, policy: quick, skills: {lead: 1}, dispositions: [decided]}
 policies:
-  - {name: quick, prefer_owner_s: 1, decline_cooldown_s: 1, wait_max_s: 30, offer_timeout_s: 2}
+  - {name: quick, prefer_owner_s: 1, decline_cooldown_s: 1, wait_max_s: 30, offer_timeout_s: 20}
 sla:
   - name: soon
     targets: {queue_wait_s: 1, first_response_s: 3}
     warn_fraction: 0.5
     on_breach: {raise_priority_by: 100, escalate_after_s: 1, escalate_to: escalations}
-presence: {heartbeat_s: 1, stale_s: 2, gone_s: 3}
-handoff: {timeout_s: 5, required: [reason, summary]}
+presence: {heartbeat_s: 1, stale_s: 10, gone_s: 20}
+handoff: {timeout_s: 20, required: [reason, summary]}
 agents:
   - {name: anna, capacity_units: 50, languages: {en: 5, nl: 5}, skills: {care: 3}}
   - {name: bram, capacity_units: 50, languages: {en: 5, nl: 5}, skills: {care: 3}}
   - {name: carl, capacity_units: 50, languages: {en: 5, nl: 5}, skills: {care: 1}}
   - {name: lena, capacity_units: 50, languages: {en: 5, nl: 5}, skills: {lead: 3}, tier: 1}
 """
+
+
+HASTY = DOCUMENT.replace("offer_timeout_s: 20", "offer_timeout_s: 2").replace(
+    "stale_s: 10, gone_s: 20", "stale_s: 2, gone_s: 3"
+)
+"""The same company with little patience, for tests in which somebody does not answer."""
 
 
 class Person:
@@ -92,6 +99,12 @@ class Person:
     async def offered(self, case: str = "", *, within_s: float = WITHIN_S) -> Offer:
         """Wait for the next offer."""
         return await self.told(Offer, case=case, within_s=within_s)
+
+    def standing(self) -> list[Offer]:
+        """Give the offers that this agent knows to stand, oldest first."""
+        over = {news.offer_id for news in self.heard if isinstance(news, OfferOver)}
+        offers = (news for news in self.heard if isinstance(news, Offer))
+        return [offer for offer in offers if offer.offer_id not in over]
 
     async def take(self, case: str = "", *, within_s: float = WITHIN_S) -> CaseSeen:
         """Wait for the next offer and accept it."""

@@ -191,11 +191,11 @@ async def test_of_two_agents_who_race_for_a_case_one_gets_it(shop: Shop) -> None
         assert len(accepted) == 1
 
 
-async def test_agent_who_answers_too_late_loses_to_the_next(shop: Shop) -> None:
-    web, anna = await shop.gateway(), await shop.agent("anna")
+async def test_agent_who_answers_too_late_loses_to_the_next(hasty: Shop) -> None:
+    web, anna = await hasty.gateway(), await hasty.agent("anna")
     ack = await web.submit(message(1))
     late = await anna.offered(ack.case_id)
-    bram = await shop.agent("bram")
+    bram = await hasty.agent("bram")
     assert (await anna.told(OfferOver, case=ack.case_id)).reason == "EXPIRED"
     offer = await bram.offered(ack.case_id)
     ends = await asyncio.gather(
@@ -204,7 +204,7 @@ async def test_agent_who_answers_too_late_loses_to_the_next(shop: Shop) -> None:
     assert isinstance(ends[0], Rejected)
     assert ends[0].reason in {"OFFER_EXPIRED", "OFFER_GONE"}
     assert not isinstance(ends[1], BaseException)
-    events = await shop.events(ack.customer_id)
+    events = await hasty.events(ack.customer_id)
     assert [e.agent for e in events if isinstance(e, OfferExpired)] == ["anna"]
     assert [e.agent for e in events if isinstance(e, OfferAccepted)] == ["bram"]
 

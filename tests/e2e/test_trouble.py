@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.shop import Person, Shop, check_history, customer, message, patiently, refusal
 from tests.servers import eventually
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
-from toldonce.client.gateway import Ack
+from toldonce.client.gateway import Ack, Gateway, Submission
 from toldonce.client.seen import Offer
 from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.principal import Role
@@ -18,31 +18,31 @@ from toldonce.kernel.story.events import ContactReceived, OfferAccepted, Ownersh
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_case_of_an_agent_who_vanishes_goes_on_with_its_whole_story(shop: Shop) -> None:
-    web, anna = await shop.gateway(), await shop.agent("anna")
+async def test_case_of_an_agent_who_vanishes_goes_on_with_its_whole_story(hasty: Shop) -> None:
+    web, anna = await hasty.gateway(), await hasty.agent("anna")
     ack = await web.submit(message(1))
     case = await anna.take(ack.case_id)
     await anna.session.note(case.case_id, "Waits for the carrier.")
     await anna.vanish()
-    bram = await shop.agent("bram")
+    bram = await hasty.agent("bram")
     taken = await bram.take(ack.case_id)
     assert (taken.owner, taken.last_owner, taken.epoch) == ("bram", "anna", case.epoch + 2)
     assert taken.enqueued_at == case.enqueued_at
     read = await bram.session.read(ack.case_id)
     assert {"Where is my order?", "Waits for the carrier."} <= {item.text for item in read.items}
-    story = await shop.story(ack.customer_id)
+    story = await hasty.story(ack.customer_id)
     released = [e for one in story for e in one.record.events if isinstance(e, OwnershipReleased)]
     assert len(released) == 1
 
-    back = await shop.agent("anna")
+    back = await hasty.agent("anna")
     assert back.session.cases == {}
     late = pb.AppendEntryRequest(
         case_id=ack.case_id, epoch=case.epoch, kind=pb.ENTRY_KIND_MESSAGE, text="I am back"
     )
-    no = await refusal((await shop.client(Role.AGENT, "anna")).ownership.AppendEntry(late))
+    no = await refusal((await hasty.client(Role.AGENT, "anna")).ownership.AppendEntry(late))
     assert isinstance(no, Rejected)
     assert no.reason in {"STALE_EPOCH", "NOT_OWNER"}
-    assert len(await shop.story(ack.customer_id)) == len(story)
+    assert len(await hasty.story(ack.customer_id)) == len(story)
     check_history(story)
 
 
@@ -104,8 +104,10 @@ async def test_log_that_dies_and_comes_back_doubles_nothing(shop: Shop) -> None:
     before = await web.submit(message(0))
     case = await anna.take(before.case_id)
     nats = shop.house.servers.nats
-    sent = [message(n, addresses=customer(f"n{n}")) for n in range(1, 31)]
-    submitting = asyncio.gather(*(patiently(lambda m=m: web.submit(m)) for m in sent))
+    sent = [message(n, addresses=customer(f"n{n}")) for n in range(1, 41)]
+    acks: list[Ack] = []
+    submitting = asyncio.create_task(_submit_all(web, sent, acks))
+    await eventually(lambda: len(acks) >= 10, poll_s=0)
     await nats.kill()
     try:
         entry = pb.AppendEntryRequest(
@@ -115,6 +117,7 @@ async def test_log_that_dies_and_comes_back_doubles_nothing(shop: Shop) -> None:
             kind=pb.ENTRY_KIND_NOTE,
             text="Once.",
         )
+        assert len(acks) < len(sent)
         no = await refusal(client.ownership.AppendEntry(entry))
         assert isinstance(no, Unavailable)
         assert no.retry_s > 0
@@ -122,10 +125,10 @@ async def test_log_that_dies_and_comes_back_doubles_nothing(shop: Shop) -> None:
         await nats.start()
     wrote = await patiently(lambda: client.ownership.AppendEntry(entry))
     assert await patiently(lambda: client.ownership.AppendEntry(entry)) == wrote
-    acks = await submitting
+    await submitting
     again = [await web.submit(given) for given in sent]
     assert [ack.repeat for ack in again] == [True] * len(sent)
-    assert [ack.contact_id for ack in again] == [ack.contact_id for ack in acks]
+    assert {ack.contact_id for ack in again} == {ack.contact_id for ack in acks}
     for ack in acks:
         received = [e for e in await shop.events(ack.customer_id) if isinstance(e, ContactReceived)]
         assert len(received) == 1
@@ -168,21 +171,35 @@ async def test_decisions_explain_themselves_owned_or_waiting(shop: Shop) -> None
     assert not [news for news in carl.heard if isinstance(news, Offer)]
 
 
+async def _submit_all(web: Gateway, sent: list[Submission], acks: list[Ack]) -> None:
+    """Submit with four at a time, each until it is acknowledged."""
+    waiting = iter(sent)
+
+    async def work() -> None:
+        for given in waiting:
+            ack = await patiently(lambda given=given: web.submit(given))
+            acks.append(ack)
+
+    await asyncio.gather(*(work() for _ in range(4)))
+
+
 async def _is(said: Callable[[], Awaitable[dict[str, str]]], agent: str, gate: str) -> bool:
     return (await said()).get(agent) == gate
 
 
 async def _take_all(people: list[Person], cases: set[str]) -> None:
-    """Accept whatever is offered until all cases have an owner."""
+    """Accept whatever is on offer until all cases have an owner."""
     tried: set[str] = set()
+
+    async def take(person: Person, offer: Offer) -> None:
+        with suppress(Rejected):
+            cases.discard((await person.session.accept(offer)).case.case_id)
 
     async def done() -> bool:
         for person in people:
-            for offer in [news for news in person.heard if isinstance(news, Offer)]:
-                if offer.offer_id not in tried:
-                    tried.add(offer.offer_id)
-                    with suppress(Rejected):
-                        cases.discard((await person.session.accept(offer)).case.case_id)
+            fresh = [offer for offer in person.standing() if offer.offer_id not in tried]
+            tried.update(offer.offer_id for offer in fresh)
+            await asyncio.gather(*(take(person, offer) for offer in fresh))
         return not cases
 
     await eventually(done, within_s=20.0)
