@@ -196,7 +196,7 @@ class Ownership:
                 case BeginHandoff():
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
-                case Escalate(case) if (found := placed.story.case(case)) and found.owner:
+                case Escalate(case, rung) if _hands_over(placed.story.case(case), rung):
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
                 case ReopenCase(case) if placed.story.messages:
@@ -253,6 +253,11 @@ class Ownership:
         if ended is None:
             return no
         return Rejected("CASE_CLOSED", f"the case has ended ({ended.disposition}); reopen it")
+
+
+def _hands_over(case: Case | None, rung: int) -> bool:
+    """Tell whether climbing to `rung` hands the case over: then its context is needed."""
+    return case is not None and bool(case.owner) and (not rung or rung > case.rung)
 
 
 def _complete(ask: Ask, rules: Rules) -> None:
