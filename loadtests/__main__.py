@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtests import breakdown
-from loadtests.limits import Bench, Plan, limits
+from loadtests.bench import Bench, Plan
+from loadtests.limits import limits
 from loadtests.remote import house_at
 from loadtests.text import table
 from toldonce.kernel.errors import Refusal

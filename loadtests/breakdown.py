@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, cast
 
-from loadtests.limits import Bench
+from loadtests.bench import Bench
 
 OURS = ("submit_per_s", "submit_stream_per_s", "lifecycle_per_s")
 _PACKAGE = "toldonce"

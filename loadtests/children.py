@@ -106,3 +106,13 @@ def cpu_s(pid: int) -> float | None:
     except OSError:
         return None
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_cpu_s() -> float | None:
+    """Processor seconds that all programs of this machine have used; None if nobody tells."""
+    try:
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

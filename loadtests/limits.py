@@ -9,62 +9,25 @@ import base64
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from statistics import median
 
-from loadtests import bare, children, load, material
+from loadtests import bare, children, material
+from loadtests.bench import FIGURES, Bench, House, Measured, Others, Plan, house_of
 from loadtests.children import Running
-from loadtests.lifecycles import APPENDS, crew, lifecycles
-from loadtests.load import Window
+from loadtests.lifecycles import APPENDS
 from toldonce.client.channel import Client
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import names
 from toldonce.runtime.nats_link import Link
 
 type Say = Callable[[str], None]
-type After = Callable[["Bench"], Awaitable[dict[str, object]]]
+type After = Callable[[Bench], Awaitable[dict[str, object]]]
 
-FIGURES = (
-    "append_unary_per_s",
-    "submit_per_s",
-    "append_stream_per_s",
-    "submit_stream_per_s",
-    "lifecycle_per_s",
-)
 RATIOS = {
     "submit_ratio": ("submit_per_s", "append_unary_per_s", 1),
     "submit_stream_ratio": ("submit_stream_per_s", "append_stream_per_s", 1),
     "lifecycle_ratio": ("lifecycle_per_s", "append_stream_per_s", APPENDS),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long, how often, how many at a time."""
-
-    seconds: float = 3.0
-    rounds: int = 5
-    concurrency: int = 64
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """Where the house is, with tokens; `running` is None when it was there before us."""
-
-    address: str
-    gateway: str
-    agents: dict[str, str]
-    running: Running | None = None
-
-
-@dataclass(slots=True)
-class Measured:
-    """One figure in one round: how many a second, and what one cost each process (microseconds)."""
-
-    per_s: float
-    cpu_us: dict[str, float] = field(default_factory=dict)
-    caught_up_s: float = 0.0
-    refused: int = 0
 
 
 type Round = dict[str, Measured]
@@ -76,66 +39,6 @@ def ratios(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: median(each[ours] * factor / each[bare_one] for each in rounds)
         for name, (ours, bare_one, factor) in RATIOS.items()
     }
-
-
-class Bench:
-    """The two systems side by side, and the calls into them."""
-
-    def __init__(self, house: House, bare_running: Running, plan: Plan) -> None:
-        """Connect when first used; close `stack` at the end."""
-        self.house = house
-        self.bare = bare_running
-        self.plan = plan
-        self.stack = AsyncExitStack()
-
-    async def open(self) -> None:
-        """Open one connection to each, as one gateway has."""
-        ours = await self.stack.enter_async_context(Client(self.house.address, self.house.gateway))
-        theirs = await self.stack.enter_async_context(Client(self.bare.address, ""))
-        self._unary, self._stream = load.calls_of(ours)
-        self._bare_unary, self._bare_stream = load.bare_calls_of(theirs, self.house.gateway)
-
-    async def run(self, figure: str, seconds: float) -> Measured:
-        """Measure one figure once, and wait until what it caused has been dealt with."""
-        window = Window(seconds)
-        system = self.bare if figure.startswith("append") else self.house.running
-        before, own_before = (system.cpu_s() if system else {}), children.cpu_s(os.getpid())
-        refused = await self._work(figure, window) or 0
-        caught_up_s = await system.quiet() if system else 0.0
-        measured = Measured(window.per_s, caught_up_s=caught_up_s, refused=refused)
-        spent = {
-            name: used - before[name] for name, used in (system.cpu_s() if system else {}).items()
-        }
-        own = children.cpu_s(os.getpid())
-        if own is not None and own_before is not None:
-            spent["client"] = own - own_before
-        if window.all:
-            measured.cpu_us = {name: used / window.all * 1e6 for name, used in spent.items()}
-        return measured
-
-    async def _work(self, figure: str, window: Window) -> int | None:
-        many = self.plan.concurrency
-        work: dict[str, Callable[[], Awaitable[int | None]]] = {
-            "append_unary_per_s": lambda: load.unary(
-                self._bare_unary, concurrency=many, window=window
-            ),
-            "submit_per_s": lambda: load.unary(self._unary, concurrency=many, window=window),
-            "append_stream_per_s": lambda: load.streamed(
-                self._bare_stream, concurrency=many, window=window
-            ),
-            "submit_stream_per_s": lambda: load.streamed(
-                self._stream, concurrency=many, window=window
-            ),
-            "lifecycle_per_s": lambda: self._lifecycles(window),
-        }
-        return await work[figure]()
-
-    async def _lifecycles(self, window: Window) -> int:
-        async with crew(self.house.address, self.house.agents) as sessions:
-            window.begin()
-            return await lifecycles(
-                self._stream, sessions, concurrency=self.plan.concurrency, window=window
-            )
 
 
 async def append_bytes(house: Running, gateway: str) -> int:
@@ -172,14 +75,9 @@ async def limits(
         bench = Bench(house, bare_running, plan)
         await stack.enter_async_context(bench.stack)
         await bench.open()
-        found = report(plan, await _rounds(bench, plan, say), size)
+        others = Others(bench)
+        found = report(plan, await _rounds(bench, plan, say), size, others_cores=others.cores())
         return found | (await after(bench) if after is not None else {})
-
-
-def house_of(running: Running) -> House:
-    """Read where a house of ours is and what opens it."""
-    said = running.said
-    return House(running.address, str(said["gateway"]), dict(said["agents"]), running)
 
 
 async def _rounds(bench: Bench, plan: Plan, say: Say) -> list[Round]:
@@ -196,7 +94,9 @@ async def _rounds(bench: Bench, plan: Plan, say: Say) -> list[Round]:
     return rounds
 
 
-def report(plan: Plan, rounds: list[Round], size: int) -> dict[str, object]:
+def report(
+    plan: Plan, rounds: list[Round], size: int, *, others_cores: float | None = None
+) -> dict[str, object]:
     """Put figures, ratios and what lies behind them into one object."""
     plain = [{name: each.per_s for name, each in found.items()} for found in rounds]
     idle = [name for name in FIGURES if not all(each[name] for each in plain)]
@@ -213,6 +113,7 @@ def report(plan: Plan, rounds: list[Round], size: int) -> dict[str, object]:
             "concurrency": plan.concurrency,
             "append_bytes": size,
             "cores": os.cpu_count(),
+            "others_cores": others_cores,
             "each_round": [{name: round(each[name], 1) for name in FIGURES} for each in plain],
             "cpu_us": {name: _cpu(rounds, name) for name in FIGURES},
             "caught_up_s": {

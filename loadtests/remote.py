@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loadtests import material
-from loadtests.limits import House
+from loadtests.bench import House
 from toldonce.api.config.v1 import config_pb2
 from toldonce.client.channel import Client
 from toldonce.kernel.principal import Principal, Role

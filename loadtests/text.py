@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loadtests.limits import FIGURES, RATIOS
+from loadtests.bench import FIGURES
+from loadtests.limits import RATIOS
+
+_QUIET_CORES = 0.1
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -26,6 +29,12 @@ def table(report: Mapping[str, Any]) -> str:
     if waited:
         told = ", ".join(f"{name} {s:g} s" for name, s in waited.items())
         lines += ["", f"work left over when the last answer was in: {told}"]
+    others = detail["others_cores"]
+    if others is not None and others > _QUIET_CORES:
+        lines += [
+            "",
+            f"other programs used {others:g} cores meanwhile: measure again when it is quiet",
+        ]
     for figure, profile in report.get("profile", {}).items():
         lines += ["", f"{figure}: own time by part", *_profile(profile)]
     return "\n".join([*lines, ""])

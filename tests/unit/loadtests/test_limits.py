@@ -9,7 +9,8 @@ import pytest
 
 from loadtests import __main__ as command
 from loadtests import breakdown, load, material
-from loadtests.limits import FIGURES, RATIOS, Measured, Plan, ratios, report
+from loadtests.bench import FIGURES, Measured, Plan
+from loadtests.limits import RATIOS, ratios, report
 from loadtests.text import table
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.kernel.errors import Invalid, Unavailable
@@ -75,6 +76,11 @@ def test_the_table_names_every_figure_and_what_it_cost():
     told = table(report(Plan(), [a_round()], 900))
     assert all(key in told for key in KEYS)
     assert "server 500" in told
+
+
+def test_the_table_says_when_the_machine_was_not_quiet():
+    assert "quiet" in table(report(Plan(), [a_round()], 900, others_cores=0.7))
+    assert "quiet" not in table(report(Plan(), [a_round()], 900, others_cores=0.02))
 
 
 async def test_only_what_ends_inside_the_window_is_counted():
