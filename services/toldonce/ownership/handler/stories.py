@@ -59,9 +59,7 @@ class Stories:
         Raises Unavailable, or Rejected QUARANTINED when the last message cannot be read.
         """
         stored = await self._log.last(names.story(tenant, customer))
-        if stored is None:
-            return _EMPTY
-        placed = await self._placed(stored, tenant, customer)
+        placed = _EMPTY if stored is None else await self._placed(stored, tenant, customer)
         self.keep(tenant, customer, placed)
         return placed
 
