@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from nats import errors as nats_errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Server
 
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.runtime import monitor, names
 from toldonce.runtime.ask import Asker
+from toldonce.runtime.nats_wire import client
 
 log = logging.getLogger("toldonce.bus")
 
@@ -43,7 +44,7 @@ class Link:
 
     def __init__(self, rng: random.Random) -> None:
         """Use `connect` instead; this alone connects to nothing."""
-        self.client = Client()
+        self.client = client()
         self.generation = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asker = Asker(self.client)
