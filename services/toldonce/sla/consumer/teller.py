@@ -20,7 +20,7 @@ from toldonce.sla.wire import command, read_reply
 BEHIND_S = 0.5
 FULL_S = 5.0
 REFUSED_S = 60.0
-_ENDED = "CASE_CLOSED"
+_ENDED = frozenset({"CASE_CLOSED", "CLOCK_STOPPED"})
 _EARLY = "TOO_EARLY"
 
 _log = logger()
@@ -123,7 +123,7 @@ def _place(acts: tuple[Act, ...] | Verdict) -> tuple[int, datetime | None, int]:
 def _refused(timer: Leased, no: Refusal) -> float | None:
     """Say after how many seconds a refused timer is asked again; None: never."""
     reason = no.reason if isinstance(no, Rejected) else type(no).__name__
-    if reason == _ENDED:
+    if reason in _ENDED:
         return None
     if reason == _EARLY:
         return BEHIND_S
