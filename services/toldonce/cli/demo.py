@@ -1,5 +1,6 @@
 """`toldonce demo`: a day at a shop, over real gRPC, with a real log and a real store."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def demo(
     from toldonce.runtime.app import run
     from toldonce.runtime.logs import set_up_logging
 
-    set_up_logging(level="error")
+    set_up_logging(level=os.environ.get("TOLDONCE_LOG_LEVEL") or "error")
     out = Out(json)
     with _folder(data) as folder, _progress(out) as progress:
         verdict = run(play(folder, contacts, seed, progress))

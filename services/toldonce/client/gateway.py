@@ -100,7 +100,7 @@ class Gateway:
 
     async def submit(self, given: Submission) -> Ack:
         """Hand one contact in; retried under the same id, so it is taken in once."""
-        request = _request(given, self._name)
+        request = request_of(given, self._name)
         answer = await again(lambda: self._client.intake.SubmitContact(request))
         return ack_of(answer)
 
@@ -254,7 +254,7 @@ class _Flow:
         await stream.done_writing()
 
     def _tagged(self, tag: int, given: Submission) -> intake_pb2.SubmitContactsRequest:
-        return intake_pb2.SubmitContactsRequest(tag=tag, contact=_request(given, self._gateway))
+        return intake_pb2.SubmitContactsRequest(tag=tag, contact=request_of(given, self._gateway))
 
 
 def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
@@ -273,7 +273,8 @@ def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
     )
 
 
-def _request(given: Submission, gateway: str) -> intake_pb2.SubmitContactRequest:
+def request_of(given: Submission, gateway: str) -> intake_pb2.SubmitContactRequest:
+    """Write a submission."""
     return intake_pb2.SubmitContactRequest(
         gateway=gateway,
         message_id=given.message_id,

@@ -19,7 +19,7 @@ from toldonce.cli.company.messages import (
 )
 from toldonce.client.gateway import Address, Submission
 
-PER_S = 17.0
+PER_S = 16.0
 DAY_MIN_S = 6.0
 REPEATED = 20  # one in so many is sent again
 RETURNING = 0.35
@@ -34,7 +34,7 @@ GATEWAYS = {
     "social": "social",
     "shop": "tills",
 }
-_LIVE = ("voice", "chat")
+LIVE = ("voice", "chat")
 
 
 class Repeat(StrEnum):
@@ -81,7 +81,7 @@ def day(contacts: int, seed: int, opens_at: datetime) -> list[Visit]:
         last[person.name] = at_s
         written = _words(person, number, draw, follows=follows)
         patience_s = 0.0
-        if channel in _LIVE and draw.random() < IMPATIENT:
+        if channel in LIVE and draw.random() < IMPATIENT:
             patience_s = draw.uniform(3.0, 9.0)
         repeat = Repeat.NO
         if number in repeats:

@@ -1,20 +1,28 @@
-"""The five gateways of the demo: they hand contacts in, sometimes twice, and deliver answers."""
+"""The five gateways of the demo: they hand contacts in, sometimes twice, and deliver answers.
+
+Live channels hand in one call a contact; the others keep a stream open for theirs.
+"""
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from toldonce.cli.company.customers import GATEWAYS, Repeat, Visit
+from toldonce.cli.company.customers import GATEWAYS, LIVE, Repeat, Visit
 from toldonce.cli.company.notes import Acknowledged, Notes
 from toldonce.cli.company.place import Place
 from toldonce.client import Client
-from toldonce.client.gateway import Answer, Gateway
+from toldonce.client.gateway import Ack, Answer, Gateway, Submission
+from toldonce.client.line import SubmitLine
 from toldonce.kernel.errors import Refusal, Rejected
 from toldonce.kernel.principal import Role
 
 AGAIN_MAX_S = 1.5
+INFLIGHT_MAX = 32
+
+type Way = Callable[[Submission], Awaitable[Ack]]
 
 
 class Entrance:
@@ -26,19 +34,25 @@ class Entrance:
         self._notes = notes
         self._draw = draw
         self._stack = AsyncExitStack()
-        self._doors: dict[str, tuple[Gateway, Gateway]] = {}
+        self._doors: dict[str, Gateway] = {}
+        self._ways: dict[str, tuple[Way, Way]] = {}
+        self._open = asyncio.Semaphore(INFLIGHT_MAX)
         self._delivering: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         for channel, name in GATEWAYS.items():
             token = self._place.token(Role.GATEWAY, name)
-            clients = [
+            first, second = [
                 await self._stack.enter_async_context(Client(self._place.address, token))
                 for _ in range(2)
             ]
-            first, second = (Gateway(client, name) for client in clients)
-            self._doors[channel] = (first, second)
-            delivering = asyncio.create_task(first.deliver(self._deliver), name=f"outbox {name}")
+            door = self._doors[channel] = Gateway(first, name)
+            way: Way = door.submit
+            if channel not in LIVE:
+                line = await self._stack.enter_async_context(SubmitLine(first, name))
+                way = line.submit
+            self._ways[channel] = (way, Gateway(second, name).submit)
+            delivering = asyncio.create_task(door.deliver(self._deliver), name=f"outbox {name}")
             self._delivering.append(delivering)
         return self
 
@@ -56,7 +70,7 @@ class Entrance:
 
     async def receive(self, visit: Visit) -> None:
         """Hand one contact in as often as the visit says, and hang up when nobody comes."""
-        first, second = self._doors[visit.submission.channel]
+        first, second = self._ways[visit.submission.channel]
         self._notes.sent[visit.submission.message_id] = visit.submission
         sendings = [self._send(first, visit)]
         if visit.repeat is not Repeat.NO:
@@ -69,26 +83,37 @@ class Entrance:
             await self._send(first, visit)
         if visit.patience_s and contacts[0]:
             await asyncio.sleep(visit.patience_s)
-            await self._hang_up(first, contacts[0])
+            await self._hang_up(visit, contacts[0])
 
-    async def _send(self, gateway: Gateway, visit: Visit) -> str:
+    async def room(self) -> None:
+        """Wait until not too many contacts are under way: a slow machine makes a longer day."""
+        async with self._open:
+            return
+
+    async def _send(self, way: Way, visit: Visit) -> str:
         try:
-            ack = await gateway.submit(visit.submission)
+            async with self._open:
+                ack = await way(visit.submission)
         except Refusal as no:
             self._notes.refused.append(str(no))
             return ""
         self._notes.acks.append(Acknowledged(visit.submission, ack))
+        if not (ack.repeat or ack.joined):
+            self._notes.waiting.add(ack.case_id)
         return ack.contact_id
 
-    async def _hang_up(self, gateway: Gateway, contact_id: str) -> None:
+    async def _hang_up(self, visit: Visit, contact_id: str) -> None:
         try:
-            await gateway.cancel(contact_id)
+            await self._doors[visit.submission.channel].cancel(contact_id)
         except Rejected:
             return  # somebody has it, or had it
         except Refusal as no:
             self._notes.troubles.append(f"hanging up: {no}")
         else:
             self._notes.hung_up.add(contact_id)
+            self._notes.waiting -= {
+                one.ack.case_id for one in self._notes.acks if one.ack.contact_id == contact_id
+            }
 
     async def _deliver(self, answer: Answer) -> None:
         seen = self._notes.delivered.get(answer.entry_id, 0)

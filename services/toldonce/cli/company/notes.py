@@ -33,6 +33,7 @@ class Notes:
     repeats_sent: int = 0
     acks: list[Acknowledged] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
     hung_up: set[str] = field(default_factory=set)
     delivered: dict[str, int] = field(default_factory=dict)
     owned: list[Owned] = field(default_factory=list)

@@ -80,6 +80,8 @@ class People:
         async with asyncio.TaskGroup() as group:
             for number, visit in enumerate(visits):
                 await asyncio.sleep(opened_s + visit.at_s - loop.time())
+                await self._day.room()
+                await entrance.room()
                 group.create_task(entrance.receive(visit))
                 if number == vanishes:
                     self._day.vanishes = True

@@ -28,6 +28,8 @@ DECLINE_EVERY = 22  # offers
 SILENT_EVERY = 55  # offers
 HANDOFF_WAIT_S = 14.0
 COMES_BACK_S = 9.0
+WAITING_MAX = 70
+LOOK_S = 1.0
 _THINK_S = {"voice": (0.05, 0.3), "chat": (0.05, 0.5)}
 _WORK_S = {"voice": (0.7, 1.8), "chat": (0.5, 1.4)}
 _PAPERS_S = (0.05, 0.4)
@@ -49,6 +51,21 @@ class Day:
     silent: int = 0
     vanishes: bool = False
     present: set[str] = field(default_factory=set)
+    _fewer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def room(self) -> None:
+        """Wait until not too many wait: a slow machine makes a longer day, not a bad one."""
+        while len(self.notes.waiting) > WAITING_MAX:
+            self._fewer.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._fewer.wait()
+
+    def accepts(self, case_id: str) -> None:
+        """Count an accepted offer."""
+        self.accepted += 1
+        self.notes.waiting.discard(case_id)
+        self._fewer.set()
 
     def owes_handoff(self) -> bool:
         """Tell whether the next case should be handed over."""
@@ -177,7 +194,7 @@ class Member:
         self._gone.set()
 
     def _note(self, taken: Taken, offer: Offer) -> None:
-        self._day.accepted += 1
+        self._day.accepts(taken.case.case_id)
         handoff = offer.handoff.handoff_id if offer.handoff is not None else ""
         case = taken.case
         self._day.notes.owned.append(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import Moment, Timer, timers_of
@@ -36,8 +37,8 @@ class TimerBook:
         """Take one append: the story before it and after it."""
         for event in record.events:
             match event:
-                case SlaWarned(own, timer) | SlaBreached(own, timer):
-                    self._record((record.customer, own), timer, record.at)
+                case SlaWarned(own, timer, clock) | SlaBreached(own, timer, clock):
+                    self._record((record.customer, own), timer, clock, record.at)
                 case Escalated(own) if record.actor.startswith("service"):
                     self._climb((record.customer, own), record.at)
                 case _:
@@ -80,27 +81,38 @@ class TimerBook:
             if climbs or timer.moment is not Moment.ESCALATE
         )
 
-    def _record(self, key: tuple[str, str], own: Own, at: datetime) -> None:
+    def _record(self, key: tuple[str, str], own: Own, clock: ClockKind, at: datetime) -> None:
         timer, stopped_at = self._stopped.pop(own, (None, at))
         timer = timer or self._wanted.get(key, {}).get(own)
         if own in self.fired:
             self.doubled.append(own)
         elif timer is None or min(at, stopped_at) < timer.fires_at:
             self.early.append(own)  # before its instant, or of a clock that had stopped by then
-            self.said.append(_early(timer, at, stopped_at))
+            self.said.append(_early(timer, clock, at, stopped_at))
         else:
-            self.fired[own] = (at - timer.fires_at).total_seconds()
+            self._fire(timer, at)
 
     def _climb(self, key: tuple[str, str], at: datetime) -> None:
+        """Find the timer an escalation was for: the first whose clock ran to its instant."""
+        standing = [(timer, at) for timer in self._wanted.get(key, {}).values()]
+        stopped = [pair for pair in self._stopped.values() if pair[0].case == key[1]]
         ladder = sorted(
-            (one for one in self._wanted.get(key, {}).values() if one.moment is Moment.ESCALATE),
-            key=lambda one: one.fires_at,
+            (pair for pair in (*standing, *stopped) if pair[0].moment is Moment.ESCALATE),
+            key=lambda pair: pair[0].fires_at,
         )
-        if not ladder or at < ladder[0].fires_at:
+        timer = next((one for one, until in ladder if one.fires_at <= min(at, until)), None)
+        if timer is None:
             self.early.append(f"escalation of {key[1]}")
-            self.said.append(_early(ladder[0] if ladder else None, at, at))
+            first = ladder[0] if ladder else (None, at)
+            self.said.append(_early(first[0], None, at, first[1]))
             return
-        self.fired[ladder[0].own] = (at - ladder[0].fires_at).total_seconds()
+        self._stopped.pop(timer.own, None)
+        self._fire(timer, at)
+
+    def _fire(self, timer: Timer, at: datetime) -> None:
+        late_s = self.fired[timer.own] = (at - timer.fires_at).total_seconds()
+        if late_s > LATE_S:
+            self.said.append(f"late: {timer.moment} {timer.clock.name}, {late_s:.1f} s")
 
     def _climbed(self, known: Mapping[Own, Timer], timer: Timer) -> bool:
         """Tell whether the case climbed for its other clock: a rung is climbed once."""
@@ -109,9 +121,10 @@ class TimerBook:
         )
 
 
-def _early(timer: Timer | None, at: datetime, stopped_at: datetime) -> str:
+def _early(timer: Timer | None, clock: ClockKind | None, at: datetime, stopped_at: datetime) -> str:
     if timer is None:
-        return "a timer was recorded that no head had wanted"
+        name = "ESCALATE" if clock is None else clock.name
+        return f"a timer of {name} was recorded that no head had wanted"
     early_s = (timer.fires_at - min(at, stopped_at)).total_seconds()
     what = "its clock had stopped" if stopped_at < timer.fires_at else "it was recorded"
     return f"early: {timer.moment} {timer.clock.name}: {what} {early_s:.3f} s before its instant"
