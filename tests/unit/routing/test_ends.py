@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.routing.world import START, World, cid, office, own, person
-from toldonce.kernel.story.events import OwnershipReleased
-from toldonce.kernel.story.types import TargetKind
+from toldonce.kernel.story.events import CaseReopened, OwnershipReleased
+from toldonce.kernel.story.types import TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
     CancelHandoff,
@@ -228,6 +228,35 @@ def test_released_case_waits_again_at_its_old_age() -> None:
     world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "ASKED"))
     assert world.asked("kim") == "anna"
     assert world.asked("lee") == ""
+
+
+def test_released_case_is_not_kept_for_the_one_it_was_taken_from() -> None:
+    world = World(office(person("anna"), person("bob"))).open_doors()
+    world.contact("lee", before="bob")
+    world.accept("lee")
+    world.contact("kim", before="anna")
+    world.accept("kim")
+    world.close("lee")
+    world.wait(60)
+    world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "SUPERVISOR"))
+    assert world.asked("kim") == "bob"
+
+
+def test_reopened_case_is_kept_for_the_one_who_closed_it_though_it_was_released_before() -> None:
+    world = World(office(person("anna"), person("bob"))).open_doors()
+    world.contact("kim", before="anna")
+    world.accept("kim")
+    world.wait(60)
+    world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "SUPERVISOR"))
+    world.accept("kim")
+    closed, by = world.case("kim"), world.case("kim").owner
+    world.wait(60)
+    world.close("kim")
+    again = replace(
+        closed, epoch=4, owner="", last_owner=by, waiting_since=world.now, enqueued_at=world.now
+    )
+    world.happen(cid("kim"), CaseReopened(replace(again, work=WorkState.QUEUED, owned_at=None)))
+    assert world.asked("kim") == by
 
 
 def test_dearer_channel_moves_the_ledger_without_a_new_offer() -> None:

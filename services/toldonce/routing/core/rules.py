@@ -32,7 +32,9 @@ class QueueRules:
 class Asked:
     """What a waiting case asks for: needs, who is out of the question, whom it is meant for.
 
-    `target` is the only agent of a handoff to a person; `preferred` had the case before.
+    `target` is the only agent of a handoff to a person. `preferred` had the matter before; nobody
+    is preferred for a case that was released, or it would go straight back to whom it was taken
+    from.
     """
 
     requirement: Requirement
@@ -94,7 +96,7 @@ class Rules:
         if handoff is None:
             own = () if case.rung else needs(case)
             plain = self._requirement(case, case.queue, dict(own))
-            return Asked(plain, "", case.last_owner, frozenset())
+            return Asked(plain, "", "" if released(case) else case.last_owner, frozenset())
         out = frozenset({handoff.from_agent, case.owner} - {""})
         if handoff.target_kind is TargetKind.AGENT:
             return Asked(Requirement(case.queue), handoff.target, "", out)
@@ -112,6 +114,14 @@ class Rules:
 def needs(case: Case) -> tuple[tuple[str, int], ...]:
     """Give the skills a case asks for by itself, as (name, level)."""
     return tuple((need.name, need.level) for need in case.skills)
+
+
+def released(case: Case) -> bool:
+    """Tell whether somebody had the case and gave it up since it came into the queue.
+
+    Entry and reopening set both instants at once; only a release sets one without the other.
+    """
+    return case.waiting_since != case.enqueued_at
 
 
 def tie(seed: str, name: str) -> int:
