@@ -12,7 +12,7 @@ Everything is retried under the same ids, so doing it twice is doing it once.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -232,7 +232,7 @@ class AgentSession:
         )
         closed = await self._seen_write(request, self._client.ownership.CloseCase)
         self.cases.pop(case_id, None)
-        return closed
+        return closed if closed.closed else replace(closed, state="CLOSED")
 
     async def wrapped_up(self, case: CaseSeen) -> None:
         """Say that the paperwork of a closed case is done."""
@@ -273,11 +273,13 @@ class AgentSession:
             request.operation_id = new_id()
             request.epoch, request.seen_entry_id = case.epoch, case.seen_entry
             try:
-                return self._keep(case_seen(await again(lambda: call(request))))
+                seen = case_seen(await again(lambda: call(request)))
             except Rejected as no:
                 if no.reason != "UNSEEN_MESSAGE":
                     raise
                 await self.read(request.case_id)
+            else:  # the answer to a repeat may hold no case any more: it had been done
+                return self._keep(seen) if seen.case_id else case
         raise Rejected(
             "UNSEEN_MESSAGE", "the customer keeps writing; read the case, then try again"
         )

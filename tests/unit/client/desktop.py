@@ -84,6 +84,7 @@ class FakeServer:
         self.stream = FakeStream()
         self.closes: list[ownership_pb2.CloseCaseRequest] = []
         self.refuse_closes = 0
+        self.forgets = False
         self._pages = pages or []
         self.routing = SimpleNamespace(AgentSession=lambda: self.stream)
         self.ownership = SimpleNamespace(GetContext=self._context, CloseCase=self._close)
@@ -108,4 +109,6 @@ class FakeServer:
         self.closes.append(seen)
         if len(self.closes) <= self.refuse_closes:
             raise Rejected("UNSEEN_MESSAGE", "there is more")
+        if self.forgets:
+            return types_pb2.CaseView()
         return case_view(state=types_pb2.CASE_STATE_CLOSED, sequence=20)

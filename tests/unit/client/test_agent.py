@@ -89,6 +89,18 @@ async def test_an_agent_reads_what_the_customer_added_before_closing() -> None:
     await session.close()
 
 
+async def test_an_agent_knows_which_case_was_closed_when_the_answer_to_a_repeat_does_not_say() -> (
+    None
+):
+    server = FakeServer()
+    server.forgets = True
+    session = await opened(server, case_view())
+    closed = await session.close_case(CASE, "answered")
+    assert (closed.case_id, closed.epoch, closed.closed) == (CASE, 1, True)
+    assert session.cases == {}
+    await session.close()
+
+
 async def test_an_agent_loses_a_case_that_somebody_else_owns_now() -> None:
     server = FakeServer()
     session = await opened(server, case_view())
