@@ -1,11 +1,12 @@
 """Offers, handoffs and wrap-ups end in time; refusals and repeats do no harm."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.unit.routing.world import START, World, cid, office, own, person
-from toldonce.kernel.story.events import CaseReopened, OwnershipReleased
+from toldonce.kernel.story.events import CaseReopened, OwnershipReleased, WrapUpBegun
 from toldonce.kernel.story.types import TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
@@ -217,6 +218,17 @@ def test_wrap_up_that_lasts_too_long_is_completed() -> None:
     (completed,) = world.wait(30)
     assert isinstance(completed, CompleteWrapUp)
     assert world.engine.next_wake_at is None
+
+
+def test_paperwork_of_an_open_case_is_left_to_its_owner() -> None:
+    world = World(office(person("anna"))).open_doors()
+    world.contact("kim")
+    world.accept("kim")
+    until = world.now + timedelta(seconds=30)
+    world.happen(cid("kim"), WrapUpBegun(own("kim"), "anna", until))
+    assert world.wait(3_600) == []
+    world.close("kim")
+    assert isinstance(world.said[-1], CompleteWrapUp)
 
 
 def test_released_case_waits_again_at_its_old_age() -> None:

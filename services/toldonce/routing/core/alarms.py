@@ -5,7 +5,7 @@ A decision that the log does not show yet is made again after a while; ownership
 
 from typing import assert_never
 
-from toldonce.kernel.story.types import CaseState, WorkState
+from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.instants import SECOND, micros
 from toldonce.routing.core.ledger import Ledger
@@ -34,9 +34,7 @@ def still_counts(timer: Timer, absences: Absences) -> bool:
             handoff = item.case.handoff
             return item.alive and handoff is not None and handoff.own == timer.guard
         case Alarm.WRAP_UP, Item() as item:
-            until = item.case.wrap_until
-            wrapping = item.case.work is WorkState.WRAPPING
-            return item.alive and wrapping and until is not None and micros(until) == timer.guard
+            return item.alive and paperwork_ends_us(item.case) == timer.guard
         case Alarm.ITEM, Item() as item:
             return item.waiting and item.wake_us == timer.guard
         case Alarm.AGENT, Agent() as agent:
@@ -47,6 +45,17 @@ def still_counts(timer: Timer, absences: Absences) -> bool:
             return absences.thaw_us() == timer.guard
         case _:
             return False
+
+
+def paperwork_ends_us(case: Case) -> int | None:
+    """Say when the paperwork of a closed case has lasted as long as it may; None without any.
+
+    The paperwork of an open case has no end of its own: its owner closes the case, and whoever
+    looks sees until then that it is being wrapped up.
+    """
+    if case.state is not CaseState.CLOSED or case.work is not WorkState.WRAPPING:
+        return None
+    return None if case.wrap_until is None else micros(case.wrap_until)
 
 
 def ring(
@@ -84,7 +93,8 @@ def _ring_item(
         reason = CancelReason.TIMED_OUT
         found.append(CancelHandoff(item.customer, case.own, case.handoff.own, reason))
         return now_us + AGAIN_US
-    if timer.alarm is Alarm.WRAP_UP:
+    ends_us = paperwork_ends_us(case)
+    if timer.alarm is Alarm.WRAP_UP and ends_us is not None:
         found.append(CompleteWrapUp(item.customer, case.own, case.owner, case.epoch))
         return now_us + AGAIN_US
     item.wake_us = 0

@@ -1,6 +1,7 @@
 """What the log says of stories, taken over into the ledger."""
 
-from toldonce.kernel.story.types import Case, WorkState
+from toldonce.kernel.story.types import Case
+from toldonce.routing.core.alarms import paperwork_ends_us
 from toldonce.routing.core.instants import micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Item
@@ -61,13 +62,12 @@ def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us:
 
 
 def _watch(timers: Timers, item: Item, old: Case | None) -> None:
-    handoff, until = item.case.handoff, item.case.wrap_until
+    handoff, ends_us = item.case.handoff, paperwork_ends_us(item.case)
     if handoff is not None and (old is None or old.handoff != handoff):
         item.declined = ""
         timers.set(micros(handoff.expires_at), Alarm.HANDOFF, item, handoff.own)
-    wrapping = item.case.work is WorkState.WRAPPING
-    if wrapping and until is not None and (old is None or old.wrap_until != until):
-        timers.set(micros(until), Alarm.WRAP_UP, item, micros(until))
+    if ends_us is not None and (old is None or paperwork_ends_us(old) != ends_us):
+        timers.set(ends_us, Alarm.WRAP_UP, item, ends_us)
 
 
 def _untaken(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
