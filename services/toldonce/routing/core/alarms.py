@@ -1,6 +1,8 @@
 """What happens when an instant has come: the end of an offer, a handoff, a wrap-up, a grace.
 
-A decision that the log does not show yet is made again after a while; ownership does it once.
+A decision that the log does not show yet is made again after a while; ownership does it once. The
+clock there may be a quarter of a second behind, and what comes too early is refused: so the second
+time comes soon, the next ones after a second each, and only then is there a real pause.
 """
 
 from typing import assert_never
@@ -22,6 +24,9 @@ from toldonce.routing.core.types import (
     RevokeOffer,
 )
 
+APART_US = 3 * SECOND // 10
+SOON_US = SECOND
+SOON_MAX_US = 4 * SECOND
 AGAIN_US = 5 * SECOND
 
 
@@ -58,6 +63,13 @@ def paperwork_ends_us(case: Case) -> int | None:
     return None if case.wrap_until is None else micros(case.wrap_until)
 
 
+def again_us(due_us: int, now_us: int) -> int:
+    """Say when to ask again, by how long ago what is asked for was due."""
+    if now_us < due_us + APART_US:
+        return due_us + APART_US
+    return now_us + (SOON_US if now_us < due_us + SOON_MAX_US else AGAIN_US)
+
+
 def ring(
     timer: Timer, ledger: Ledger, absences: Absences, now_us: int, found: list[Decision]
 ) -> int | None:
@@ -66,7 +78,7 @@ def ring(
         case Live() as live:
             case = live.item.case.own
             found.append(ExpireOffer(live.item.customer, case, live.own, live.agent))
-            return now_us + AGAIN_US
+            return again_us(live.expires_us, now_us)
         case Item() as item:
             return _ring_item(timer, item, ledger, now_us, found)
         case Agent() as agent if timer.alarm is Alarm.AGENT:
@@ -92,11 +104,11 @@ def _ring_item(
     if timer.alarm is Alarm.HANDOFF and case.handoff is not None:
         reason = CancelReason.TIMED_OUT
         found.append(CancelHandoff(item.customer, case.own, case.handoff.own, reason))
-        return now_us + AGAIN_US
+        return again_us(micros(case.handoff.expires_at), now_us)
     ends_us = paperwork_ends_us(case)
     if timer.alarm is Alarm.WRAP_UP and ends_us is not None:
         found.append(CompleteWrapUp(item.customer, case.own, case.owner, case.epoch))
-        return now_us + AGAIN_US
+        return again_us(ends_us, now_us)
     item.wake_us = 0
     ledger.stir(item)
     return None
