@@ -66,7 +66,7 @@ _EN = (
     ("technical", "The kettle arrived broken, the lid does not close."),
     ("account", "I cannot log in any more, and the password mail never comes."),
     ("account", "Please stop the newsletter; I asked for that last month too."),
-    ("business-quote", "We would like a quote for 120 mugs with our logo, delivered in May."),
+    ("business-quote", "We would like a quote for 120 mugs with our logo, for May."),
     ("order", "Can I still change the colour of order {n}? I picked grey and want black."),
     ("order", "Please cancel {n}, I found out my sister bought the same thing."),
     ("advice", "Is the oak table in stock, and which size fits a room of three by four metres?"),

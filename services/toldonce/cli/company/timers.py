@@ -1,12 +1,14 @@
 """Which timers there were to be, worked out from the heads, against those that were recorded.
 
 A timer is armed while some head wants it (`kernel.sla`). It was lost when its clock ran on for more
-than LATE_S behind its instant and nothing was recorded; early when it was recorded before it.
+than LATE_S behind its instant and nothing was recorded; early when it was recorded before it. When
+a case comes under another policy its instants move, also into the past: lateness then counts from
+the move.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
@@ -31,6 +33,7 @@ class TimerBook:
     doubled: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     _stopped: dict[Own, tuple[Timer, datetime]] = field(default_factory=dict)
+    _planned: dict[Own, tuple[datetime, datetime]] = field(default_factory=dict)
     _wanted: dict[tuple[str, str], dict[Own, Timer]] = field(default_factory=dict)
 
     def take(self, before: Story, record: Record, after: Story) -> None:
@@ -53,9 +56,8 @@ class TimerBook:
             for timer in wanted.values():
                 if timer.own not in self.fired and not self._climbed(wanted, timer):
                     self._stopped[timer.own] = (timer, now)
-        late = timedelta(seconds=LATE_S)
         self.lost += [
-            own for own, (timer, at) in self._stopped.items() if at - timer.fires_at > late
+            own for own, (timer, at) in self._stopped.items() if self._late_s(timer, at) > LATE_S
         ]
 
     def _settle(self, key: tuple[str, str], case: Case | None, at: datetime) -> None:
@@ -67,6 +69,9 @@ class TimerBook:
             if own not in wanted and own not in self.fired and not self._climbed(known, timer):
                 self._stopped[own] = (timer, at)
         self.armed.update(wanted)
+        for own, timer in wanted.items():
+            if self._planned.get(own, (None, at))[0] != timer.fires_at:
+                self._planned[own] = (timer.fires_at, max(timer.fires_at, at))
         if wanted:
             self._wanted[key] = wanted
         else:
@@ -110,9 +115,13 @@ class TimerBook:
         self._fire(timer, at)
 
     def _fire(self, timer: Timer, at: datetime) -> None:
-        late_s = self.fired[timer.own] = (at - timer.fires_at).total_seconds()
+        late_s = self.fired[timer.own] = self._late_s(timer, at)
         if late_s > LATE_S:
             self.said.append(f"late: {timer.moment} {timer.clock.name}, {late_s:.1f} s")
+
+    def _late_s(self, timer: Timer, at: datetime) -> float:
+        _, could_at = self._planned.get(timer.own, (timer.fires_at, timer.fires_at))
+        return (at - could_at).total_seconds()
 
     def _climbed(self, known: Mapping[Own, Timer], timer: Timer) -> bool:
         """Tell whether the case climbed for its other clock: a rung is climbed once."""

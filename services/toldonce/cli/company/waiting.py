@@ -29,7 +29,7 @@ from toldonce.kernel.story.events import (
     WrapUpCompleted,
 )
 
-TOLERANCE_S = 1.0
+TOLERANCE_S = 2.5
 KNOWN_S = 0.5
 
 
