@@ -89,9 +89,7 @@ async def test_an_agent_reads_what_the_customer_added_before_closing() -> None:
     await session.close()
 
 
-async def test_an_agent_knows_the_case_although_the_answer_to_a_repeat_holds_none() -> (
-    None
-):
+async def test_an_agent_knows_the_case_although_the_answer_to_a_repeat_holds_none() -> None:
     server = FakeServer()
     server.forgets = True
     session = await opened(server, case_view())
