@@ -14,8 +14,6 @@ from toldonce.kernel.clocks import (
     Pause,
     Target,
     clock,
-    reopened,
-    stopped,
 )
 
 T0 = datetime(2026, 6, 5, 14, 0, tzinfo=UTC)
@@ -93,6 +91,6 @@ def test_reopening_keeps_the_elapsed_time(
     target: Target, calendar: Calendar, one: datetime, other: datetime
 ) -> None:
     stop, again = min(one, other), max(one, other)
-    closed = stopped(ClockFacts(T0), stop)
-    before = clock(target, calendar, closed, again)
-    assert clock(target, calendar, reopened(closed, again), again).elapsed_s == before.elapsed_s
+    before = clock(target, calendar, ClockFacts(T0, stopped_at=stop), again)
+    reopened = ClockFacts(T0, (Pause(stop, again, "ended"),))
+    assert clock(target, calendar, reopened, again).elapsed_s == before.elapsed_s

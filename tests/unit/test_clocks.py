@@ -11,11 +11,6 @@ from toldonce.kernel.clocks import (
     Pause,
     Target,
     clock,
-    clocks,
-    paused,
-    reopened,
-    resumed,
-    stopped,
 )
 
 T0 = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)  # a Monday
@@ -26,6 +21,15 @@ DAYTIME = Calendar("day", weekly=((Interval(9 * 3600, 17 * 3600),),) * 5 + ((), 
 
 def after(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
+
+
+def stopped(seconds: float, *, cancelled: bool = False) -> ClockFacts:
+    return ClockFacts(T0, stopped_at=after(seconds), cancelled=cancelled)
+
+
+def paused(from_s: float, to_s: float | None = None) -> ClockFacts:
+    to_at = None if to_s is None else after(to_s)
+    return ClockFacts(T0, (Pause(after(from_s), to_at, "customer"),))
 
 
 def state_at(facts: ClockFacts, seconds: float) -> ClockState:
@@ -49,7 +53,7 @@ def test_overdue_clock_says_by_how_much() -> None:
 
 
 def test_answer_before_due_meets_and_at_due_breaches() -> None:
-    met, late = stopped(STARTED, after(99.999)), stopped(STARTED, after(100))
+    met, late = stopped(99.999), stopped(100)
     assert state_at(met, 500) is ClockState.MET
     assert state_at(late, 500) is ClockState.BREACHED
     assert clock(TARGET, ALWAYS, met, after(500)).elapsed_s == 99.999
@@ -57,25 +61,23 @@ def test_answer_before_due_meets_and_at_due_breaches() -> None:
 
 
 def test_cancelled_clock_is_cancelled_unless_it_was_breached() -> None:
-    assert state_at(stopped(STARTED, after(50), cancelled=True), 60) is ClockState.CANCELLED
-    assert state_at(stopped(STARTED, after(150), cancelled=True), 160) is ClockState.BREACHED
+    assert state_at(stopped(50, cancelled=True), 60) is ClockState.CANCELLED
+    assert state_at(stopped(150, cancelled=True), 160) is ClockState.BREACHED
 
 
 def test_pause_moves_everything_by_its_length() -> None:
-    facts = resumed(paused(STARTED, after(10), "customer"), after(40), "customer")
-    read = clock(TARGET, ALWAYS, facts, after(50))
+    read = clock(TARGET, ALWAYS, paused(10, 40), after(50))
     assert (read.due_at, read.warn_at, read.escalate_at) == (after(130), after(110), after(180))
     assert read.elapsed_s == 20
 
 
 def test_open_pause_keeps_anything_from_becoming_due() -> None:
-    facts = paused(STARTED, after(10), "customer")
-    read = clock(TARGET, ALWAYS, facts, after(99999))
+    read = clock(TARGET, ALWAYS, paused(10), after(99999))
     assert (read.state, read.due_at, read.remaining_s) == (ClockState.PAUSED, None, 90)
 
 
 def test_breach_before_a_pause_stays_a_breach() -> None:
-    read = clock(TARGET, ALWAYS, paused(STARTED, after(120), "customer"), after(500))
+    read = clock(TARGET, ALWAYS, paused(120), after(500))
     assert (read.state, read.due_at, read.escalate_at) == (ClockState.BREACHED, after(100), None)
 
 
@@ -84,25 +86,8 @@ def test_overlapping_pauses_count_once() -> None:
     assert clock(TARGET, ALWAYS, facts, after(60)).due_at == after(140)
 
 
-def test_pausing_twice_for_one_cause_is_one_pause() -> None:
-    once = paused(STARTED, after(10), "customer")
-    assert paused(once, after(20), "customer") == once
-    assert resumed(STARTED, after(20), "customer") == STARTED
-
-
 def test_reopened_clock_runs_on_without_the_time_in_between() -> None:
-    facts = reopened(stopped(STARTED, after(60)), after(1000))
-    assert clock(TARGET, ALWAYS, facts, after(1010)).due_at == after(1040)
-    assert reopened(STARTED, after(5)) == STARTED
-
-
-def test_reopened_clock_may_start_anew() -> None:
-    facts = reopened(stopped(STARTED, after(60)), after(1000), restart=True)
-    assert clock(TARGET, ALWAYS, facts, after(1010)).due_at == after(1100)
-
-
-def test_first_stop_counts() -> None:
-    assert stopped(stopped(STARTED, after(5)), after(9)).stopped_at == after(5)
+    assert clock(TARGET, ALWAYS, paused(60, 1000), after(1010)).due_at == after(1040)
 
 
 def test_escalation_waits_for_opening_hours() -> None:
@@ -117,17 +102,3 @@ def test_escalation_waits_for_opening_hours() -> None:
 def test_clock_without_a_rung_never_escalates() -> None:
     read = clock(replace(TARGET, escalate_after_s=None), ALWAYS, STARTED, T0)
     assert read.escalate_at is None
-
-
-def test_clocks_are_read_each_on_its_own() -> None:
-    wait = Target(ClockKind.QUEUE_WAIT, 10)
-    facts = {
-        ClockKind.QUEUE_WAIT: stopped(STARTED, after(5)),
-        ClockKind.FIRST_RESPONSE: STARTED,
-        ClockKind.RESOLUTION: STARTED,
-    }
-    read = clocks({TARGET.kind: TARGET, wait.kind: wait}, ALWAYS, facts, after(20))
-    assert [(c.kind, c.state) for c in read] == [
-        (ClockKind.QUEUE_WAIT, ClockState.MET),
-        (ClockKind.FIRST_RESPONSE, ClockState.RUNNING),
-    ]

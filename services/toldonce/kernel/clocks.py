@@ -7,11 +7,12 @@ offline, in whatever order they were learned. Clocks of different kinds never to
 Pauses are a set of intervals: overlapping ones count once, so pausing twice takes nothing off and
 no pause makes anything due sooner. While a pause is open nothing becomes due. A clock is met when
 it stops before its due instant; at that instant it is breached, which is when a breach may be
-recorded. What was breached stays breached.
+recorded. What was breached stays breached. A clock that runs on after a reopening has a pause from
+its stop to the reopening; one that starts anew has a later `started_at`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
@@ -121,55 +122,6 @@ def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) 
         remaining_s=round(target.target_s - elapsed_s, 6),
         ended=ended,
     )
-
-
-def clocks(
-    targets: Mapping[ClockKind, Target],
-    calendar: Calendar,
-    facts: Mapping[ClockKind, ClockFacts],
-    now: datetime,
-) -> tuple[Clock, ...]:
-    """Read every clock that has both a target and facts, in the order of `ClockKind`."""
-    return tuple(
-        clock(targets[kind], calendar, facts[kind], now)
-        for kind in ClockKind
-        if kind in targets and kind in facts
-    )
-
-
-def paused(facts: ClockFacts, at: datetime, cause: str) -> ClockFacts:
-    """Add the beginning of a pause; one already open for the same cause stays as it is."""
-    if any(p.to_at is None and p.cause == cause for p in facts.pauses):
-        return facts
-    return replace(facts, pauses=(*facts.pauses, Pause(at, None, cause)))
-
-
-def resumed(facts: ClockFacts, at: datetime, cause: str) -> ClockFacts:
-    """End the open pause of this cause; without one nothing changes."""
-    return replace(
-        facts,
-        pauses=tuple(
-            replace(p, to_at=at) if p.to_at is None and p.cause == cause else p
-            for p in facts.pauses
-        ),
-    )
-
-
-def stopped(facts: ClockFacts, at: datetime, *, cancelled: bool = False) -> ClockFacts:
-    """Stop the clock; the first stop counts."""
-    if facts.stopped_at is not None:
-        return facts
-    return replace(facts, stopped_at=at, cancelled=cancelled)
-
-
-def reopened(facts: ClockFacts, at: datetime, *, restart: bool = False) -> ClockFacts:
-    """Let a stopped clock run on, the time in between not counted, or start it anew."""
-    if restart:
-        return ClockFacts(started_at=at)
-    if facts.stopped_at is None:
-        return facts
-    ended = Pause(facts.stopped_at, at, "ended")
-    return replace(facts, pauses=(*facts.pauses, ended), stopped_at=None, cancelled=False)
 
 
 def _running(facts: ClockFacts) -> Iterator[tuple[datetime, datetime | None]]:
