@@ -249,9 +249,3 @@ def test_the_gate_wants_a_token_for_all_but_health_and_reflection(kept, clock, t
             gate.rule("/grpc.channelz.v1.Channelz/GetServers"),
             [("authorization", f"Bearer {good}")],
         )
-
-
-def test_whoever_is_named_for_a_while_is_nobody_afterwards():
-    done = auth.as_principal(ANN)
-    assert auth.current_principal() == ANN
-    done()

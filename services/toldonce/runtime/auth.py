@@ -6,7 +6,7 @@ is for administrators. Health and reflection ask nobody.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -207,12 +207,6 @@ class Gate:
             raise Unbuilt("this call is part of the design and not built in this version")
         _principal.set(principal)
         return principal
-
-
-def as_principal(principal: Principal) -> Callable[[], None]:
-    """Be `principal` from here on (the bus has no gate); call what is returned to be who was."""
-    token = _principal.set(principal)
-    return lambda: _principal.reset(token)
 
 
 def _bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:
