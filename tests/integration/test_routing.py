@@ -144,7 +144,7 @@ async def test_second_hello_ends_the_stream_with_its_reason(running: House) -> N
         await stream.write(hello)
         why = await ended(stream)
         assert isinstance(why, Rejected)
-        assert why.reason == "SECOND_HELLO"
+        assert why.reason == "ALREADY_SAID_HELLO"
 
 
 async def test_second_connection_takes_over_from_the_first(running: House) -> None:

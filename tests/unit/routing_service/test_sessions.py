@@ -40,7 +40,7 @@ async def test_second_hello_ends_the_session(tmp_path):
         await ann.session.receive(HELLO)
         await ann.wait(lambda: ann.over)
         assert isinstance(ann.ended, Rejected)
-        assert ann.ended.reason == "SECOND_HELLO"
+        assert ann.ended.reason == "ALREADY_SAID_HELLO"
 
 
 async def test_first_message_that_is_no_hello_ends_the_session(tmp_path):
