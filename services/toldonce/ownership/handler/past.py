@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from toldonce.kernel.errors import Refusal, Rejected
+from toldonce.kernel.errors import Missing, Refusal, Rejected
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
     CaseAbandoned,
@@ -13,6 +13,7 @@ from toldonce.kernel.story.events import (
     Diverted,
     OfferAccepted,
     OfferDeclined,
+    Offered,
     OfferExpired,
     OfferRevoked,
 )
@@ -79,10 +80,13 @@ def ended_by(story: Story, record: Record, own: str) -> Case | None:
 
 
 def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
-    """Say what became of an offer that is not open any more."""
+    """Say what became of an offer that is not open any more, or that there never was one."""
+    made = False
     for logged in history:
         for event in logged.record.events:
             match event:
+                case Offered(offer) if offer == own:
+                    made = True
                 case OfferAccepted(offer) if offer == own:
                     return Rejected("OFFER_TAKEN", "the offer was accepted already")
                 case OfferDeclined(offer) if offer == own:
@@ -93,6 +97,8 @@ def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
                     return Rejected("OFFER_REVOKED", f"the offer was taken back ({reason})")
                 case _:
                     pass
+    if not made:
+        return Missing("offer", "there was never such an offer in this story")
     return Rejected("OFFER_GONE", "there is no such offer open in this story")
 
 
