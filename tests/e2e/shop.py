@@ -106,6 +106,12 @@ class Person:
         offers = (news for news in self.heard if isinstance(news, Offer))
         return [offer for offer in offers if offer.offer_id not in over]
 
+    async def over(self, offer_id: str) -> OfferOver:
+        """Wait for the end of an offer."""
+        while (news := await self.told(OfferOver)).offer_id != offer_id:
+            pass
+        return news
+
     async def take(self, case: str = "", *, within_s: float = WITHIN_S) -> CaseSeen:
         """Wait for the next offer and accept it."""
         return (await self.session.accept(await self.offered(case, within_s=within_s))).case
