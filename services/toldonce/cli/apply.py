@@ -34,7 +34,9 @@ def apply(
 
     out = Out(json)
     text = read_document(file)
-    if not lint(Out(json) if json else out, file, text):
+    found = lint(out, file, text)
+    if not found["ok"]:
+        out.emit(found)
         raise typer.Exit(FAILED)
 
     async def put() -> Applied:
@@ -45,7 +47,8 @@ def apply(
         applied = run(put())
     except Invalid as no:
         out.say(explain(no)[0])
-        out.emit({"ok": False, "problems": [p.sentence for p in no.problems]})
+        problems = [{"field": p.field, "sentence": p.sentence} for p in no.problems]
+        out.emit({"ok": False, "problems": problems, "warnings": []})
         raise typer.Exit(FAILED) from None
     out.say(f"In force: policy {applied.policy_version} (revision {applied.revision}).")
     out.emit(

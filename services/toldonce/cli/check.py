@@ -1,7 +1,7 @@
 """`toldonce check`: tell what is wrong with a configuration, without a running system."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,8 +20,9 @@ def check(file: FileArgument, *, json: JsonOption = "") -> None:
     Example: `toldonce check examples/demo.yaml`
     """
     out = Out(json)
-    text = read_document(file)
-    if not lint(out, file, text):
+    found = lint(out, file, read_document(file))
+    out.emit(found)
+    if not found["ok"]:
         raise typer.Exit(FAILED)
 
 
@@ -35,8 +36,8 @@ def read_document(file: Path) -> str:
         raise Invalid("FILE", f"{file} is not UTF-8 (byte {error.start})") from None
 
 
-def lint(out: Out, file: Path, text: str) -> bool:
-    """Say what is wrong, or what stands in the document; tell whether it can be applied."""
+def lint(out: Out, file: Path, text: str) -> dict[str, Any]:
+    """Say what is wrong, or what stands in the document; returns it for machines (`ok`)."""
     from toldonce.config.core import remarks
     from toldonce.runtime.document import check as read
     from toldonce.runtime.zones import WheelZones
@@ -47,8 +48,7 @@ def lint(out: Out, file: Path, text: str) -> bool:
         out.say(explain(no)[0])
         out.say(f"{file}: {len(no.problems)} to correct; nothing was stored.")
         problems = [{"field": p.field, "sentence": p.sentence} for p in no.problems]
-        out.emit({"ok": False, "problems": problems, "warnings": []})
-        return False
+        return {"ok": False, "problems": problems, "warnings": []}
     warnings = remarks(config)
     for warning in warnings:
         out.say(f"note: {warning}")
@@ -56,15 +56,12 @@ def lint(out: Out, file: Path, text: str) -> bool:
         f"{file} can be applied: {len(config.channels)} channels, {len(config.topics)} topics, "
         f"{len(config.queues)} queues, {len(config.agents)} agents (digest {config.digest[:6]})."
     )
-    out.emit(
-        {
-            "ok": True,
-            "problems": [],
-            "warnings": list(warnings),
-            "digest": config.digest,
-            "channels": len(config.channels),
-            "queues": len(config.queues),
-            "agents": len(config.agents),
-        }
-    )
-    return True
+    return {
+        "ok": True,
+        "problems": [],
+        "warnings": list(warnings),
+        "digest": config.digest,
+        "channels": len(config.channels),
+        "queues": len(config.queues),
+        "agents": len(config.agents),
+    }
