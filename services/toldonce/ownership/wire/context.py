@@ -1,6 +1,7 @@
 """The pages of a context: at most 240 KiB each, the whole story in order."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from toldonce.kernel.ids import customer_of, parse_whole, whole
 from toldonce.runtime.mapping import at_us
 
 PAGE_BYTES_MAX = 240 * 1024
+_TOKEN = re.compile(r"([0-9]{1,18}) ([0-9]{1,18})")
 _ENVELOPE = "envelope_"
 
 
@@ -32,11 +34,7 @@ def parse_context_request(request: ownership_pb2.GetContextRequest) -> Wanted:
     parse_whole("case_id", request.case_id)
     start, upto = 0, request.upto_sequence
     if request.page_token:
-        try:
-            words = base64.urlsafe_b64decode(request.page_token).decode().split(" ")
-            start, upto = (int(word) for word in words)
-        except ValueError:
-            raise Invalid("page_token", "not a token this service gave out") from None
+        start, upto = _read_token(request.page_token)
     return Wanted(
         request.case_id,
         customer_of(request.case_id),
@@ -57,13 +55,26 @@ def context_page(
         item = timeline_item(customer, timeline[place])
         size += item.ByteSize() + 8
         if size > PAGE_BYTES_MAX and page.items:
-            token = base64.urlsafe_b64encode(f"{place} {upto}".encode())
-            page.next_page_token = token.decode()
+            page.next_page_token = _token(place, upto)
             break
         page.items.append(item)
     if not page.next_page_token:
         page.handoffs.extend(_handoffs(customer, timeline))
     return page
+
+
+def _token(start: int, upto: int) -> str:
+    return base64.urlsafe_b64encode(f"{start} {upto}".encode()).decode()
+
+
+def _read_token(token: str) -> tuple[int, int]:
+    try:
+        found = _TOKEN.fullmatch(base64.urlsafe_b64decode(token).decode())
+    except ValueError:
+        found = None
+    if found is None:
+        raise Invalid("page_token", "not a token this service gave out")
+    return int(found[1]), int(found[2])
 
 
 def timeline_item(customer: str, item: Item) -> ownership_pb2.TimelineItem:
