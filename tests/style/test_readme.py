@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -142,6 +143,20 @@ def test_readme_shows_a_gateway_that_is_short_and_compiles():
     (example,) = read().of("python")
     compile(example, "the gateway of the README", "exec")
     assert len([line for line in example.splitlines() if line.strip()]) <= EXAMPLE_LINES_MAX
+
+
+def test_readme_shows_what_the_demo_shows():
+    from toldonce.cli.company import report  # noqa: PLC0415 - pulls in the whole company
+
+    shown = next(text for text in read().of("text") if "Promises" in text)
+    source = Path(report.__file__).read_text(encoding="utf-8")
+    for title in ("channel", "wait p50", "wait p99", "service level", "held", "broken"):
+        assert title in source
+        assert title in shown
+    for promise in ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10"):
+        row = re.search(rf"^ *{promise} .*? (\d+) +(\d+) +\S", shown, re.MULTILINE)
+        assert row, promise
+        assert row[2] == "0", "a README shows a day on which every promise was kept"
 
 
 def test_every_decision_is_in_the_index():
