@@ -16,6 +16,7 @@ from toldonce.kernel.errors import Refusal
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.sla import Moment, timer_id
 from toldonce.kernel.story.events import (
     Absorbed,
     CaseAbandoned,
@@ -35,6 +36,7 @@ from toldonce.kernel.story.types import (
     ENVELOPE_BYTES_MAX,
     HEAD_BYTES_MAX,
     TEXT_BYTES_MAX,
+    Case,
     SkillNeed,
     Story,
     TargetKind,
@@ -126,9 +128,9 @@ class Teller:
             match event:
                 case CaseOpened(case):
                     self.opened.add(case)
-                case Absorbed(_, _, cases):
-                    self.opened |= {case.own for case in cases}
-                    self.absorbed += len(cases)
+                case Absorbed():
+                    self.opened |= {case.own for case in event.cases}
+                    self.absorbed += len(event.cases)
                 case CaseClosed(case) | CaseAbandoned(case) | WrapUpCompleted(case):
                     self.ended.add(case)
                 case OfferAccepted(_, case, _, epoch):
@@ -182,20 +184,25 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
         (AppendEntry(own_case, epoch, EntryKind(1 + number % 4)), who),
         (BeginHandoff(own_case, epoch, seen, TargetKind.AGENT, "bram", 0, 3, b"h" * 32), who),
         (BeginHandoff(own_case, epoch, seen, TargetKind.QUEUE, "returns", 0, 3, b"h" * 32), who),
-        (CancelHandoff(own_case, Own(""), "CANCELLED"), who),
-        (Escalate(own_case, 0, "", "TEST", 3, b"h" * 32), who),
+        (CancelHandoff(own_case, epoch, Own(""), "CANCELLED"), who),
+        (Escalate(own_case, epoch, 0, "", "TEST", None, 3, b"h" * 32), who),
         (BeginWrapUp(own_case, epoch), who),
-        (CompleteWrapUp(own_case), who),
+        (CompleteWrapUp(own_case, epoch), who),
         (CloseCase(own_case, epoch, "resolved", seen, re_told=False), who),
         (ReopenCase(own_case, "TEST", case), who),
         (AbandonCase(own_case, "TEST"), who),
         (ReleaseOwnership(own_case, epoch, "TEST"), who),
-        (_breach(own_case, number, teller.now), SERVICE),
+        (_breach(case, number, teller.now), SERVICE),
         (ConfirmDelivery(story.unconfirmed[0].entry if story.unconfirmed else own("x")), SERVICE),
     ]
     rare: list[tuple[Command, Principal]] = [
-        (Absorb(customer("other"), number, _other(len(teller.records))), SERVICE),
-        (MoveOut(customer("other")), SERVICE),
+        (
+            Absorb(
+                customer("other", len(teller.records)), number, START, _other(len(teller.records))
+            ),
+            SERVICE,
+        ),
+        (MoveOut(customer(), customer("other"), to_empty=False, arriving=0, stories=1), SERVICE),
     ]
     if draw.draw(st.integers(0, 60)) == 0:
         commands = rare
@@ -204,10 +211,13 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
     teller.now += timedelta(seconds=draw.draw(st.sampled_from([0, 0, 1, 21, 61])))
 
 
-def _breach(case: Own, number: int, now: datetime) -> RecordTimer:
+def _breach(case: Case | None, number: int, now: datetime) -> RecordTimer:
+    moment = Moment.BREACH if number % 2 else Moment.WARN
+    begun = case.waiting_since if case else now
+    named = case.own if case else own("nobody")
     return RecordTimer(
-        case=case,
-        timer=own("timer", number),
+        case=named,
+        timer=timer_id(named, ClockKind.QUEUE_WAIT, moment, begun),
         clock=ClockKind.QUEUE_WAIT,
         due_at=now,
         fires_at=now,

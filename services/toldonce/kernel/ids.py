@@ -8,6 +8,7 @@ from something known are derived, not drawn: doing a thing twice gives the same 
 import hashlib
 import hmac
 import re
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NewType
 
@@ -28,6 +29,10 @@ Own = NewType("Own", str)  # the last 26 characters of an id, beside whose story
 PARTITIONS = 16
 OWN_CHARS = 26
 CACHED_MAX = 1 << 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VERSION, _VARIANT = 7, 2  # of a uuid7
+_DERIVED = 8  # the version that says "made by a rule of our own"
+_LATEST_MS = 10**14
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _SHIFTS = range(120, -1, -10)
@@ -54,12 +59,17 @@ def decode(own: str) -> bytes:
 
 
 def derive(kind: str, *parts: str | bytes | int) -> str:
-    """Make an own id (26 characters) that follows from `parts` alone: same parts, same id."""
+    """Make an own id (26 characters) that follows from `parts` alone: same parts, same id.
+
+    It never looks like a uuid7.
+    """
     digest = hashlib.sha256(kind.encode())
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
-    return encode(digest.digest()[:16])
+    made = bytearray(digest.digest()[:16])
+    made[6] = made[6] & 0x0F | _DERIVED << 4
+    return encode(bytes(made))
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:
@@ -128,6 +138,10 @@ def partition(tenant: str, customer: str) -> int:
     return hashlib.sha256(f"{tenant}.{customer}".encode()).digest()[0] % PARTITIONS
 
 
-def drawn_at_ms(own: str) -> int:
-    """Read the Unix milliseconds at which a uuid7-made id was drawn; derived ids give noise."""
-    return int.from_bytes(decode(own)[:6], "big")
+def drawn_at(own: str) -> datetime | None:
+    """Read when a uuid7-made id was drawn (to the millisecond); None for any other id."""
+    raw = decode(own)
+    if raw[6] >> 4 != _VERSION or raw[8] >> 6 != _VARIANT:
+        return None
+    milliseconds = int.from_bytes(raw[:6], "big")
+    return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds < _LATEST_MS else None

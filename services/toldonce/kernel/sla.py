@@ -71,15 +71,14 @@ def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
 
 
 def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
-    """Give the timers that have yet to act: not recorded in the case and their clock not ended."""
+    """Give the timers that have yet to act: not recorded, and due before their clock stopped."""
     if case.state is CaseState.CLOSED:
         return ()
     facts = facts_of(case)
     return tuple(
         timer
         for read in clocks_of(case, config, now)
-        if facts[read.kind].stopped_at is None
-        for timer in _timers(case, read, facts[read.kind].started_at)
+        for timer in _timers(case, read, facts[read.kind])
         if timer.own not in case.timers
     )
 
@@ -90,7 +89,7 @@ def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -
     return Own(derive("timer", case, kind.name, moment, (started_at - _EPOCH) // _MICROSECOND))
 
 
-def _timers(case: Case, read: Clock, started_at: datetime) -> Iterator[Timer]:
+def _timers(case: Case, read: Clock, facts: ClockFacts) -> Iterator[Timer]:
     moments = (
         (Moment.WARN, read.warn_at),
         (Moment.BREACH, read.due_at),
@@ -101,5 +100,9 @@ def _timers(case: Case, read: Clock, started_at: datetime) -> Iterator[Timer]:
             continue
         if moment is Moment.ESCALATE and case.rung:
             continue  # the ladder has one rung, and it was climbed
-        own = timer_id(case.own, read.kind, moment, started_at)
+        if facts.stopped_at is not None and (
+            facts.stopped_at < fires_at or moment is Moment.ESCALATE
+        ):
+            continue
+        own = timer_id(case.own, read.kind, moment, facts.started_at)
         yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at)

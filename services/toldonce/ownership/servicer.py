@@ -1,5 +1,6 @@
 """The gRPC door: parse, call the one handler, format."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.ownership.v1.ownership_pb2_grpc import OwnershipServiceServicer
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Invalid, Unavailable, Unbuilt
-from toldonce.kernel.ids import parse_name, parse_own, parse_whole
+from toldonce.kernel.ids import customer_of, parse_name, parse_own, parse_whole
 from toldonce.kernel.sla import clocks_of
 from toldonce.ownership.handler import Ownership
 from toldonce.ownership.wire import (
@@ -91,12 +92,18 @@ class Servicer(OwnershipServiceServicer):
         """Show a case now, and again after every change."""
         tenant, seen = current_principal().tenant, request.after_sequence
         parse_whole("case_id", request.case_id)
+        customer = str(customer_of(request.case_id))
         while True:
-            view = await self._view(tenant, request.case_id)
-            if view.sequence > seen:
-                seen = view.sequence
-                yield ownership_pb2.WatchCaseResponse(case=view)
-            await self._hints.wait(tenant, view.customer_id)
+            stirred = asyncio.ensure_future(self._hints.wait(tenant, customer))
+            try:
+                view = await self._view(tenant, request.case_id)
+                customer = view.customer_id
+                if view.sequence > seen:
+                    seen = view.sequence
+                    yield ownership_pb2.WatchCaseResponse(case=view)
+                await stirred
+            finally:
+                stirred.cancel()
 
     async def GetContext(
         self, request: ownership_pb2.GetContextRequest, context: Context

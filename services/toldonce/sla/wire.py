@@ -55,12 +55,17 @@ def command(tenant: str, customer: str, act: Act, made_at: datetime) -> bytes:
                 )
             )
         case Escalate():
-            made.escalate.CopyFrom(
-                ownership_pb2.EscalateRequest(
-                    case_id=case_id,
-                    rung=act.rung,
-                    queue=act.queue,
-                    envelope=types_pb2.HandoffEnvelope(reason=act.reason, summary=act.summary),
+            made.escalate_sla.CopyFrom(
+                internal_pb2.EscalateSla(
+                    escalate=ownership_pb2.EscalateRequest(
+                        case_id=case_id,
+                        rung=act.rung,
+                        queue=act.queue,
+                        envelope=types_pb2.HandoffEnvelope(reason=act.reason, summary=act.summary),
+                    ),
+                    timer_id=own,
+                    clock_kind=kind,
+                    fires_at_us=to_us(timer.fires_at),
                 )
             )
         case _:

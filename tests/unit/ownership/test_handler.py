@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.tellers import (
     ENVELOPE,
     GATEWAY,
-    START,
     Office,
     agent,
     contact,
@@ -21,6 +21,7 @@ from tests.tellers import (
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, whole
+from toldonce.kernel.sla import Moment, timer_id
 from toldonce.kernel.story.events import EntryKind, EntryWords
 from toldonce.kernel.story.types import (
     HEAD_BYTES_MAX,
@@ -39,6 +40,7 @@ from toldonce.ownership.core.commands import (
     DeclineOffer,
     MoveOut,
     RecordTimer,
+    ReleaseOwnership,
     ReopenCase,
 )
 from toldonce.runtime.envelope import encode_head
@@ -315,7 +317,9 @@ async def test_story_moved_halfway_is_completed_by_whoever_meets_it() -> None:
     first, second = sorted((customer("joan"), customer("joan at work")))
     await told(house, 1, of=first)
     await told(house, 2, of=second)
-    await house.ownership.do(house.ask(MoveOut(first), of=second))
+    await house.ownership.do(
+        house.ask(MoveOut(second, first, to_empty=False, arriving=1, stories=1), of=second)
+    )
     third = contact(3)
     ask = house.ask(third, GATEWAY, of=second, operation=third.contact, words=words())
     received = await house.ownership.receive(ask, FRESH)
@@ -323,20 +327,45 @@ async def test_story_moved_halfway_is_completed_by_whoever_meets_it() -> None:
     assert received.story.contacts_total == 3
 
 
-async def test_clock_that_was_stopped_in_time_cannot_breach() -> None:
-    house = office()
-    case = await owned(house)
-    late = RecordTimer(
+def breach(case: Case, started_at: datetime, fires_at: datetime) -> RecordTimer:
+    timer = timer_id(case.own, ClockKind.QUEUE_WAIT, Moment.BREACH, started_at)
+    return RecordTimer(
         case.own,
-        own("timer"),
+        timer,
         ClockKind.QUEUE_WAIT,
-        due_at=START,
-        fires_at=START,
+        due_at=fires_at,
+        fires_at=fires_at,
         breach=True,
         raise_priority_by=100,
     )
+
+
+async def test_clock_that_was_stopped_in_time_cannot_breach() -> None:
+    house = office()
+    case = await owned(house)
+    assert case.owned_at is not None
+    await asyncio.sleep(0.02)
+    late = breach(case, case.waiting_since, case.owned_at + timedelta(milliseconds=5))
     with pytest.raises(Rejected) as refusal:
         await house.ownership.do(house.ask(late))
+    assert refusal.value.reason == "CLOCK_STOPPED"
+
+
+async def test_clock_that_was_stopped_too_late_breaches_all_the_same() -> None:
+    house = office()
+    case = await owned(house)
+    late = breach(case, case.waiting_since, case.waiting_since)
+    done = await house.ownership.do(house.ask(late))
+    assert done.placed.story.bad_experiences == 1
+
+
+async def test_timer_of_an_earlier_wait_says_nothing_about_this_one() -> None:
+    house = office()
+    case = await owned(house)
+    await house.ownership.do(house.ask(ReleaseOwnership(case.own, 1, "LUNCH"), agent("anna")))
+    old = breach(case, case.waiting_since, case.waiting_since)
+    with pytest.raises(Rejected) as refusal:
+        await house.ownership.do(house.ask(old))
     assert refusal.value.reason == "CLOCK_STOPPED"
 
 

@@ -247,12 +247,18 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """What another story held came here; cases with their epoch raised, offers revoked."""
+    """What another story held came here; cases with their epoch raised, offers revoked.
+
+    `sources` are the stories that had come to the source before; `source_at` is its last instant.
+    """
 
     source: str
     source_sequence: int
+    source_at: datetime
+    sources: tuple[str, ...]
     cases: tuple[Case, ...]
     contacts: tuple[SeenContact, ...]
+    contact_floor_at: datetime | None
     unconfirmed: tuple[Answer, ...]
     contacts_total: int
     cases_total: int
@@ -265,6 +271,7 @@ class Diverted:
     """A contact of this customer was taken into a fresh story, `to`, for the named reason."""
 
     contact: Own
+    made_at: datetime
     to: str
     reason: str
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from toldonce.kernel.ids import Own
+from toldonce.kernel.ids import Own, drawn_at
 from toldonce.kernel.story.events import (
     Absorbed,
     CaseAbandoned,
@@ -41,6 +41,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.record import Record
 from toldonce.kernel.story.types import (
+    AHEAD_MAX,
     CONTACTS_KEPT_MAX,
     EMPTY,
     FOLD_VERSION,
@@ -102,8 +103,8 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
             return replace(story, moved_to=to, cases=(), unconfirmed=())
         case Absorbed():
             return _absorbed(story, event)
-        case Diverted(contact):
-            return _keep_contact(story, SeenContact(contact, at))
+        case Diverted(contact, made_at):
+            return _keep_contact(story, SeenContact(contact, made_at))
         case Fenced():
             return story
         case SlaBreached(own, timer):
@@ -279,6 +280,7 @@ def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: boo
         owned_at=case.owned_at if case.owner else at,
         offers=(),
         handoff=None,
+        wrap_until=None,
         hops=case.hops + (1 if handed_over else 0),
     )
 
@@ -314,6 +316,9 @@ def _absorbed(story: Story, event: Absorbed) -> Story:
         story = _keep_contact(story, contact)
     return replace(
         story,
+        absorbed=(*story.absorbed, event.source, *event.sources),
+        contact_floor_at=_later(story.contact_floor_at, event.contact_floor_at),
+        operation_floor_at=_later(story.operation_floor_at, event.source_at),
         cases=(*story.cases, *event.cases),
         unconfirmed=(*story.unconfirmed, *event.unconfirmed),
         contacts_total=story.contacts_total + event.contacts_total,
@@ -325,10 +330,9 @@ def _absorbed(story: Story, event: Absorbed) -> Story:
 
 def _keep_contact(story: Story, contact: SeenContact) -> Story:
     kept = (*story.contacts, contact)
-    dropped = kept[:-CONTACTS_KEPT_MAX]
-    floor = max((seen.made_at for seen in dropped), default=story.contact_floor_at)
-    if story.contact_floor_at is not None and floor is not None:
-        floor = max(floor, story.contact_floor_at)
+    floor = story.contact_floor_at
+    for dropped in kept[:-CONTACTS_KEPT_MAX]:
+        floor = _later(floor, dropped.made_at)
     return replace(story, contacts=kept[-CONTACTS_KEPT_MAX:], contact_floor_at=floor)
 
 
@@ -338,4 +342,12 @@ def _keep_operation(
     kept = (*story.operations, done)
     if len(kept) <= OPERATIONS_KEPT_MAX:
         return kept, story.operation_floor_at
-    return kept[-OPERATIONS_KEPT_MAX:], kept[-OPERATIONS_KEPT_MAX - 1].at
+    dropped = kept[-OPERATIONS_KEPT_MAX - 1]
+    drawn = drawn_at(dropped.own)
+    known = dropped.at if drawn is None else max(dropped.at, min(drawn, dropped.at + AHEAD_MAX))
+    floor = _later(story.operation_floor_at, known)
+    return kept[-OPERATIONS_KEPT_MAX:], floor
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((at for at in (one, other) if at is not None), default=None)

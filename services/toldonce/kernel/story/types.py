@@ -5,7 +5,7 @@ are own parts (26 characters), because the customer they belong to is known from
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from toldonce.kernel.ids import Own
@@ -23,6 +23,8 @@ HEAD_BYTES_ABSORBED_MAX = 32 * 1024
 ENVELOPE_BYTES_MAX = 92 * 1024
 TEXT_BYTES_MAX = 48 * 1024
 EVENTS_MAX = 8
+ABSORBED_MAX = 32
+AHEAD_MAX = timedelta(hours=1)  # how far ahead the clock of who draws operation ids may be
 PRIORITY_MAX = 1000
 
 
@@ -164,7 +166,8 @@ class Story:
 
     `contacts` and `operations` are the latest ids seen, oldest first; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
-    dropped operation. `messages` counts appends.
+    dropped operation, or when its id was drawn if that was later. `messages` counts appends;
+    `absorbed` are the customer ids whose stories came here, at most 32.
     """
 
     fold_version: int
@@ -173,6 +176,7 @@ class Story:
     key: KeyRef | None
     engine_epoch: int
     moved_to: str
+    absorbed: tuple[str, ...]
     cases: tuple[Case, ...]
     contacts: tuple["SeenContact", ...]
     contact_floor_at: datetime | None
@@ -228,6 +232,7 @@ EMPTY = Story(
     key=None,
     engine_epoch=0,
     moved_to="",
+    absorbed=(),
     cases=(),
     contacts=(),
     contact_floor_at=None,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import facts_of
+from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
@@ -32,6 +32,7 @@ from toldonce.ownership.core.commands import (
     BeginWrapUp,
     CloseCase,
     CompleteWrapUp,
+    DueTimer,
     RecordTimer,
     ReopenCase,
 )
@@ -40,6 +41,7 @@ from toldonce.ownership.core.guards import (
     known_disposition,
     open_case,
     queue_rules,
+    running,
     seen_all,
 )
 from toldonce.ownership.core.offers import expiry, revoked
@@ -68,8 +70,7 @@ def complete_wrap_up(
         raise Rejected("NO_WRAP_UP", "no wrap-up is open for this case")
     if case.state is not CaseState.CLOSED:
         raise Rejected("CASE_OPEN", "the case is open: close it with its disposition")
-    if by.principal.role is Role.AGENT and by.agent != case.owner:
-        raise Rejected("NOT_OWNER", "another agent wraps this case up")
+    held(case, by, command.epoch)
     if by.principal.role is Role.SERVICE and case.wrap_until and now < case.wrap_until:
         raise Rejected("TOO_EARLY", "the wrap-up has time left")
     return (WrapUpCompleted(case.own, case.owner),)
@@ -134,6 +135,7 @@ def reopen(story: Story, command: ReopenCase, now: datetime) -> tuple[Event, ...
             wrap_until=None,
             offers=(),
             handoff=None,
+            rung=0,
             timers=(),
             disposition="",
         )
@@ -150,11 +152,8 @@ def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Eve
         raise Rejected("CASE_CLOSED", "the case is closed; its clocks have stopped")
     if command.timer in case.timers:
         return ()
-    if now < command.fires_at:
-        raise Rejected("TOO_EARLY", "the clock has time left")
-    run = facts_of(case).get(command.clock)
-    if run is None or run.stopped_at is not None:
-        raise Rejected("CLOCK_STOPPED", "the clock was stopped before it ran out")
+    moment = Moment.BREACH if command.breach else Moment.WARN
+    running(case, moment, DueTimer(command.timer, command.clock, command.fires_at), now)
     if not command.breach:
         return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
     breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)

@@ -55,6 +55,7 @@ class DivertContact:
     """Mark that a contact of this customer is taken into the fresh story `to`."""
 
     contact: Own
+    made_at: datetime
     to: str
     reason: str
 
@@ -141,20 +142,35 @@ class CancelHandoff:
     """End a pending handoff; the engine does so with TIMED_OUT when its time has passed."""
 
     case: Own
+    epoch: int
     handoff: Own
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Climb to `rung`: an owned case is handed over with its story, a waiting one moves queue."""
+    """Climb to `rung`: an owned case is handed over with its story, a waiting one moves queue.
+
+    `timer`: the timer that asks, if one does; then the clock must still run.
+    """
 
     case: Own
+    epoch: int
     rung: int
     queue: str
     reason: str
+    timer: "DueTimer | None" = None
     context_sequence: int = 0
     context_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    """A timer of the present run of a clock, and its instant."""
+
+    own: Own
+    clock: ClockKind
+    fires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +199,7 @@ class CompleteWrapUp:
     """Say that the paperwork is done."""
 
     case: Own
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +243,11 @@ class ReleaseOwnership:
 class MoveOut:
     """Freeze this story: it goes on under `to`."""
 
+    source: str
     to: str
-    arriving: int = 0
+    to_empty: bool
+    arriving: int
+    stories: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +256,7 @@ class Absorb:
 
     source: str
     source_sequence: int
+    source_at: datetime
     head: Story
 
 

@@ -64,7 +64,7 @@ def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     """Mark a contact as taken elsewhere; once."""
     if any(seen.own == command.contact for seen in story.contacts):
         return ()
-    return (Diverted(command.contact, command.to, command.reason),)
+    return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 
 
 def append_entry(story: Story, command: AppendEntry, by: Asked) -> tuple[Event, ...]:

@@ -86,6 +86,6 @@ def decide(
         case MoveOut():
             return moves.move_out(story, command)
         case Absorb():
-            return moves.absorb(command)
+            return moves.absorb(story, command)
         case _:
             assert_never(command)

@@ -1,9 +1,12 @@
 """The questions every decision asks first. Each returns the thing or refuses with its reason."""
 
+from datetime import datetime
+
 from toldonce.kernel.errors import Invalid, Missing, Rejected
 from toldonce.kernel.principal import Role
+from toldonce.kernel.sla import Moment, facts_of, timer_id
 from toldonce.kernel.story.types import Case, CaseState, Offer, Story
-from toldonce.ownership.core.commands import Asked
+from toldonce.ownership.core.commands import Asked, DueTimer
 from toldonce.ownership.core.rules import QueueRules, Rules
 
 OVERRIDERS = frozenset({Role.SUPERVISOR, Role.ADMIN, Role.SERVICE})
@@ -50,6 +53,18 @@ def live_offer(story: Story, own: str) -> tuple[Case, Offer]:
         if offer is not None:
             return case, offer
     raise Rejected("OFFER_GONE", "the offer is not open any more")
+
+
+def running(case: Case, moment: Moment, due: DueTimer, now: datetime) -> None:
+    """Check that a timer is of the clock's present run, not early, and not stopped in time."""
+    if now < due.fires_at:
+        raise Rejected("TOO_EARLY", "the clock has time left")
+    run = facts_of(case).get(due.clock)
+    if run is None or due.own != timer_id(case.own, due.clock, moment, run.started_at):
+        raise Rejected("CLOCK_STOPPED", "the timer is of an earlier run of the clock")
+    stopped = run.stopped_at
+    if stopped is not None and (stopped < due.fires_at or moment is Moment.ESCALATE):
+        raise Rejected("CLOCK_STOPPED", "the clock was stopped before it ran out")
 
 
 def queue_rules(rules: Rules, queue: str) -> QueueRules:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story.events import Absorbed, Event, Moved
-from toldonce.kernel.story.types import CASES_MAX, Case, Story, WorkState
+from toldonce.kernel.story.types import ABSORBED_MAX, CASES_MAX, Case, Story, WorkState
 from toldonce.ownership.core.commands import Absorb, MoveOut
 
 
@@ -14,20 +14,29 @@ def move_out(story: Story, command: MoveOut) -> tuple[Event, ...]:
         return ()
     if story.moved_to:
         raise Rejected("MOVED", "the story has moved elsewhere already")
+    if story.messages and (command.to_empty or command.to > command.source):
+        raise Rejected("MOVE_RACE", "the story has grown meanwhile; ask again")
+    if len(story.absorbed) + command.stories > ABSORBED_MAX:
+        raise Rejected("TOO_MANY_STORIES", f"together they join more than {ABSORBED_MAX} stories")
     if len(story.cases) + command.arriving > CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"together they have more than {CASES_MAX} open cases")
     return (Moved(command.to),)
 
 
-def absorb(command: Absorb) -> tuple[Event, ...]:
-    """Take in what a frozen story held: cases with epoch + 1, live offers and handoffs ended."""
+def absorb(story: Story, command: Absorb) -> tuple[Event, ...]:
+    """Take in what a frozen story held, once: cases with epoch + 1, offers and handoffs ended."""
+    if command.source in story.absorbed:
+        return ()
     head = command.head
     return (
         Absorbed(
             source=command.source,
             source_sequence=command.source_sequence,
+            source_at=command.source_at,
+            sources=head.absorbed,
             cases=tuple(_arrived(case) for case in head.cases),
             contacts=head.contacts,
+            contact_floor_at=head.contact_floor_at,
             unconfirmed=head.unconfirmed,
             contacts_total=head.contacts_total,
             cases_total=head.cases_total,
@@ -39,9 +48,9 @@ def absorb(command: Absorb) -> tuple[Event, ...]:
 
 def survivor(first: tuple[str, Story], second: tuple[str, Story]) -> str:
     """Say which customer id goes on: an empty story yields, of two with events the smaller id."""
-    if not first[1].messages:
+    if not first[1].messages and second[1].messages:
         return second[0]
-    if not second[1].messages:
+    if not second[1].messages and first[1].messages:
         return first[0]
     return min(first[0], second[0])
 

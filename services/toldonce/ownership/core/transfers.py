@@ -5,6 +5,7 @@ from datetime import datetime
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
+from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.events import (
     Escalated,
     Event,
@@ -20,7 +21,7 @@ from toldonce.ownership.core.commands import (
     Escalate,
     ReleaseOwnership,
 )
-from toldonce.ownership.core.guards import held, open_case, queue_rules, seen_all
+from toldonce.ownership.core.guards import held, open_case, queue_rules, running, seen_all
 from toldonce.ownership.core.offers import expiry, revoked
 from toldonce.ownership.core.rules import Rules
 
@@ -60,8 +61,9 @@ def cancel(story: Story, command: CancelHandoff, by: Asked, now: datetime) -> tu
     handoff = case.handoff
     if handoff is None or (command.handoff and handoff.own != command.handoff):
         raise Rejected("NO_HANDOFF", "that handoff is not pending any more")
-    if by.principal.role is Role.AGENT and by.agent != case.owner:
-        raise Rejected("NOT_OWNER", "only the owner or a supervisor can cancel a handoff")
+    held(case, by, command.epoch)
+    if handoff.rung and by.principal.role is Role.AGENT:
+        raise Rejected("ESCALATED", "an escalation is ended by a supervisor, or by its receiver")
     if command.reason == "TIMED_OUT" and now < handoff.expires_at:
         raise Rejected("TOO_EARLY", "the handoff has time left")
     reason = command.reason or "CANCELLED"
@@ -77,11 +79,12 @@ def escalate(
     reached already changes nothing.
     """
     case = open_case(story, command.case)
-    if by.principal.role is Role.AGENT:
-        held(case, by, case.epoch)
+    held(case, by, command.epoch)
     rung = command.rung or case.rung + 1
     if rung <= case.rung:
         return ()
+    if command.timer is not None:
+        running(case, Moment.ESCALATE, command.timer, now)
     queue = command.queue or queue_rules(rules, case.queue).escalation
     if not queue or queue not in rules.queues:
         raise Rejected("NO_ESCALATION", f"queue {case.queue} names no escalation queue")

@@ -1,7 +1,7 @@
 """What the history says about things that are no longer in the head. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Refusal, Rejected
@@ -22,24 +22,35 @@ from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story, WorkState
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Where a contact was taken in: by this append, or into the fresh story `diverted_to`."""
+class ToldBefore(Refusal):
+    """A contact came before: by this append, or it went into the fresh story `diverted_to`."""
 
-    logged: Logged
-    event: ContactReceived | None
-    diverted_to: str
+    def __init__(self, logged: Logged, event: ContactReceived | None, diverted_to: str) -> None:
+        """`event` is None when the append only marks where it went."""
+        super().__init__("the contact was told before")
+        self.logged = logged
+        self.event = event
+        self.diverted_to = diverted_to
 
 
-def contact(history: Iterable[Logged], own: Own) -> Told | None:
+def contact(history: Iterable[Logged], own: Own) -> ToldBefore | None:
     """Find how a contact was taken in."""
     for logged in history:
         for event in logged.record.events:
             if isinstance(event, ContactReceived) and event.contact == own:
-                return Told(logged, event, "")
+                return ToldBefore(logged, event, "")
             if isinstance(event, Diverted) and event.contact == own:
-                return Told(logged, None, event.to)
+                return ToldBefore(logged, None, event.to)
     return None
+
+
+def contacts_in(history: Iterable[Logged], case: Own) -> int:
+    """Count the contacts that were taken into a case."""
+    return sum(
+        isinstance(event, ContactReceived) and event.case == case
+        for logged in history
+        for event in logged.record.events
+    )
 
 
 def case_ended(history: Iterable[Logged], own: Own) -> Case | None:

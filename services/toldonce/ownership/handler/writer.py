@@ -9,16 +9,17 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
-from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
-from toldonce.kernel.ids import drawn_at_ms
+from toldonce.kernel.errors import Exhausted, Invalid, Refusal, Rejected, Unavailable
+from toldonce.kernel.ids import Own, drawn_at
 from toldonce.kernel.story.events import (
     CaseOpened,
     Event,
     OfferAccepted,
 )
 from toldonce.kernel.story.record import Logged, Placed
-from toldonce.kernel.story.types import HEAD_BYTES_MAX, Story
+from toldonce.kernel.story.types import AHEAD_MAX, HEAD_BYTES_MAX, Story
 from toldonce.ownership.core import Command, Rules, decide
 from toldonce.ownership.handler.recorder import Ask, Recorder
 from toldonce.ownership.handler.stories import Stories
@@ -119,11 +120,11 @@ class Writer:
                 placed, fresh = None, True
                 continue
             if not events:
-                if fresh:
+                if fresh and (self._log.settled or await self._still(ask, placed, attempt)):
                     return Done(None, placed, repeated=True)
                 placed, fresh = None, True
                 continue
-            done = await self._append(ask, placed, events)
+            done = await self._append(ask, placed, events, fresh=fresh)
             if done is not None:
                 return done
             placed, fresh = None, True
@@ -133,19 +134,34 @@ class Writer:
         """Find the first doing of this operation, if it was done."""
         operation, story = ask.by.operation, placed.story
         known = any(seen.own == operation for seen in story.operations)
-        floor = story.operation_floor_at
-        if not known and (floor is None or drawn_at_ms(operation) > floor.timestamp() * 1000):
+        if not known and not self._may_hide(operation, story.operation_floor_at):
             return None
         for logged in reversed(await self._stories.history(ask.tenant, ask.customer)):
             if logged.record.operation == operation:
                 return Done(logged, placed, repeated=True)
         return None
 
-    async def _append(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Done | None:
+    def _may_hide(self, operation: Own, floor: datetime | None) -> bool:
+        """Tell whether an operation may have been done before those the head remembers.
+
+        Ids that are no uuid7 follow from what they do, and what they do is done once by its state.
+        """
+        drawn = drawn_at(operation)
+        if drawn is None:
+            return False
+        if drawn > self._clock.now() + AHEAD_MAX:
+            raise Invalid("operation_id", "drawn over an hour ahead: set the clock right")
+        return floor is not None and drawn <= floor
+
+    async def _append(
+        self, ask: Ask, placed: Placed, events: tuple[Event, ...], *, fresh: bool
+    ) -> Done | None:
         """Append; None when somebody else was first."""
         record = await self._recorder.record(ask, placed, events)
         payload = encode_record(record)
         if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
+            if not fresh:
+                return None
             raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
         subject = names.story(ask.tenant, ask.customer)
         begun_s = self._clock.monotonic()

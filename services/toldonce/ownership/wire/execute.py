@@ -3,13 +3,13 @@
 from google.protobuf.message import DecodeError
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
-from toldonce.kernel.errors import Invalid, Refusal
+from toldonce.kernel.errors import Invalid, Refusal, Rejected
 from toldonce.kernel.ids import CustomerId, parse_own, parse_whole, whole
 from toldonce.kernel.story.events import CaseReopened, DeliveryConfirmed, EntryAppended, Event
 from toldonce.kernel.story.types import CaseState
 from toldonce.ownership.core.commands import AbandonCase
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
-from toldonce.ownership.handler.past import ended_at, ended_by
+from toldonce.ownership.handler.past import contacts_in, ended_at, ended_by
 from toldonce.ownership.wire.parse import ask_of, asked, contact_of
 from toldonce.ownership.wire.views import acknowledgement, case_view, contact_facts
 from toldonce.runtime.ids import new_id
@@ -99,6 +99,9 @@ async def _abandoned(
 ) -> internal_pb2.CommandDone:
     contact_id = parse_whole("contact_id", message.abandon_case.contact_id)
     received = await ownership.contact(message.tenant, contact_id)
+    history = await ownership.stories.history(message.tenant, received.customer)
+    if contacts_in(history, received.event.case) > 1:
+        raise Rejected("CASE_SHARED", "the customer said more in this case: it stays open")
     command = AbandonCase(received.event.case, message.abandon_case.reason)
     ask = Ask(message.tenant, received.customer, command, asked(message))
     return _done(ask, await ownership.do(ask))

@@ -1,6 +1,7 @@
 """From a `Command` message to an `Ask`: everything is checked here, once."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
@@ -11,6 +12,8 @@ from toldonce.kernel.errors import Invalid, Unbuilt
 from toldonce.kernel.ids import (
     Own,
     customer_of,
+    derive,
+    drawn_at,
     own_of,
     parse_name,
     parse_own,
@@ -39,6 +42,7 @@ from toldonce.ownership.core.commands import (
     CompleteWrapUp,
     ConfirmDelivery,
     DeclineOffer,
+    DueTimer,
     Escalate,
     ExpireOffer,
     MakeOffer,
@@ -55,6 +59,7 @@ from toldonce.runtime.mapping import at_us, from_us
 REASON_BYTES_MAX = 256
 PART_BYTES_MAX = 8 * 1024
 REFERENCES_MAX = 16
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _ENTRY_KINDS = {
     ownership_pb2.ENTRY_KIND_MESSAGE: EntryKind.MESSAGE_OUT,
@@ -64,7 +69,13 @@ _ENTRY_KINDS = {
 
 
 def command_of(principal: Principal, operation: str, **body: Any) -> internal_pb2.Command:  # noqa: ANN401 - one body of many
-    """Wrap a public request as the command it is; no operation id: a fresh one is drawn."""
+    """Wrap a public request as the command it is; no operation id: a fresh one is drawn.
+
+    Raises Invalid for an id that is no uuid7: when it was drawn tells how far back a repeat of it
+    must be looked for.
+    """
+    if operation and drawn_at(parse_own("operation_id", operation)) is None:
+        raise Invalid("operation_id", "wanted a uuid7 in 26 characters of base32")
     return internal_pb2.Command(
         tenant=principal.tenant,
         role=options_pb2.Role.Value(f"ROLE_{principal.role.name}"),
@@ -129,7 +140,8 @@ def contact_of(message: internal_pb2.Command) -> Ask:
         acknowledgement=text_of("ack_text", contact.ack_text, PART_BYTES_MAX),
         references=_references(contact.attachments),
     )
-    return Ask(message.tenant, customer, command, asked(message), words, message.traceparent)
+    by = replace(asked(message), operation=Own(derive("receive", own)))
+    return Ask(message.tenant, customer, command, by, words, message.traceparent)
 
 
 def text_of(field: str, text: str, bytes_max: int) -> str:
@@ -154,7 +166,9 @@ def _seen(entry_id: str) -> Own:
 
 
 def _reason(reason: str) -> str:
-    return text_of("reason", reason, REASON_BYTES_MAX)
+    if reason and not _REASON.fullmatch(reason):
+        raise Invalid("reason", "wanted a code such as BUSY or LUNCH_BREAK; words go in a note")
+    return reason
 
 
 def _references(attachments: Any) -> tuple[Reference, ...]:  # noqa: ANN401 - a repeated field
@@ -266,26 +280,32 @@ def _begin_handoff(body: ownership_pb2.BeginHandoffRequest) -> _Parsed:
 def _cancel_handoff(body: ownership_pb2.CancelHandoffRequest) -> _Parsed:
     customer, case = _case("case_id", body.case_id)
     handoff = _case("handoff_id", body.handoff_id)[1] if body.handoff_id else Own("")
-    return customer, CancelHandoff(case, handoff, _reason(body.reason)), None
+    return customer, CancelHandoff(case, body.epoch, handoff, _reason(body.reason)), None
 
 
-def _escalate(body: ownership_pb2.EscalateRequest) -> _Parsed:
+def _escalate(
+    body: ownership_pb2.EscalateRequest,
+) -> tuple[str, Escalate, EnvelopeWords]:
     customer, case = _case("case_id", body.case_id)
     queue = parse_name("queue", body.queue) if body.queue else ""
     envelope = _envelope(body.envelope)
     if body.rung < 0:
         raise Invalid("rung", "rungs count from 1")
-    return customer, Escalate(case, body.rung, queue, "ESCALATED"), envelope
+    return customer, Escalate(case, body.epoch, body.rung, queue, "ESCALATED"), envelope
+
+
+def _escalate_sla(body: internal_pb2.EscalateSla) -> _Parsed:
+    customer, command, envelope = _escalate(body.escalate)
+    timer = Own(own_of(parse_whole("timer_id", body.timer_id)))
+    due = DueTimer(timer, _clock(body.clock_kind), at_us(body.fires_at_us))
+    return customer, replace(command, timer=due, reason="SLA_BREACHED"), envelope
 
 
 def _timer(
     body: internal_pb2.WarnSla | internal_pb2.BreachSla, fires_at_us: int, *, raise_by: int | None
 ) -> _Parsed:
     customer, case = _case("case_id", body.case_id)
-    try:
-        kind = ClockKind(body.clock_kind)
-    except ValueError:
-        raise Invalid("clock_kind", "which clock?") from None
+    kind = _clock(body.clock_kind)
     command = RecordTimer(
         case=case,
         timer=Own(own_of(parse_whole("timer_id", body.timer_id))),
@@ -296,6 +316,13 @@ def _timer(
         raise_priority_by=raise_by or 0,
     )
     return customer, command, None
+
+
+def _clock(kind: int) -> ClockKind:
+    try:
+        return ClockKind(kind)
+    except ValueError:
+        raise Invalid("clock_kind", "which clock?") from None
 
 
 def _warn(body: internal_pb2.WarnSla) -> _Parsed:
@@ -313,7 +340,7 @@ def _begin_wrap_up(body: internal_pb2.BeginWrapUp) -> _Parsed:
 
 def _complete_wrap_up(body: ownership_pb2.CompleteWrapUpRequest) -> _Parsed:
     customer, case = _case("case_id", body.case_id)
-    return customer, CompleteWrapUp(case), None
+    return customer, CompleteWrapUp(case, body.epoch), None
 
 
 def _close(body: ownership_pb2.CloseCaseRequest) -> _Parsed:
@@ -355,6 +382,7 @@ _PARSERS: dict[str, Any] = {
     "begin_handoff": _begin_handoff,
     "cancel_handoff": _cancel_handoff,
     "escalate": _escalate,
+    "escalate_sla": _escalate_sla,
     "warn_sla": _warn,
     "breach_sla": _breach,
     "begin_wrap_up": _begin_wrap_up,

@@ -125,6 +125,10 @@ class FakeLog:
         late, self._late = self._late, []
         return [store() for store in late]
 
+    def forget_message_ids(self) -> None:
+        """Let the window in which the server knows message ids pass."""
+        self._by_id.clear()
+
     async def last(self, subject: str) -> Stored | None:
         """See `Log.last`."""
         check_subject(subject)

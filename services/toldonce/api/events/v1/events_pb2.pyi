@@ -179,7 +179,7 @@ class _ClockKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockKind.V
     """Commitment."""
 
 class ClockKind(_ClockKind, metaclass=_ClockKindEnumTypeWrapper):
-    """Which clock a timer belongs to."""
+    """What a clock watches; each runs on its own. The numbers stand in the log."""
 
 CLOCK_KIND_UNSPECIFIED: ClockKind.ValueType  # 0
 """Not set."""
@@ -348,7 +348,8 @@ class Case(_message.Message):
     """One matter inside a story.
 
     `enqueued_at` is the age that counts for order and never gets younger; `waiting_since` is when
-    the present wait began. `epoch` rises with every change of owner. `priority`: higher first.
+    the present wait began and `owned_at` when it ended: a handoff changes neither. `epoch` rises
+    with every change of owner. `priority`: higher first.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -561,7 +562,8 @@ class Story(_message.Message):
 
     `contacts` and `operations` are the latest ids seen, oldest first; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
-    dropped operation. `messages` counts appends.
+    dropped operation, or when its id was drawn if that was later. `messages` counts appends;
+    `absorbed` are the customer ids whose stories came here, at most 32.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -572,6 +574,7 @@ class Story(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     ENGINE_EPOCH_FIELD_NUMBER: _builtins.int
     MOVED_TO_FIELD_NUMBER: _builtins.int
+    ABSORBED_FIELD_NUMBER: _builtins.int
     CASES_FIELD_NUMBER: _builtins.int
     CONTACTS_FIELD_NUMBER: _builtins.int
     CONTACT_FLOOR_AT_US_FIELD_NUMBER: _builtins.int
@@ -609,6 +612,10 @@ class Story(_message.Message):
         """Key that seals the words."""
 
     @_builtins.property
+    def absorbed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Customer ids (26 characters) whose stories came here, at most 32."""
+
+    @_builtins.property
     def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Case]:
         """Cases with anything open, at most 8."""
 
@@ -633,6 +640,7 @@ class Story(_message.Message):
         key: Global___KeyRef | None = ...,
         engine_epoch: _builtins.int = ...,
         moved_to: _builtins.str = ...,
+        absorbed: _abc.Iterable[_builtins.str] | None = ...,
         cases: _abc.Iterable[Global___Case] | None = ...,
         contacts: _abc.Iterable[Global___SeenContact] | None = ...,
         contact_floor_at_us: _builtins.int = ...,
@@ -646,7 +654,7 @@ class Story(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1418,14 +1426,20 @@ Global___Moved: _TypeAlias = Moved  # noqa: Y015
 
 @_typing.final
 class Absorbed(_message.Message):
-    """What another story held came here; cases with their epoch raised, offers revoked."""
+    """What another story held came here; cases with their epoch raised, offers revoked.
+
+    `sources` are the stories that had come to the source before; `source_at` is its last instant.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_FIELD_NUMBER: _builtins.int
     SOURCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SOURCE_AT_US_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
     CASES_FIELD_NUMBER: _builtins.int
     CONTACTS_FIELD_NUMBER: _builtins.int
+    CONTACT_FLOOR_AT_US_FIELD_NUMBER: _builtins.int
     UNCONFIRMED_FIELD_NUMBER: _builtins.int
     CONTACTS_TOTAL_FIELD_NUMBER: _builtins.int
     CASES_TOTAL_FIELD_NUMBER: _builtins.int
@@ -1435,6 +1449,10 @@ class Absorbed(_message.Message):
     """Customer id (26 characters) it came from."""
     source_sequence: _builtins.int
     """Log sequence of the Moved event at the source."""
+    source_at_us: _builtins.int
+    """Source, an instant; microseconds since 1970, UTC; 0: none."""
+    contact_floor_at_us: _builtins.int
+    """Contact floor, an instant; microseconds since 1970, UTC; 0: none."""
     contacts_total: _builtins.int
     """Contacts ever received."""
     cases_total: _builtins.int
@@ -1443,6 +1461,10 @@ class Absorbed(_message.Message):
     """Handoffs ever begun."""
     bad_experiences: _builtins.int
     """Breached clocks so far."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Customer ids (26 characters) whose stories had come to the source before."""
+
     @_builtins.property
     def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Case]:
         """The cases that came along."""
@@ -1460,8 +1482,11 @@ class Absorbed(_message.Message):
         *,
         source: _builtins.str = ...,
         source_sequence: _builtins.int = ...,
+        source_at_us: _builtins.int = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
         cases: _abc.Iterable[Global___Case] | None = ...,
         contacts: _abc.Iterable[Global___SeenContact] | None = ...,
+        contact_floor_at_us: _builtins.int = ...,
         unconfirmed: _abc.Iterable[Global___Answer] | None = ...,
         contacts_total: _builtins.int = ...,
         cases_total: _builtins.int = ...,
@@ -1470,7 +1495,7 @@ class Absorbed(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contacts", b"contacts", "contacts_total", b"contacts_total", "handoffs_total", b"handoffs_total", "source", b"source", "source_sequence", b"source_sequence", "unconfirmed", b"unconfirmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "handoffs_total", b"handoffs_total", "source", b"source", "source_at_us", b"source_at_us", "source_sequence", b"source_sequence", "sources", b"sources", "unconfirmed", b"unconfirmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1483,10 +1508,13 @@ class Diverted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_FIELD_NUMBER: _builtins.int
+    MADE_AT_US_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     contact: _builtins.bytes
     """The contact, own id (16 bytes)."""
+    made_at_us: _builtins.int
+    """Made, an instant; microseconds since 1970, UTC; 0: none."""
     to: _builtins.str
     """Customer id (26 characters)."""
     reason: _builtins.str
@@ -1495,12 +1523,13 @@ class Diverted(_message.Message):
         self,
         *,
         contact: _builtins.bytes = ...,
+        made_at_us: _builtins.int = ...,
         to: _builtins.str = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "reason", b"reason", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "made_at_us", b"made_at_us", "reason", b"reason", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

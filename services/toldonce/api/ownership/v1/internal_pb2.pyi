@@ -60,6 +60,7 @@ class Command(_message.Message):
     CONFIRM_DELIVERY_FIELD_NUMBER: _builtins.int
     LINK_CUSTOMERS_FIELD_NUMBER: _builtins.int
     FIND_CONTACT_FIELD_NUMBER: _builtins.int
+    ESCALATE_SLA_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters; from the caller's token."""
     role: _options_pb2.Role.ValueType
@@ -162,6 +163,10 @@ class Command(_message.Message):
     def find_contact(self) -> Global___FindContact:
         """Read where a contact stands; writes nothing. From intake."""
 
+    @_builtins.property
+    def escalate_sla(self) -> Global___EscalateSla:
+        """A clock ran far past its time: climb the ladder."""
+
     def __init__(
         self,
         *,
@@ -193,12 +198,13 @@ class Command(_message.Message):
         confirm_delivery: Global___ConfirmDelivery | None = ...,
         link_customers: _ownership_pb2.LinkCustomersRequest | None = ...,
         find_contact: Global___FindContact | None = ...,
+        escalate_sla: Global___EscalateSla | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "warn_sla", b"warn_sla"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "made_at_us", b"made_at_us", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "role", b"role", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "made_at_us", b"made_at_us", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "role", b"role", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -560,6 +566,42 @@ class WarnSla(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WarnSla: _TypeAlias = WarnSla  # noqa: Y015
+
+@_typing.final
+class EscalateSla(_message.Message):
+    """A timer's escalation: refused before its instant, and when the clock was stopped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCALATE_FIELD_NUMBER: _builtins.int
+    TIMER_ID_FIELD_NUMBER: _builtins.int
+    CLOCK_KIND_FIELD_NUMBER: _builtins.int
+    FIRES_AT_US_FIELD_NUMBER: _builtins.int
+    timer_id: _builtins.str
+    """Which timer (52 characters)."""
+    clock_kind: _types_pb2.ClockKind.ValueType
+    """Which clock."""
+    fires_at_us: _builtins.int
+    """The timer's instant, microseconds since 1970, UTC."""
+    @_builtins.property
+    def escalate(self) -> _ownership_pb2.EscalateRequest:
+        """What it does."""
+
+    def __init__(
+        self,
+        *,
+        escalate: _ownership_pb2.EscalateRequest | None = ...,
+        timer_id: _builtins.str = ...,
+        clock_kind: _types_pb2.ClockKind.ValueType = ...,
+        fires_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escalate", b"escalate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_kind", b"clock_kind", "escalate", b"escalate", "fires_at_us", b"fires_at_us", "timer_id", b"timer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscalateSla: _TypeAlias = EscalateSla  # noqa: Y015
 
 @_typing.final
 class BreachSla(_message.Message):
