@@ -30,8 +30,8 @@ HANDOFF_WAIT_S = 14.0
 COMES_BACK_S = 9.0
 WAITING_MAX = 70
 LOOK_S = 1.0
-_THINK_S = {"voice": (0.05, 0.3), "chat": (0.05, 0.5)}
-_WORK_S = {"voice": (0.7, 1.8), "chat": (0.5, 1.4)}
+_THINK_S = {"voice": (0.05, 0.3), "chat": (0.05, 0.4)}
+_WORK_S = {"voice": (0.5, 1.3), "chat": (0.4, 1.0)}
 _PAPERS_S = (0.05, 0.4)
 _LOST = frozenset({"STALE_EPOCH", "NOT_OWNER", "NOT_OWNED", "CASE_CLOSED"})
 
@@ -167,7 +167,7 @@ class Member:
             return
         if offer.handoff is None and day.overlooks():
             return
-        await asyncio.sleep(day.draw.uniform(*_THINK_S.get(offer.channel, (0.1, 0.8))))
+        await asyncio.sleep(day.draw.uniform(*_THINK_S.get(offer.channel, (0.1, 0.6))))
         try:
             if day.declines():
                 await session.decline(offer, "busy with something else")
@@ -217,7 +217,7 @@ class Member:
 
     async def _work_on(self, session: AgentSession, case: CaseSeen) -> None:
         day, draw = self._day, self._day.draw
-        await asyncio.sleep(draw.uniform(*_WORK_S.get(case.channel, (0.6, 1.6))))
+        await asyncio.sleep(draw.uniform(*_WORK_S.get(case.channel, (0.4, 1.2))))
         if case.hops == 0 and day.owes_handoff() and await self._hand_over(session, case):
             return
         words = REPLIES.get(case.language, REPLIES["en"])

@@ -2,7 +2,8 @@
 
 Two questions are asked of every offer. *In turn*: did work of the same kind that is older, and had
 waited long enough to be known, go before it? *At once*: since the agent and the case were both
-there for each other, did more than TOLERANCE_S go by?
+there for each other, did more than TOLERANCE_S go by? Both leave room for a busy machine: what the
+engine overlooks waits for another event, and that is longer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,7 @@ from toldonce.kernel.story.events import (
 )
 
 TOLERANCE_S = 2.5
-KNOWN_S = 0.5
+KNOWN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -84,6 +85,9 @@ def judge_waiting(told: Chronicle, came: Mapping[str, datetime]) -> Waiting:
                 del waits[case_id]
         for agent in _touched(event, wait):
             busy[agent] = at
+        if isinstance(event, OfferExpired) and wait is not None:
+            # who lets an offer pass is left alone for a while
+            busy[event.agent] = at + _cool_down(told.config, wait)
     return found
 
 
@@ -134,8 +138,8 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
     """Note what an event means for how a case waits."""
     match event:
         case OfferDeclined(_, _, agent) | OfferExpired(_, _, agent) | OfferRevoked(_, _, agent):
-            cool_s = config.policy_of(wait.queue).decline_cooldown_s
-            wait.cool[agent] = at + timedelta(seconds=cool_s)
+            if isinstance(event, OfferDeclined):
+                wait.cool[agent] = at + _cool_down(config, wait)
             wait.since, wait.waiting = at, not wait.owner or bool(wait.handing_to)
         case OfferAccepted(_, _, agent):
             wait.waiting, wait.owner, wait.handing_to, wait.plain = False, agent, "", False
@@ -153,6 +157,10 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
             wait.priority = priority
         case _:
             return
+
+
+def _cool_down(config: Config, wait: Wait) -> timedelta:
+    return timedelta(seconds=config.policy_of(wait.queue).decline_cooldown_s)
 
 
 def _touched(event: Event, wait: Wait | None) -> Iterable[str]:
