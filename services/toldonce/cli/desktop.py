@@ -16,7 +16,7 @@ from toldonce.kernel.errors import Invalid, Refusal
 LINE_BYTES_MAX = 64 * 1024
 HELP = """\
   a                        accept the offer
-  d [WHY]                  decline it
+  d [WHY]                  decline it (WHY is a word or two, as BUSY)
   s                        show the story again
   r TEXT                   reply to the customer
   n TEXT                   note something for colleagues
@@ -130,7 +130,7 @@ class Desktop:
     async def _decline(self, why: str) -> None:
         offer = await self._offer()
         self._offers.pop(offer.offer_id, None)
-        await self._session.decline(offer, why)
+        await self._session.decline(offer, "_".join(why.upper().split()))
         self._out.say("Declined; it keeps its place and goes to somebody else.")
 
     async def _story(self, _: str) -> None:

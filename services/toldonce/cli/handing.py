@@ -20,6 +20,7 @@ from toldonce.cli.output import Out
 from toldonce.client import Client
 from toldonce.client.desk import Desk
 from toldonce.client.gateway import Ack, Gateway, Submission
+from toldonce.client.seen import TraceSeen
 from toldonce.kernel.errors import Missing, Refusal, Unavailable
 
 ASKING_MAX = 16
@@ -154,17 +155,22 @@ async def _reason(desk: Desk, entrance: Gateway, ack: Ack, wait_s: float) -> str
     """Say `owned`, `ended`, or the sentence why it waits; "" when there is none in time."""
     until_s = time.monotonic() + wait_s
     while True:
+        try:
+            traces = await desk.explain(ack.case_id)
+        except (Missing, Unavailable):
+            traces = []  # the engine has not heard of it yet, or the story has moved
+        if traces and _waits(traces[0]):
+            return traces[0].reason
         contact = await entrance.contact(ack.contact_id)
         if contact.state == "OWNED":
             return "owned"
         if contact.state in _OVER:
             return "owned" if contact.owned_at else "ended"
-        try:
-            traces = await desk.explain(contact.case_id)
-        except (Missing, Unavailable):
-            traces = []  # the engine has not heard of it yet
-        if traces and traces[0].reason and not traces[0].chosen:
-            return traces[0].reason
         if time.monotonic() >= until_s:
             return traces[0].reason if traces else ""
         await asyncio.sleep(POLL_S)
+
+
+def _waits(trace: TraceSeen) -> bool:
+    """Tell whether a trace speaks of a case that waits: each agent was looked at, none chosen."""
+    return bool(trace.reason and trace.candidates and not trace.chosen)

@@ -247,7 +247,7 @@ def _repeats(told: Chronicle, notes: Notes) -> dict[str, int]:
     for one in notes.acks:
         acks[one.submission.message_id].append(one.ack)
     unlike = sum(len({_fixed(ack) for ack in given}) > 1 for given in acks.values())
-    firsts = sum(sum(not ack.repeat for ack in given) != 1 for given in acks.values())
+    firsts = sum(sum(not ack.repeat for ack in given) > 1 for given in acks.values())
     twice = sum(len(events) - 1 for events in told.contacts.values())
     beyond = max(0, len(told.contacts) - len(notes.sent))
     return {"duplicates": twice + beyond, "unlike": unlike + firsts}

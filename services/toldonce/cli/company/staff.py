@@ -170,7 +170,7 @@ class Member:
         await asyncio.sleep(day.draw.uniform(*_THINK_S.get(offer.channel, (0.1, 0.6))))
         try:
             if day.declines():
-                await session.decline(offer, "busy with something else")
+                await session.decline(offer, "BUSY")
                 return
             taken = await session.accept(offer)
         except Rejected:

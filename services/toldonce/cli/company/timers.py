@@ -70,6 +70,7 @@ class TimerBook:
                 self._stopped[own] = (timer, at)
         self.armed.update(wanted)
         for own, timer in wanted.items():
+            self._stopped.pop(own, None)
             if self._planned.get(own, (None, at))[0] != timer.fires_at:
                 self._planned[own] = (timer.fires_at, max(timer.fires_at, at))
         if wanted:
@@ -87,8 +88,8 @@ class TimerBook:
         )
 
     def _record(self, key: tuple[str, str], own: Own, clock: ClockKind, at: datetime) -> None:
-        timer, stopped_at = self._stopped.pop(own, (None, at))
-        timer = timer or self._wanted.get(key, {}).get(own)
+        stopped, stopped_at = self._stopped.pop(own, (None, at))
+        timer = self._wanted.get(key, {}).get(own) or stopped
         if own in self.fired:
             self.doubled.append(own)
         elif timer is None or min(at, stopped_at) < timer.fires_at:
