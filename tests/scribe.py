@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from tests.tellers import START, TENANT, customer, own
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
+    Absorbed,
     CaseClosed,
     CaseOpened,
     DeliveryConfirmed,
@@ -134,6 +135,25 @@ def closed(who: str, number: int = 1, *, agent: str = "anna") -> CaseClosed:
 def answered(who: str, entry: int = 1, *, gateway: str = "web") -> EntryAppended:
     kind = EntryKind.MESSAGE_OUT
     return EntryAppended(own("entry", who, entry), case_of(who), kind, gateway, "chat")
+
+
+def absorbed(who: str, told: Told, *, at: datetime) -> Absorbed:
+    """Say that a story as it was `told` came to another, its cases with their epoch raised."""
+    head = told.head
+    return Absorbed(
+        source=customer(who),
+        source_sequence=told.sequence,
+        source_at=at,
+        sources=head.absorbed,
+        cases=tuple(replace(case, epoch=case.epoch + 1) for case in head.cases),
+        contacts=head.contacts,
+        contact_floor_at=head.contact_floor_at,
+        unconfirmed=head.unconfirmed,
+        contacts_total=head.contacts_total,
+        cases_total=head.cases_total,
+        handoffs_total=head.handoffs_total,
+        bad_experiences=head.bad_experiences,
+    )
 
 
 def confirmed(who: str, entry: int = 1) -> DeliveryConfirmed:

@@ -95,7 +95,7 @@ def decode_record(payload: bytes) -> Record:
             events=tuple(fact for event in envelope.events if (fact := _fact(event)) is not None),
             head=_HEAD.decode(envelope.head),
         )
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, ValueError, OverflowError) as error:
         raise Garbled("not an envelope") from error
 
 

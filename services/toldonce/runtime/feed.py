@@ -254,7 +254,7 @@ def _read(stored: Stored, key: StoryKey) -> Logged | str:
         logged = decode_logged(stored.payload, stored.sequence)
     except UnknownFact:
         return "unknown fact"
-    except (Garbled, OverflowError):
+    except Garbled:
         return "garbled"
     if (logged.record.tenant, logged.record.customer) != key:
         return "misplaced"

@@ -1,0 +1,86 @@
+"""The whole history of a story: page by page, its chain checked, with the stories it absorbed.
+
+A message that cannot be read stops the reader. `TooNew` ends with an update of this process; what
+is QUARANTINED ends when a person has looked at it.
+"""
+
+from toldonce.kernel.errors import Rejected, Unavailable
+from toldonce.kernel.story.events import Absorbed
+from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import ABSORBED_MAX, FOLD_VERSION, Story
+from toldonce.runtime import names
+from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
+from toldonce.runtime.log import READ_MAX, Log, Stored
+
+SOURCES_MAX = 2 * ABSORBED_MAX  # two that join at once see each other too late
+
+
+class TooNew(Unavailable):
+    """A newer version wrote this: it can answer, this process never will."""
+
+
+async def history_of(
+    log: Log, tenant: str, customer: str, upto: int | None = None, *, page_max: int = READ_MAX
+) -> tuple[Logged, ...]:
+    """Read everything that happened up to log sequence `upto`, in log order.
+
+    Of a story that was absorbed, what it had told by then. Raises Rejected QUARANTINED when a
+    message cannot be read or a chain of hashes is broken, TooNew, Unavailable.
+    """
+    found: list[Logged] = []
+    waiting, seen = [(customer, upto)], {customer}
+    while waiting:
+        who, limit = waiting.pop()
+        own = await chain_of(log, tenant, who, limit, page_max=page_max)
+        found += own
+        for logged in own:
+            for event in logged.record.events:
+                if isinstance(event, Absorbed) and event.source not in seen:
+                    seen.add(event.source)
+                    waiting.append((event.source, event.source_sequence))
+        if len(seen) > SOURCES_MAX:
+            raise Rejected("QUARANTINED", "more stories were joined here than may be")
+    return tuple(sorted(found, key=lambda logged: logged.sequence))
+
+
+async def chain_of(
+    log: Log, tenant: str, customer: str, upto: int | None = None, *, page_max: int = READ_MAX
+) -> list[Logged]:
+    """Read what one subject of the log holds up to `upto`; raises as `history_of` does."""
+    subject, chain = names.story(tenant, customer), list[Logged]()
+    before, before_hash = 0, b""
+    while True:
+        page = await log.read(subject, after=before, upto=upto, limit_max=page_max)
+        for stored in page:
+            logged = logged_of(stored)
+            record = logged.record
+            named = (record.tenant, record.customer, record.previous_sequence, record.previous_hash)
+            if named != (tenant, customer, before, before_hash):
+                raise Rejected("QUARANTINED", "the chain of this story is broken; tell operations")
+            chain.append(logged)
+            before, before_hash = logged.sequence, logged.digest
+        if len(page) < page_max:
+            return chain
+
+
+def logged_of(stored: Stored) -> Logged:
+    """Read one message; raises TooNew, or Rejected QUARANTINED when nobody can."""
+    try:
+        return decode_logged(stored.payload, stored.sequence)
+    except UnknownFact as error:
+        raise TooNew("a newer version wrote to this story; it will answer") from error
+    except Garbled as error:
+        raise Rejected(
+            "QUARANTINED", "this story holds a message nobody can read; tell operations"
+        ) from error
+
+
+def head_of(logged: Logged) -> Story:
+    """Give the story as it stood after an append; raises TooNew when it was folded by newer rules.
+
+    One folded by older rules is given as it is: fold the history where that matters.
+    """
+    head = logged.record.head
+    if head.fold_version > FOLD_VERSION:
+        raise TooNew("a newer version leads this story; it will answer")
+    return head
