@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scribe import World, answered, closed, confirmed, opened, world
+from tests.scribe import World, absorbed, answered, closed, confirmed, opened, world
 from tests.servers import eventually
 from tests.tellers import TENANT, customer, own
-from toldonce.kernel.story.events import Absorbed, Moved
+from toldonce.kernel.story.events import Moved
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.outbox import Outbox, Pending
 from toldonce.runtime.testing.log import FakeLog
@@ -132,20 +132,10 @@ async def test_an_answer_moves_with_its_story_and_is_still_found() -> None:
     await here.scribe.tell("b", opened("b"))
     async with _outbox(here) as outbox:
         await _take(outbox, 1)
-        head = here.scribe.told[TENANT, customer("a")].head
+        told = here.scribe.told[TENANT, customer("a")]
         moved = await here.scribe.tell("a", Moved(customer("b")))
-        absorbed = Absorbed(
-            customer("a"),
-            moved,
-            tuple(replace(case, epoch=case.epoch + 1) for case in head.cases),
-            head.contacts,
-            head.unconfirmed,
-            head.contacts_total,
-            head.cases_total,
-            head.handoffs_total,
-            head.bad_experiences,
-        )
-        await here.scribe.tell("b", absorbed)
+        arrived = absorbed("a", replace(told, sequence=moved), at=here.clock.now())
+        await here.scribe.tell("b", arrived)
         (found,) = await _take(outbox, 1)
         # the words are where they were written, so that is what a gateway's server must read
         assert (found.customer, found.sequence) == (customer("a"), 2)
@@ -167,6 +157,23 @@ async def test_answers_are_found_when_the_log_answers_again() -> None:
         assert outbox.waiting(TENANT, "web") == ()
         log.down = False
         assert len(await _take(outbox, 1)) == 1
+
+
+async def test_a_story_that_cannot_be_read_keeps_its_answers_and_no_others() -> None:
+    here = world()
+    await here.scribe.tell("a", opened("a"), answered("a"))
+    told = here.scribe.told[TENANT, customer("a")]
+    here.scribe.told[TENANT, customer("a")] = replace(told, digest=b"x" * 32)
+    async with here.process() as feed:
+        await here.scribe.tell("a", answered("a", 2))
+        await here.scribe.tell("b", opened("b"), answered("b"))
+        await feed.wait_for(3, 5)
+        await eventually(lambda: _at(here))
+    async with _outbox(here) as outbox:
+        assert [pending.customer for pending in await _take(outbox, 1)] == [customer("b")]
+        await asyncio.sleep(65)
+        # its answers are counted all the same, so somebody looks
+        assert b"toldonce_outbox_overdue 3.0" in here.meter.page()
 
 
 async def _at(here: World) -> bool:

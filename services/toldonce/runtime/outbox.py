@@ -13,15 +13,14 @@ from datetime import datetime
 
 import structlog
 
-from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.ids import Own
-from toldonce.kernel.story.events import Absorbed, EntryAppended, EntryKind
+from toldonce.kernel.story.events import EntryAppended, EntryKind
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import Story
-from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.envelope import Garbled, UnknownFact, decode_record
 from toldonce.runtime.feed import Feed, OpenStory
+from toldonce.runtime.history import TooNew, history_of
 from toldonce.runtime.log import Log
 from toldonce.runtime.open_rows import StoryKey
 from toldonce.runtime.telemetry import OUTBOX_OVERDUE, Meter
@@ -30,7 +29,6 @@ AGAIN_S = 30.0
 OVERDUE_S = 60.0
 TICK_S = 1.0
 READS_MAX = 16
-SOURCES_MAX = 64
 
 _log = structlog.get_logger()
 
@@ -222,29 +220,20 @@ class Outbox:
             self._found.pop(key, None)
 
     async def _read(self, key: StoryKey) -> None:
-        """Find a story's answers in its history and in those of the stories it absorbed."""
+        """Find a story's answers in its history; an unreadable one is left until more is told."""
         tenant, customer = key
-        waiting, seen = [customer], {customer}
-        while waiting:
-            who = waiting.pop()
-            try:
-                history = await self._log.read(names.story(tenant, who))
-            except Unavailable as error:
-                _log.warning("answers not found yet", tenant=tenant, sentence=str(error))
-                return
-            for stored in history:
-                try:
-                    record = decode_record(stored.payload)
-                except (Garbled, UnknownFact, OverflowError):
-                    continue
-                self._add(key, answers(record, stored.sequence).values())
-                for event in record.events:
-                    if isinstance(event, Absorbed) and event.source not in seen:
-                        seen.add(event.source)
-                        waiting.append(event.source)
-            if len(seen) > SOURCES_MAX:
-                break
-        self._unread.pop(key, None)
+        self._unread.pop(key, None)  # what comes while it is read asks for it again
+        try:
+            history = await history_of(self._log, tenant, customer)
+        except (Rejected, TooNew) as refusal:
+            _log.error("answers cannot be found", tenant=tenant, sentence=str(refusal))
+        except Unavailable as error:
+            _log.warning("answers not found yet", tenant=tenant, sentence=str(error))
+            if key in self._wanted:
+                self._unread[key] = None
+        else:
+            for logged in history:
+                self._add(key, answers(logged.record, logged.sequence).values())
 
 
 def answers(record: Record, sequence: int) -> dict[Own, Pending]:

@@ -9,11 +9,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from toldonce.kernel.errors import Denied, Missing
+from toldonce.kernel.errors import Denied, Missing, Rejected
 from toldonce.kernel.ids import Own, customer_of, own_of, parse_whole, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import (
-    Absorbed,
     Alias,
     ContactReceived,
     ContactWords,
@@ -22,16 +21,13 @@ from toldonce.kernel.story.events import (
     Reference,
 )
 from toldonce.kernel.story.record import Logged
-from toldonce.runtime import names
 from toldonce.runtime.cipher import Unreadable
-from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
+from toldonce.runtime.history import TooNew, chain_of, history_of, logged_of
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Log
 from toldonce.runtime.logs import logger
 from toldonce.runtime.outbox import Outbox, Pending, answers
 from toldonce.runtime.words import words_of
-
-SOURCES_MAX = 64
 
 _log = logger()
 
@@ -71,7 +67,7 @@ class Answers:
             async for pending in watching:
                 try:
                     answer = await self._read(pending)
-                except (Garbled, UnknownFact, Unreadable) as error:
+                except (Rejected, TooNew, Unreadable) as error:
                     _log.error(
                         "an answer cannot be read",
                         tenant=tenant,
@@ -86,15 +82,14 @@ class Answers:
     async def gateway_of(self, by: Principal, entry_id: str) -> str:
         """Name the gateway an answer goes through.
 
-        Raises Missing when there is no such answer, Denied when it is for another gateway.
+        Raises Missing when there is no such answer, Denied when it is for another gateway,
+        Unavailable, or Rejected QUARANTINED.
         """
         own = Own(own_of(parse_whole("entry_id", entry_id)))
         if self._outbox.pending(by.tenant, by.subject, own) is not None:
             return by.subject
-        subject = names.story(by.tenant, customer_of(entry_id))
-        for stored in await self._log.read(subject):
-            record = decode_logged(stored.payload, stored.sequence).record
-            found = answers(record, stored.sequence).get(own)
+        for logged in await chain_of(self._log, by.tenant, customer_of(entry_id)):
+            found = answers(logged.record, logged.sequence).get(own)
             if found is None:
                 continue
             if by.role is Role.GATEWAY and found.gateway != by.subject:
@@ -107,7 +102,7 @@ class Answers:
         stored = await self._log.get(pending.sequence)
         if stored is None:
             return None
-        logged = decode_logged(stored.payload, pending.sequence)
+        logged = logged_of(stored)
         record = logged.record
         words = await words_of(self._keys, record)
         for at, event in enumerate(record.events):
@@ -134,7 +129,7 @@ class Answers:
     async def _told(self, logged: Logged, answer: EntryAppended) -> "_Told":
         """Find the customer's last contact that this answers: on its channel, if there is one."""
         record = logged.record
-        history = await self._history(record.tenant, record.customer, logged.sequence)
+        history = await history_of(self._log, record.tenant, record.customer, logged.sequence)
         found: Logged | None = None
         for earlier in reversed(history):
             channels = _channels(earlier, answer)
@@ -149,21 +144,6 @@ class Answers:
         aliases = words.aliases if isinstance(words, ContactWords) else ()
         contact_id = whole(found.record.customer, event.contact)
         return _Told(contact_id, aliases[0] if aliases else None, event.language)
-
-    async def _history(self, tenant: str, customer: str, upto: int) -> list[Logged]:
-        """Read a story up to a sequence, with the stories that were joined into it."""
-        found: list[Logged] = []
-        waiting, seen = [(customer, upto)], {customer}
-        while waiting and len(seen) <= SOURCES_MAX:
-            who, limit = waiting.pop()
-            for stored in await self._log.read(names.story(tenant, who), upto=limit):
-                logged = decode_logged(stored.payload, stored.sequence)
-                found.append(logged)
-                for event in logged.record.events:
-                    if isinstance(event, Absorbed) and event.source not in seen:
-                        seen.add(event.source)
-                        waiting.append((event.source, event.source_sequence))
-        return sorted(found, key=lambda logged: logged.sequence)
 
 
 @dataclass(frozen=True, slots=True)
