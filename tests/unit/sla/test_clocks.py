@@ -7,9 +7,10 @@ from tests.tellers import TENANT, customer, own
 from tests.unit.sla.bureau import ZONES, Bureau, after, bureau
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Missing
-from toldonce.kernel.ids import customer_of, whole
+from toldonce.kernel.ids import CustomerId, customer_of, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership.core import Asked
+from toldonce.ownership.core.commands import MoveOut
 from toldonce.runtime.config import ConfigCache
 from toldonce.sla.handler import Clocks
 from toldonce.sla.wire import format_clocks
@@ -73,6 +74,27 @@ async def test_a_case_that_moved_with_its_story_is_found_by_its_old_id():
         return [await shown(desk, each) for each in ids] == 2 * [[("RUNNING", False, True)]]
 
     await eventually(both)
+
+
+async def test_a_case_that_ended_before_its_story_moved_is_found_by_both_ids():
+    desk = await bureau()
+    to, source = sorted((customer(), customer("other")))
+    held = await desk.owned(await desk.told(1, of=source), of=source)
+    await desk.closed(held, of=source)
+    await desk.told(2, of=to)
+    by = Asked(own("link"), Principal(TENANT, Role.SERVICE, "test"))
+    assert await desk.house.ownership.link(TENANT, (to, source), by) == to
+    for who in (source, to):
+        assert await shown(desk, whole(CustomerId(who), held.own)) == [("MET", True, False)]
+
+
+async def test_a_case_on_its_way_to_another_story_still_runs():
+    desk = await bureau()
+    to, source = sorted((customer(), customer("other")))
+    case = await desk.told(of=source)
+    move = MoveOut(source, to, to_empty=False, arriving=0, stories=1)
+    await desk.house.ownership.do(desk.house.ask(move, of=source))
+    assert await shown(desk, whole(CustomerId(source), case.own)) == [("RUNNING", False, True)]
 
 
 async def test_a_case_nobody_knows_is_missing():

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.kernel.config import Config
-from toldonce.kernel.errors import Missing, Rejected, Unavailable
+from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import CustomerId, customer_of, own_of
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import FOLD_VERSION, Case, CaseState
+from toldonce.kernel.story.types import Case, CaseState
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
-from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
-from toldonce.runtime.log import Log, Stored
+from toldonce.runtime.history import head_of, history_of, logged_of
+from toldonce.runtime.log import Log
 
 MOVES_MAX = 8
 
@@ -51,40 +51,44 @@ class Clocks:
             if stored is None:
                 break
             passed.append(customer)
-            head = _read(stored).record.head
-            found = head.case(own)
-            if found is not None and found.state is not CaseState.CLOSED:
-                return CaseNow(customer, found, stored.sequence, config, self._clock.now())
+            head = head_of(logged_of(stored))
+            case = head.case(own)
+            if case is not None and case.state is not CaseState.CLOSED:
+                return CaseNow(customer, case, stored.sequence, config, self._clock.now())
             if not head.moved_to:
                 break
             customer = CustomerId(head.moved_to)
         for where in reversed(passed):
-            ended = await self._ended(tenant, where, own)
-            if ended is not None:
-                case, last = ended
-                return CaseNow(where, case, last.sequence, config, last.record.at, ended=True)
+            found = await self._past(tenant, where, own)
+            if found is not None:
+                return CaseNow(
+                    CustomerId(found.there.record.customer),
+                    found.case,
+                    found.there.sequence,
+                    config,
+                    found.there.record.at if found.ended else self._clock.now(),
+                    ended=found.ended,
+                )
         raise Missing("case", "there is no case of this id")
 
-    async def _ended(self, tenant: str, customer: str, own: str) -> tuple[Case, Logged] | None:
-        """Find a case as it was just before its end, and the append that ended it."""
-        after: Logged | None = None
-        for stored in reversed(await self._log.read(names.story(tenant, customer))):
-            found = (logged := _read(stored)).record.head.case(own)
+    async def _past(self, tenant: str, customer: str, own: str) -> "_Past | None":
+        """Find a case as it was last open, in this story or in one that it absorbed."""
+        after: dict[str, Logged] = {}
+        for logged in reversed(await history_of(self._log, tenant, customer)):
+            found = head_of(logged).case(own)
             if found is not None and found.state is not CaseState.CLOSED:
-                return found, after or logged
-            after = logged
+                end = after.get(logged.record.customer)
+                if end is None or end.record.head.moved_to:  # on its way, or opened again just now
+                    return _Past(found, logged, ended=False)
+                return _Past(found, end, ended=True)
+            after[logged.record.customer] = logged
         return None
 
 
-def _read(stored: Stored) -> Logged:
-    try:
-        logged = decode_logged(stored.payload, stored.sequence)
-    except UnknownFact as error:
-        raise Unavailable("a newer version wrote to this story; it will answer") from error
-    except Garbled as error:
-        raise Rejected(
-            "QUARANTINED", "this story holds a message nobody can read; tell operations"
-        ) from error
-    if logged.record.head.fold_version > FOLD_VERSION:
-        raise Unavailable("a newer version leads this story; it will answer")
-    return logged
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """A case as it was last open, and the append that ended it if one did."""
+
+    case: Case
+    there: Logged
+    ended: bool
