@@ -6,23 +6,14 @@ answer to a reader is only ever given after a read through the leader.
 
 from collections import OrderedDict
 
-from toldonce.kernel.errors import Rejected, Unavailable
-from toldonce.kernel.story.events import Absorbed
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
 from toldonce.runtime import names
-from toldonce.runtime.envelope import (
-    Garbled,
-    UnknownFact,
-    decode_logged,
-    decode_record,
-    digest,
-)
+from toldonce.runtime.history import chain_of, head_of, history_of, logged_of
 from toldonce.runtime.log import Log, Stored
 
 CACHE_MAX = 50_000
-SOURCES_MAX = 64
 _EMPTY = Placed(EMPTY, 0, b"")
 
 
@@ -70,55 +61,12 @@ class Stories:
 
         Raises Rejected QUARANTINED when the chain of hashes is broken, Unavailable.
         """
-        found: list[Logged] = []
-        waiting, seen = [(customer, upto)], {customer}
-        while waiting:
-            who, limit = waiting.pop()
-            own = await self._own_history(tenant, who, limit)
-            found += own
-            for logged in own:
-                for event in logged.record.events:
-                    if isinstance(event, Absorbed) and event.source not in seen:
-                        seen.add(event.source)
-                        waiting.append((event.source, event.source_sequence))
-            if len(seen) > SOURCES_MAX:
-                raise Rejected("QUARANTINED", "more stories were joined here than may be")
-        return tuple(sorted(found, key=lambda logged: logged.sequence))
-
-    async def _own_history(self, tenant: str, customer: str, upto: int | None) -> list[Logged]:
-        stored = await self._log.read(names.story(tenant, customer), upto=upto)
-        chain: list[Logged] = []
-        before, before_hash = 0, b""
-        for message in stored:
-            logged = _read(message)
-            record = logged.record
-            if (record.previous_sequence, record.previous_hash) != (before, before_hash):
-                raise Rejected("QUARANTINED", "the chain of this story is broken; tell operations")
-            chain.append(logged)
-            before, before_hash = logged.sequence, logged.digest
-        return chain
+        return await history_of(self._log, tenant, customer, upto)
 
     async def _placed(self, stored: Stored, tenant: str, customer: str) -> Placed:
-        try:
-            head = decode_record(stored.payload).head
-        except (UnknownFact, Garbled) as error:
-            raise _unreadable(error) from error
-        if head.fold_version > FOLD_VERSION:
-            raise Unavailable("a newer version leads this story; it will answer")
+        logged = logged_of(stored)
+        head = head_of(logged)
         if head.fold_version < FOLD_VERSION:
-            chain = await self._own_history(tenant, customer, stored.sequence)
-            head = fold(logged.record for logged in chain)
-        return Placed(head, stored.sequence, digest(stored.payload))
-
-
-def _read(stored: Stored) -> Logged:
-    try:
-        return decode_logged(stored.payload, stored.sequence)
-    except (UnknownFact, Garbled) as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: Exception) -> Unavailable | Rejected:
-    if isinstance(error, UnknownFact):
-        return Unavailable("a newer version wrote to this story; it will answer")
-    return Rejected("QUARANTINED", "this story holds a message nobody can read; tell operations")
+            chain = await chain_of(self._log, tenant, customer, stored.sequence)
+            head = fold(one.record for one in chain)
+        return Placed(head, stored.sequence, logged.digest)
