@@ -191,7 +191,7 @@ class AgentSession:
 
     async def _hello(self, hello: Hello) -> None:
         if self.greeted:
-            raise Rejected("SECOND_HELLO", "you have said Hello on this stream already")
+            raise Rejected("ALREADY_SAID_HELLO", "you have said Hello on this stream already")
         self.greeted = True
         if hello.agent not in {"", self.principal.subject}:
             raise Denied(f"your token is of {self.principal.subject}, not of {hello.agent}")
