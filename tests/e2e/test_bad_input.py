@@ -238,6 +238,13 @@ async def test_write_that_quotes_an_old_epoch_or_overlooks_a_message_is_refused(
     assert (no.code, no.reason) == ("FAILED_PRECONDITION", "NOT_OWNER")
     entry.text = "x" * (48 * 1024 + 1)
     assert (await mine.no(mine.ownership.AppendEntry, entry)).fields == ("text",)
+    entry.text, entry.operation_id = "mine", "0" * 26
+    assert (await mine.no(mine.ownership.AppendEntry, entry)).fields == ("operation_id",)
+    entry.operation_id = ""
+    release = pb.ReleaseOwnershipRequest(
+        case_id=case.case_id, epoch=case.epoch, reason="I am Joan's neighbour"
+    )
+    assert (await mine.no(mine.ownership.ReleaseOwnership, release)).fields == ("reason",)
     entry.text, entry.kind = "", pb.ENTRY_KIND_MESSAGE
     assert (await mine.no(mine.ownership.AppendEntry, entry)).code == "INVALID_ARGUMENT"
     assert await shop.story(case.customer_id) == written

@@ -82,7 +82,7 @@ async def test_customer_tells_once_and_everybody_after_knows_it(shop: Shop) -> N
     sam = await shop.client(Role.SUPERVISOR, "sam")
     again = case_seen(
         await sam.ownership.ReopenCase(
-            pb.ReopenCaseRequest(case_id=case.case_id, reason="it came back", operation_id=new_id())
+            pb.ReopenCaseRequest(case_id=case.case_id, reason="CAME_BACK", operation_id=new_id())
         )
     )
     assert (again.state, again.last_owner) == ("OPEN", "bram")
@@ -214,12 +214,12 @@ async def test_declined_offer_goes_to_the_next_at_its_old_age(shop: Shop) -> Non
     ack = await web.submit(message(1))
     offer = await anna.offered(ack.case_id)
     bram = await shop.agent("bram")
-    await anna.session.decline(offer, "lunch")
+    await anna.session.decline(offer, "LUNCH")
     second = await bram.offered(ack.case_id)
     assert second.enqueued_at == offer.enqueued_at
     assert (await bram.session.accept(second)).case.owner == "bram"
     declined = [e for e in await shop.events(ack.customer_id) if isinstance(e, OfferDeclined)]
-    assert [(e.agent, e.reason) for e in declined] == [("anna", "lunch")]
+    assert [(e.agent, e.reason) for e in declined] == [("anna", "LUNCH")]
 
 
 async def test_sender_keeps_the_case_when_a_handoff_is_declined(shop: Shop) -> None:
@@ -231,7 +231,7 @@ async def test_sender_keeps_the_case_when_a_handoff_is_declined(shop: Shop) -> N
     receiver = bram if sender is anna else anna
     case = (await sender.session.accept(offer)).case
     await sender.session.hand_over(case.case_id, ENVELOPE, agent=receiver.name)
-    await receiver.session.decline(await receiver.offered(case.case_id), "no time")
+    await receiver.session.decline(await receiver.offered(case.case_id), "NO_TIME")
     over = await sender.told(HandoffOver, case=case.case_id)
     assert (over.outcome, over.new_owner) == ("DECLINED", sender.name)
     kept = await (await shop.desk()).case(case.case_id)

@@ -14,6 +14,7 @@ from toldonce.client.seen import Offer
 from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import ContactReceived, OfferAccepted, OwnershipReleased
+from toldonce.runtime.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,7 +112,7 @@ async def test_log_that_dies_and_comes_back_doubles_nothing(shop: Shop) -> None:
     await nats.kill()
     try:
         entry = pb.AppendEntryRequest(
-            operation_id=case.case_id[:26],
+            operation_id=new_id(),
             case_id=case.case_id,
             epoch=case.epoch,
             kind=pb.ENTRY_KIND_NOTE,
