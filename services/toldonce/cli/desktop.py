@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -130,7 +131,7 @@ class Desktop:
     async def _decline(self, why: str) -> None:
         offer = await self._offer()
         self._offers.pop(offer.offer_id, None)
-        await self._session.decline(offer, "_".join(why.upper().split()))
+        await self._session.decline(offer, _code(why))
         self._out.say("Declined; it keeps its place and goes to somebody else.")
 
     async def _story(self, _: str) -> None:
@@ -211,6 +212,11 @@ async def _lines() -> AsyncIterator[str]:
         raise Invalid("", f"a line of more than {LINE_BYTES_MAX} bytes") from None
     finally:
         transport.close()
+
+
+def _code(why: str) -> str:
+    """Make a code of what was typed: reasons stand in the clear, so they are no words."""
+    return re.sub(r"[^A-Z0-9]+", "_", why.upper()).strip("_0123456789")[:64]
 
 
 def _named(case: CaseSeen) -> str:

@@ -297,3 +297,19 @@ async def test_reopened_case_can_climb_again_and_no_owner_calls_a_climb_off() ->
     await house.ownership.do(house.ask(closing, agent("anna")))
     again = await house.ownership.do(house.ask(ReopenCase(case.own, "CAME_BACK"), SUPERVISOR))
     assert again.placed.story.cases[0].rung == 0
+
+
+async def test_closing_twice_gives_the_first_answer_twice() -> None:
+    house = office()
+    case = await owned(house)
+    body = calls.CloseCaseRequest(
+        case_id=whole(customer(), case.own),
+        epoch=1,
+        disposition="resolved",
+        seen_entry_id=whole(customer(), case.last_customer_entry),
+    )
+    command = command_of(agent("anna"), drawn(house.clock.now()), close_case=body)
+    first, again = [await execute(house.ownership, command) for _ in range(2)]
+    assert (first.repeat, again.repeat) == (False, True)
+    assert again.case == first.case
+    assert again.case.disposition == "resolved"

@@ -158,7 +158,7 @@ class Agent:
         return done(reply)
 
     async def decline(self, offer: routing_pb2.OfferIssued) -> types_pb2.CaseView:
-        said = routing_pb2.Decline(offer_id=offer.offer_id, reason="lunch")
+        said = routing_pb2.Decline(offer_id=offer.offer_id, reason="LUNCH")
         return done(await self.say(decline=said))
 
     def fall_silent(self) -> None:

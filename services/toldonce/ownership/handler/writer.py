@@ -136,9 +136,12 @@ class Writer:
         known = any(seen.own == operation for seen in story.operations)
         if not known and not self._may_hide(operation, story.operation_floor_at):
             return None
-        for logged in reversed(await self._stories.history(ask.tenant, ask.customer)):
-            if logged.record.operation == operation:
-                return Done(logged, placed, repeated=True)
+        before: dict[str, Story] = {}
+        for logged in await self._stories.history(ask.tenant, ask.customer):
+            record = logged.record
+            if record.operation == operation:
+                return Done(logged, placed, repeated=True, before=before.get(record.customer))
+            before[record.customer] = record.head
         return None
 
     def _may_hide(self, operation: Own, floor: datetime | None) -> bool:

@@ -137,9 +137,8 @@ def _done(ask: Ask, done: Done) -> internal_pb2.CommandDone:
         record = done.logged.record
         made.customer_id = record.customer
         made.event_id = record.event_id(0)
-        if not done.repeated:
-            made.sequence = done.logged.sequence
-        events = record.events
+        made.sequence = done.logged.sequence
+        story, events = record.head, record.events
     own = getattr(ask.command, "case", "") or _case_of(events)
     case = story.case(own)
     if case is None and done.before is not None and done.logged is not None:

@@ -29,7 +29,7 @@ class RoutingServiceStub:
     grace of the policy: come back with Hello and the old `session_id`. On Drain, open another
     stream first, then close this one.
     Errors end the stream: INVALID_ARGUMENT (a first message that is no Hello, an unknown field
-    value in it); FAILED_PRECONDITION SECOND_HELLO (on one stream) or TAKEN_OVER (the agent has
+    value in it); FAILED_PRECONDITION ALREADY_SAID_HELLO (on one stream) or TAKEN_OVER (the agent has
     connected elsewhere since: do not come back by yourself); NOT_FOUND (no such agent in the
     configuration); PERMISSION_DENIED (an agent who is not the token's subject); UNAVAILABLE
     (drained, or heartbeats stopped); RESOURCE_EXHAUSTED (the agent reads too slowly). A refused
@@ -88,7 +88,7 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         grace of the policy: come back with Hello and the old `session_id`. On Drain, open another
         stream first, then close this one.
         Errors end the stream: INVALID_ARGUMENT (a first message that is no Hello, an unknown field
-        value in it); FAILED_PRECONDITION SECOND_HELLO (on one stream) or TAKEN_OVER (the agent has
+        value in it); FAILED_PRECONDITION ALREADY_SAID_HELLO (on one stream) or TAKEN_OVER (the agent has
         connected elsewhere since: do not come back by yourself); NOT_FOUND (no such agent in the
         configuration); PERMISSION_DENIED (an agent who is not the token's subject); UNAVAILABLE
         (drained, or heartbeats stopped); RESOURCE_EXHAUSTED (the agent reads too slowly). A refused
