@@ -4,6 +4,7 @@ Live channels hand in one call a contact; the others keep a stream open for thei
 """
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -71,6 +72,8 @@ class Entrance:
     async def receive(self, visit: Visit) -> None:
         """Hand one contact in as often as the visit says, and hang up when nobody comes."""
         first, second = self._ways[visit.submission.channel]
+        made = dataclasses.replace(visit.submission, made_at=self._place.clock.now())
+        visit = dataclasses.replace(visit, submission=made)
         self._notes.sent[visit.submission.message_id] = visit.submission
         sendings = [self._send(first, visit)]
         if visit.repeat is not Repeat.NO:
