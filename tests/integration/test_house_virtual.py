@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from toldonce.config import bind as config_bind
 from toldonce.intake import bind as intake_bind
 from toldonce.intake.servicer import Handler
 from toldonce.intake.wire import acknowledgement, submission, unknown_place
-from toldonce.kernel.errors import Refusal, Rejected
+from toldonce.kernel.errors import Rejected
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import (
     ContactReceived,
@@ -114,7 +115,8 @@ class Day:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Day]:
-    clock = LoopClock()
+    # ids are drawn by the machine's clock, so that the house begins by it too
+    clock = LoopClock(datetime.now(UTC))
     servers = fake_servers(clock)
     async with App(Listen(metrics_port=None), secrets(), clock) as app:
         ports = fake_ports(app, servers, door=BusDoor, tenants=(TENANT,))
@@ -140,6 +142,7 @@ class Worker:
     working: bool = True
     replies: dict[int, asyncio.Future[routing_pb2.Reply]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    faults: list[BaseException] = field(default_factory=list)
     session: Any = None
 
     @property
@@ -253,7 +256,7 @@ class Worker:
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            assert isinstance(error, Refusal), error
+            self.faults.append(error)
 
 
 async def test_an_hour_at_the_desk_keeps_every_promise(draw: random.Random) -> None:
@@ -265,6 +268,7 @@ async def test_an_hour_at_the_desk_keeps_every_promise(draw: random.Random) -> N
         for worker in workers.values():
             worker.come()
         acks = await _hour(day, workers)
+        assert [fault for worker in workers.values() for fault in worker.faults] == []
         await eventually(lambda: _all_closed(day), within_s=HOUR_S, poll_s=20.0)
         stories = await day.stories()
         for worker in workers.values():
