@@ -16,6 +16,7 @@ from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
+    ContactReceived,
     Escalated,
     Event,
     HandoffBegun,
@@ -42,6 +43,7 @@ class Wait:
     enqueued_at: datetime
     since: datetime
     queue: str
+    channel: str
     priority: int
     plain: bool = True
     waiting: bool = True
@@ -69,7 +71,7 @@ def judge_waiting(told: Chronicle, came: Mapping[str, datetime]) -> Waiting:
     for at, _, case_id, event in told.changes:
         wait = waits.get(case_id)
         if isinstance(event, CaseOpened):
-            waits[case_id] = Wait(event, at, at, event.queue, event.priority)
+            waits[case_id] = Wait(event, at, at, event.queue, event.channel, event.priority)
         elif isinstance(event, Offered) and wait is not None:
             offer = traced[(case_id, event.agent, at)]
             found.looked_at += 1
@@ -111,9 +113,9 @@ def _goes_before(other: Wait, wait: Wait, agent: str, at: datetime) -> bool:
         return False
     mine, theirs = wait.opened, other.opened
     same = (
-        (other.queue, other.priority) == (wait.queue, wait.priority)
-        and (mine.language, mine.skills, mine.channel, mine.topic)
-        == (theirs.language, theirs.skills, theirs.channel, theirs.topic)
+        (other.queue, other.channel, other.priority) == (wait.queue, wait.channel, wait.priority)
+        and (mine.language, mine.skills, mine.topic)
+        == (theirs.language, theirs.skills, theirs.topic)
         and not (theirs.preferred_agent or mine.preferred_agent)
     )
     return (
@@ -153,6 +155,9 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
             wait.since, wait.plain = at, False
             if not wait.owner:
                 wait.queue, wait.waiting = queue, True
+        case ContactReceived(channel=channel):
+            if channel != wait.channel:  # it asks for other units from now on
+                wait.channel, wait.since = channel, at
         case PriorityRaised(_, priority):
             wait.priority = priority
         case _:
@@ -180,6 +185,8 @@ def _touched(event: Event, wait: Wait | None) -> Iterable[str]:
             yield from {agent, wait.last_owner if wait is not None else ""} - {""}
             if wait is not None and isinstance(event, OfferAccepted):
                 wait.last_owner = agent
+        case ContactReceived() if wait is not None and wait.owner:
+            yield wait.owner  # the channel, and so what the case costs, may be another now
         case CaseAbandoned() if wait is not None and wait.owner:
             yield wait.owner
         case _:
