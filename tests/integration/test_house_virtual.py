@@ -126,7 +126,7 @@ async def running() -> AsyncIterator[Day]:
         ports = replace(ports, door=LocalDoor(consumer.answer))
         intake = await intake_bind.bind(app, ports)
         routing = await routing_bind.bind(app, ports)
-        await sla_bind.bind(app, ports)
+        await sla_bind.bind(app, ports, poll_s=2.0)
         await begin(app, ports)
         yield Day(ports, servers, intake, routing)
 

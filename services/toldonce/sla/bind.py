@@ -4,13 +4,16 @@ from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
-from toldonce.sla.consumer import Timekeeper
+from toldonce.sla.consumer import POLL_S, Timekeeper
 from toldonce.sla.handler import Clocks, RedisTimers
 from toldonce.sla.servicer import Servicer
 
 
-async def bind(app: App, ports: Ports) -> Timekeeper:
-    """Serve `SlaService` and keep the timers; returns their keeper for callers in-process."""
+async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
+    """Serve `SlaService` and keep the timers; returns their keeper for callers in-process.
+
+    `poll_s` is how often at least the store is asked for what is due.
+    """
     servicer = Servicer(Clocks(ports.log, ports.config, ports.clock))
     app.add_grpc(
         sla_pb2.DESCRIPTOR.services_by_name["SlaService"],
@@ -24,6 +27,7 @@ async def bind(app: App, ports: Ports) -> Timekeeper:
         config=ports.config,
         clock=ports.clock,
         meter=ports.meter,
+        poll_s=poll_s,
     )
     app.spawn("timers", keeper.run())
     return keeper
