@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
-from toldonce.kernel.story.types import Answer, Case, SeenContact, SkillNeed, TargetKind
+from toldonce.kernel.story.types import Answer, Case, SkillNeed, TargetKind
 
 
 class EntryKind(IntEnum):
@@ -257,7 +257,7 @@ class Absorbed:
     source_at: datetime
     sources: tuple[str, ...]
     cases: tuple[Case, ...]
-    contacts: tuple[SeenContact, ...]
+    contacts: bytes
     contact_floor_at: datetime | None
     unconfirmed: tuple[Answer, ...]
     contacts_total: int

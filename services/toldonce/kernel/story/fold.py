@@ -40,6 +40,7 @@ from toldonce.kernel.story.events import (
     WrapUpCompleted,
 )
 from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.ring import Seen, added, entries
 from toldonce.kernel.story.types import (
     AHEAD_MAX,
     CONTACTS_KEPT_MAX,
@@ -52,8 +53,6 @@ from toldonce.kernel.story.types import (
     CaseState,
     Handoff,
     Offer,
-    SeenContact,
-    SeenOperation,
     Story,
     WorkState,
 )
@@ -71,7 +70,7 @@ def apply(story: Story, record: Record) -> Story:
     """Apply one append: its events, then what every append does (time, key, operation id)."""
     for event in record.events:
         story = evolve(story, event, record.at)
-    operations, floor = _keep_operation(story, SeenOperation(record.operation, record.at))
+    operations, floor = _keep_operation(story, Seen(record.operation, record.at))
     return replace(
         story,
         fold_version=FOLD_VERSION,
@@ -104,7 +103,7 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
         case Absorbed():
             return _absorbed(story, event)
         case Diverted(contact, made_at):
-            return _keep_contact(story, SeenContact(contact, made_at))
+            return _keep_contact(story, Seen(contact, made_at))
         case Fenced():
             return story
         case SlaBreached(own, timer):
@@ -222,7 +221,7 @@ def _opened(event: CaseOpened, at: datetime) -> Case:
 
 
 def _received(story: Story, event: ContactReceived) -> Story:
-    story = _keep_contact(story, SeenContact(event.contact, event.made_at))
+    story = _keep_contact(story, Seen(event.contact, event.made_at))
     story = replace(story, contacts_total=story.contacts_total + 1)
     return _change(
         story,
@@ -312,7 +311,7 @@ def _timed(case: Case, timer: Own) -> Case:
 
 
 def _absorbed(story: Story, event: Absorbed) -> Story:
-    for contact in event.contacts:
+    for contact in entries(event.contacts):
         story = _keep_contact(story, contact)
     return replace(
         story,
@@ -328,25 +327,22 @@ def _absorbed(story: Story, event: Absorbed) -> Story:
     )
 
 
-def _keep_contact(story: Story, contact: SeenContact) -> Story:
-    kept = (*story.contacts, contact)
+def _keep_contact(story: Story, contact: Seen) -> Story:
+    ring, dropped = added(story.contacts, contact, CONTACTS_KEPT_MAX)
     floor = story.contact_floor_at
-    for dropped in kept[:-CONTACTS_KEPT_MAX]:
-        floor = _later(floor, dropped.made_at)
-    return replace(story, contacts=kept[-CONTACTS_KEPT_MAX:], contact_floor_at=floor)
+    for old in dropped:
+        floor = _later(floor, old.at)
+    return replace(story, contacts=ring, contact_floor_at=floor)
 
 
-def _keep_operation(
-    story: Story, done: SeenOperation
-) -> tuple[tuple[SeenOperation, ...], datetime | None]:
-    kept = (*story.operations, done)
-    if len(kept) <= OPERATIONS_KEPT_MAX:
-        return kept, story.operation_floor_at
-    dropped = kept[-OPERATIONS_KEPT_MAX - 1]
-    drawn = drawn_at(dropped.own)
-    known = dropped.at if drawn is None else max(dropped.at, min(drawn, dropped.at + AHEAD_MAX))
-    floor = _later(story.operation_floor_at, known)
-    return kept[-OPERATIONS_KEPT_MAX:], floor
+def _keep_operation(story: Story, done: Seen) -> tuple[bytes, datetime | None]:
+    ring, dropped = added(story.operations, done, OPERATIONS_KEPT_MAX)
+    floor = story.operation_floor_at
+    for old in dropped:
+        drawn = drawn_at(old.own)
+        known = old.at if drawn is None else max(old.at, min(drawn, old.at + AHEAD_MAX))
+        floor = _later(floor, known)
+    return ring, floor
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -164,7 +164,7 @@ class Answer:
 class Story:
     """Everything the services need to know of one customer, without words.
 
-    `contacts` and `operations` are the latest ids seen, oldest first; `contact_floor_at` is the
+    `contacts` and `operations` are rings (`ring`) of the latest ids; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
     dropped operation, or when its id was drawn if that was later. `messages` counts appends;
     `absorbed` are the customer ids whose stories came here, at most 32.
@@ -178,9 +178,9 @@ class Story:
     moved_to: str
     absorbed: tuple[str, ...]
     cases: tuple[Case, ...]
-    contacts: tuple["SeenContact", ...]
+    contacts: bytes
     contact_floor_at: datetime | None
-    operations: tuple["SeenOperation", ...]
+    operations: bytes
     operation_floor_at: datetime | None
     unconfirmed: tuple[Answer, ...]
     contacts_total: int
@@ -209,22 +209,6 @@ class Story:
         return not self.cases and not self.unconfirmed
 
 
-@dataclass(frozen=True, slots=True)
-class SeenContact:
-    """A contact id already taken in, with its `made_at`."""
-
-    own: Own
-    made_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SeenOperation:
-    """An operation already done, with the `at` it was done."""
-
-    own: Own
-    at: datetime
-
-
 EMPTY = Story(
     fold_version=FOLD_VERSION,
     at=None,
@@ -234,9 +218,9 @@ EMPTY = Story(
     moved_to="",
     absorbed=(),
     cases=(),
-    contacts=(),
+    contacts=b"",
     contact_floor_at=None,
-    operations=(),
+    operations=b"",
     operation_floor_at=None,
     unconfirmed=(),
     contacts_total=0,

@@ -12,6 +12,7 @@ from toldonce.kernel.story.events import (
     EntryKind,
     Event,
 )
+from toldonce.kernel.story.ring import times
 from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, Case, CaseState, Story
 from toldonce.ownership.core.commands import (
     AppendEntry,
@@ -62,7 +63,7 @@ def receive(story: Story, command: ReceiveContact) -> tuple[Event, ...]:
 
 def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     """Mark a contact as taken elsewhere; once."""
-    if any(seen.own == command.contact for seen in story.contacts):
+    if times(story.contacts, command.contact):
         return ()
     return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 

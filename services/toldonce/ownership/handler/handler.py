@@ -16,6 +16,7 @@ from toldonce.kernel.story.events import (
     Words,
 )
 from toldonce.kernel.story.record import Logged, Placed, Record
+from toldonce.kernel.story.ring import times
 from toldonce.kernel.story.types import Case, Story
 from toldonce.ownership.core import Command, Rules
 from toldonce.ownership.core.commands import (
@@ -178,8 +179,7 @@ class Ownership:
         Raises Rejected QUARANTINED when the history cannot be read.
         """
         floor, own = story.contact_floor_at, command.contact
-        known = any(seen.own == own for seen in story.contacts)
-        if not known and (floor is None or command.made_at > floor):
+        if not times(story.contacts, own) and (floor is None or command.made_at > floor):
             return
         told = past.contact(await self.stories.history(tenant, customer), own)
         if told is not None:

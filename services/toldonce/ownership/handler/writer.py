@@ -19,6 +19,7 @@ from toldonce.kernel.story.events import (
     OfferAccepted,
 )
 from toldonce.kernel.story.record import Logged, Placed
+from toldonce.kernel.story.ring import times
 from toldonce.kernel.story.types import AHEAD_MAX, HEAD_BYTES_MAX, Story
 from toldonce.ownership.core import Command, Rules, decide
 from toldonce.ownership.handler.recorder import Ask, Recorder
@@ -133,8 +134,9 @@ class Writer:
     async def _before(self, ask: Ask, placed: Placed) -> Done | None:
         """Find the first doing of this operation, if it was done."""
         operation, story = ask.by.operation, placed.story
-        known = any(seen.own == operation for seen in story.operations)
-        if not known and not self._may_hide(operation, story.operation_floor_at):
+        if not times(story.operations, operation) and not self._may_hide(
+            operation, story.operation_floor_at
+        ):
             return None
         before: dict[str, Story] = {}
         for logged in await self._stories.history(ask.tenant, ask.customer):

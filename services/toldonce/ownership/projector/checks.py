@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from toldonce.kernel.story.events import ContactReceived
 from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.ring import times
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.telemetry import DUPLICATES, Meter
 
@@ -22,7 +23,7 @@ class Checks:
     async def records(self, batch: Sequence[Logged]) -> None:
         """See `Subscriber.records`."""
         for logged in batch:
-            seen = [contact.own for contact in logged.record.head.contacts]
+            ring = logged.record.head.contacts
             for event in logged.record.events:
-                if isinstance(event, ContactReceived) and seen.count(event.contact) > 1:
+                if isinstance(event, ContactReceived) and times(ring, event.contact) > 1:
                     self._meter.add(DUPLICATES)

@@ -505,62 +505,10 @@ class Answer(_message.Message):
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
 
 @_typing.final
-class SeenContact(_message.Message):
-    """A contact id already taken in, with its `made_at`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OWN_FIELD_NUMBER: _builtins.int
-    MADE_AT_US_FIELD_NUMBER: _builtins.int
-    own: _builtins.bytes
-    """Own id (16 bytes) inside this customer."""
-    made_at_us: _builtins.int
-    """Made, an instant; microseconds since 1970, UTC; 0: none."""
-    def __init__(
-        self,
-        *,
-        own: _builtins.bytes = ...,
-        made_at_us: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["made_at_us", b"made_at_us", "own", b"own"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SeenContact: _TypeAlias = SeenContact  # noqa: Y015
-
-@_typing.final
-class SeenOperation(_message.Message):
-    """An operation already done, with the `at` it was done."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OWN_FIELD_NUMBER: _builtins.int
-    AT_US_FIELD_NUMBER: _builtins.int
-    own: _builtins.bytes
-    """Own id (16 bytes) inside this customer."""
-    at_us: _builtins.int
-    """Event time; microseconds since 1970, UTC; 0: none."""
-    def __init__(
-        self,
-        *,
-        own: _builtins.bytes = ...,
-        at_us: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "own", b"own"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SeenOperation: _TypeAlias = SeenOperation  # noqa: Y015
-
-@_typing.final
 class Story(_message.Message):
     """Everything the services need to know of one customer, without words.
 
-    `contacts` and `operations` are the latest ids seen, oldest first; `contact_floor_at` is the
+    `contacts` and `operations` are rings (`ring`) of the latest ids; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
     dropped operation, or when its id was drawn if that was later. `messages` counts appends;
     `absorbed` are the customer ids whose stories came here, at most 32.
@@ -595,8 +543,12 @@ class Story(_message.Message):
     """Highest engine epoch seen."""
     moved_to: _builtins.str
     """Customer id (26 characters) where the story goes on; empty: here."""
+    contacts: _builtins.bytes
+    """Latest contacts with their made_at, oldest first, at most 32: a ring of 24 bytes an entry."""
     contact_floor_at_us: _builtins.int
     """Contact floor, an instant; microseconds since 1970, UTC; 0: none."""
+    operations: _builtins.bytes
+    """Latest operations with their at, oldest first, at most 64: a ring of 24 bytes an entry."""
     operation_floor_at_us: _builtins.int
     """Operation floor, an instant; microseconds since 1970, UTC; 0: none."""
     contacts_total: _builtins.int
@@ -620,14 +572,6 @@ class Story(_message.Message):
         """Cases with anything open, at most 8."""
 
     @_builtins.property
-    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenContact]:
-        """Latest contacts, oldest first, at most 32."""
-
-    @_builtins.property
-    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenOperation]:
-        """Latest operations, oldest first, at most 64."""
-
-    @_builtins.property
     def unconfirmed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answer]:
         """Answers whose gateway has not confirmed them, oldest first, at most 64."""
 
@@ -642,9 +586,9 @@ class Story(_message.Message):
         moved_to: _builtins.str = ...,
         absorbed: _abc.Iterable[_builtins.str] | None = ...,
         cases: _abc.Iterable[Global___Case] | None = ...,
-        contacts: _abc.Iterable[Global___SeenContact] | None = ...,
+        contacts: _builtins.bytes = ...,
         contact_floor_at_us: _builtins.int = ...,
-        operations: _abc.Iterable[Global___SeenOperation] | None = ...,
+        operations: _builtins.bytes = ...,
         operation_floor_at_us: _builtins.int = ...,
         unconfirmed: _abc.Iterable[Global___Answer] | None = ...,
         contacts_total: _builtins.int = ...,
@@ -1451,6 +1395,8 @@ class Absorbed(_message.Message):
     """Log sequence of the Moved event at the source."""
     source_at_us: _builtins.int
     """Source, an instant; microseconds since 1970, UTC; 0: none."""
+    contacts: _builtins.bytes
+    """Latest contacts with their made_at, oldest first, at most 32: a ring of 24 bytes an entry."""
     contact_floor_at_us: _builtins.int
     """Contact floor, an instant; microseconds since 1970, UTC; 0: none."""
     contacts_total: _builtins.int
@@ -1470,10 +1416,6 @@ class Absorbed(_message.Message):
         """The cases that came along."""
 
     @_builtins.property
-    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenContact]:
-        """Latest contacts, oldest first, at most 32."""
-
-    @_builtins.property
     def unconfirmed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answer]:
         """Answers whose gateway has not confirmed them, oldest first, at most 64."""
 
@@ -1485,7 +1427,7 @@ class Absorbed(_message.Message):
         source_at_us: _builtins.int = ...,
         sources: _abc.Iterable[_builtins.str] | None = ...,
         cases: _abc.Iterable[Global___Case] | None = ...,
-        contacts: _abc.Iterable[Global___SeenContact] | None = ...,
+        contacts: _builtins.bytes = ...,
         contact_floor_at_us: _builtins.int = ...,
         unconfirmed: _abc.Iterable[Global___Answer] | None = ...,
         contacts_total: _builtins.int = ...,
