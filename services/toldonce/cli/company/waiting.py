@@ -86,7 +86,7 @@ def judge_waiting(told: Chronicle, came: Mapping[str, datetime]) -> Waiting:
             if isinstance(event, CaseClosed | CaseAbandoned):
                 del waits[case_id]
         for agent in _touched(event, wait):
-            busy[agent] = at
+            busy[agent] = max(at, busy.get(agent, at))
         if isinstance(event, OfferExpired) and wait is not None:
             # who lets an offer pass is left alone for a while
             busy[event.agent] = at + _cool_down(told.config, wait)
