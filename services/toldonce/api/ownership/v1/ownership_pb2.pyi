@@ -970,7 +970,7 @@ class ReopenCaseRequest(_message.Message):
     case_id: _builtins.str
     """The case, 52 characters."""
     reason: _builtins.str
-    """Why; 1 to 512 bytes."""
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear."""
     def __init__(
         self,
         *,
@@ -1325,7 +1325,7 @@ class ReleaseOwnershipRequest(_message.Message):
     epoch: _builtins.int
     """The case's epoch; required of agents."""
     reason: _builtins.str
-    """Why; 1 to 512 bytes."""
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear."""
     def __init__(
         self,
         *,
