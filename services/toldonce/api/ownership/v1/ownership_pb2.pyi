@@ -679,7 +679,7 @@ class DeclineOfferRequest(_message.Message):
     offer_id: _builtins.str
     """The offer, 52 characters."""
     reason: _builtins.str
-    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear; words go
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear; words go
     in a note.
     """
     def __init__(
@@ -970,7 +970,7 @@ class ReopenCaseRequest(_message.Message):
     case_id: _builtins.str
     """The case, 52 characters."""
     reason: _builtins.str
-    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear."""
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear."""
     def __init__(
         self,
         *,
@@ -1325,7 +1325,7 @@ class ReleaseOwnershipRequest(_message.Message):
     epoch: _builtins.int
     """The case's epoch; required of agents."""
     reason: _builtins.str
-    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear."""
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear."""
     def __init__(
         self,
         *,

@@ -272,7 +272,7 @@ class Decline(_message.Message):
     offer_id: _builtins.str
     """The offer, 52 characters."""
     reason: _builtins.str
-    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64), for it stands in the clear; words go
+    """Why: a code such as LUNCH (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear; words go
     in a note.
     """
     def __init__(
