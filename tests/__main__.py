@@ -17,6 +17,7 @@ import pytest
 HERE = Path(__file__).parent
 ORDER = ("style", "unit", "property", "traces", "contract", "integration", "e2e")
 SLOWEST_SHOWN = 10
+SPREAD = ("-n2", "--dist=loadfile")  # on two cores, a file's tests together: `-- -n0` for one
 
 
 class Tally:
@@ -53,7 +54,9 @@ def main(arguments: list[str]) -> int:
     tally = Tally()
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr if asked.json == "-" else sys.stdout):
-        code = pytest.main([*folders, f"--durations={SLOWEST_SHOWN}", *rest], plugins=[tally])
+        code = pytest.main(
+            [*SPREAD, *folders, f"--durations={SLOWEST_SHOWN}", *rest], plugins=[tally]
+        )
     if asked.json:
         _write_report(asked.json, tally, seconds=time.monotonic() - started)
     if code == pytest.ExitCode.USAGE_ERROR:
