@@ -3,7 +3,8 @@
 from toldonce.ownership.wire.context import context_page, parse_context_request
 from toldonce.ownership.wire.execute import answer, execute
 from toldonce.ownership.wire.parse import command_of
-from toldonce.ownership.wire.views import case_view, listed
+from toldonce.ownership.wire.views import listed
+from toldonce.runtime.case_views import case_view
 
 __all__ = [
     "answer",

@@ -11,7 +11,8 @@ from toldonce.ownership.core.commands import AbandonCase
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
 from toldonce.ownership.handler.past import contacts_in, ended_at, ended_by
 from toldonce.ownership.wire.parse import ask_of, asked, contact_of
-from toldonce.ownership.wire.views import acknowledgement, case_view, contact_facts
+from toldonce.ownership.wire.views import acknowledgement, contact_facts
+from toldonce.runtime.case_views import case_view
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.logs import frames, logger
 from toldonce.runtime.mapping import to_us

@@ -1,64 +1,14 @@
 """From a story to the messages that callers see."""
 
 from collections.abc import Iterable
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.types.v1 import types_pb2
-from toldonce.kernel.clocks import Clock
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.events import ContactReceived
-from toldonce.kernel.story.types import Case, Handoff, Offer, TargetKind
+from toldonce.kernel.story.types import Case
 from toldonce.ownership.handler import Received
-
-
-def stamp(instant: datetime | None) -> Timestamp | None:
-    """Write an instant; None stays unset."""
-    if instant is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(instant)
-    return made
-
-
-def case_view(
-    customer: str, case: Case, sequence: int, clocks: Iterable[Clock] = ()
-) -> types_pb2.CaseView:
-    """Show a case as the story stood at log sequence `sequence`."""
-    return types_pb2.CaseView(
-        case_id=whole(customer, case.own),
-        customer_id=customer,
-        state=types_pb2.CaseState.ValueType(case.state),
-        work_state=types_pb2.WorkState.ValueType(case.work),
-        ownership_state=types_pb2.OwnershipState.ValueType(case.ownership),
-        owner=case.owner,
-        epoch=case.epoch,
-        queue=case.queue,
-        channel=case.channel,
-        topic=case.topic,
-        language=case.language,
-        priority=case.priority,
-        opened_at=stamp(case.opened_at),
-        enqueued_at=stamp(case.enqueued_at),
-        owned_at=stamp(case.owned_at),
-        last_customer_entry_id=whole(customer, case.last_customer_entry),
-        offers=[_offer(customer, case, offer) for offer in case.offers],
-        handoff=_handoff(customer, case, case.handoff) if case.handoff else None,
-        disposition=case.disposition,
-        sequence=sequence,
-        clocks=[_clock(clock) for clock in clocks],
-        requirement=types_pb2.Requirement(
-            queue=case.queue,
-            skills=[types_pb2.SkillNeed(skill=need.name, level=need.level) for need in case.skills],
-            language=case.language,
-            preferred_agents=[case.last_owner] if case.last_owner else [],
-        ),
-        rung=case.rung,
-        hops=case.hops,
-        last_owner=case.last_owner,
-    )
+from toldonce.runtime.case_views import case_view, stamp
 
 
 def listed(
@@ -103,49 +53,4 @@ def contact_facts(
         gateway=event.gateway,
         channel=event.channel,
         contact_made_at_us=made_at_us,
-    )
-
-
-def target(kind: TargetKind, name: str) -> types_pb2.HandoffTarget:
-    """Show whom or what a handoff points at."""
-    match kind:
-        case TargetKind.AGENT:
-            return types_pb2.HandoffTarget(agent=name)
-        case TargetKind.QUEUE:
-            return types_pb2.HandoffTarget(queue=name)
-        case TargetKind.TIER:
-            return types_pb2.HandoffTarget(tier=name)
-
-
-def _offer(customer: str, case: Case, offer: Offer) -> types_pb2.OfferView:
-    return types_pb2.OfferView(
-        offer_id=whole(customer, offer.own),
-        agent=offer.agent,
-        state=types_pb2.OFFER_STATE_ISSUED,
-        epoch=case.epoch,
-        issued_at=stamp(offer.issued_at),
-        expires_at=stamp(offer.expires_at),
-        handoff_id=whole(customer, case.handoff.own) if case.handoff else "",
-    )
-
-
-def _handoff(customer: str, case: Case, handoff: Handoff) -> types_pb2.HandoffView:
-    return types_pb2.HandoffView(
-        handoff_id=whole(customer, handoff.own),
-        from_agent=handoff.from_agent,
-        target=target(handoff.target_kind, handoff.target),
-        epoch=case.epoch,
-        context_sequence=handoff.context_sequence,
-        context_hash=handoff.context_hash,
-        begun_at=stamp(handoff.begun_at),
-        expires_at=stamp(handoff.expires_at),
-    )
-
-
-def _clock(clock: Clock) -> types_pb2.SlaClock:
-    return types_pb2.SlaClock(
-        kind=types_pb2.ClockKind.ValueType(clock.kind),
-        state=types_pb2.ClockState.Value(f"CLOCK_STATE_{clock.state.name}"),
-        due_at=stamp(clock.due_at),
-        warn_at=stamp(clock.warn_at),
     )

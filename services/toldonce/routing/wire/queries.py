@@ -12,7 +12,8 @@ from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, own_of, parse_name, parse_own, parse_whole
 from toldonce.routing.core.types import DecisionTrace, QueueStanding
 from toldonce.routing.handler.waits import Waits
-from toldonce.routing.wire.traces import read_trace, stamp, write_trace
+from toldonce.routing.wire.traces import read_trace, write_trace
+from toldonce.runtime.case_views import stamp
 from toldonce.runtime.rpc import from_status, to_status
 
 QUEUES_MAX = 256

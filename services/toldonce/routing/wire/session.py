@@ -25,8 +25,8 @@ from toldonce.routing.handler.words import (
     SetAvailability,
     WrapUp,
 )
-from toldonce.routing.wire.cases import case_view
-from toldonce.routing.wire.traces import read_trace, stamp
+from toldonce.routing.wire.traces import read_trace
+from toldonce.runtime.case_views import case_view, stamp
 from toldonce.runtime.rpc import to_status
 
 REASON_BYTES_MAX = 128

@@ -1,21 +1,10 @@
 """Decision traces."""
 
-from datetime import datetime
-
 from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from toldonce.api.types.v1 import types_pb2
 from toldonce.routing.core.types import Candidate, DecisionTrace
-
-
-def stamp(instant: datetime | None) -> Timestamp | None:
-    """Write an instant; None stays unset."""
-    if instant is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(instant)
-    return made
+from toldonce.runtime.case_views import stamp
 
 
 def write_trace(trace: DecisionTrace) -> types_pb2.DecisionTrace:

@@ -1,12 +1,28 @@
-"""Cases as agents see them."""
+"""A case as callers see it, the same from every service."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.clocks import Clock
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.types import Case, Handoff, Offer, TargetKind
-from toldonce.routing.wire.traces import stamp
 
 
-def case_view(customer: str, case: Case, sequence: int) -> types_pb2.CaseView:
+def stamp(instant: datetime | None) -> Timestamp | None:
+    """Write an instant; None stays unset."""
+    if instant is None:
+        return None
+    made = Timestamp()
+    made.FromDatetime(instant)
+    return made
+
+
+def case_view(
+    customer: str, case: Case, sequence: int, clocks: Iterable[Clock] = ()
+) -> types_pb2.CaseView:
     """Show a case as the story stood at log sequence `sequence`."""
     return types_pb2.CaseView(
         case_id=whole(customer, case.own),
@@ -29,6 +45,7 @@ def case_view(customer: str, case: Case, sequence: int) -> types_pb2.CaseView:
         handoff=_handoff(customer, case, case.handoff) if case.handoff else None,
         disposition=case.disposition,
         sequence=sequence,
+        clocks=[_clock(clock) for clock in clocks],
         requirement=types_pb2.Requirement(
             queue=case.queue,
             skills=[types_pb2.SkillNeed(skill=need.name, level=need.level) for need in case.skills],
@@ -39,6 +56,17 @@ def case_view(customer: str, case: Case, sequence: int) -> types_pb2.CaseView:
         hops=case.hops,
         last_owner=case.last_owner,
     )
+
+
+def target(kind: TargetKind, name: str) -> types_pb2.HandoffTarget:
+    """Show whom or what a handoff points at."""
+    match kind:
+        case TargetKind.AGENT:
+            return types_pb2.HandoffTarget(agent=name)
+        case TargetKind.QUEUE:
+            return types_pb2.HandoffTarget(queue=name)
+        case TargetKind.TIER:
+            return types_pb2.HandoffTarget(tier=name)
 
 
 def _offer(customer: str, case: Case, offer: Offer) -> types_pb2.OfferView:
@@ -57,20 +85,20 @@ def _handoff(customer: str, case: Case, handoff: Handoff) -> types_pb2.HandoffVi
     return types_pb2.HandoffView(
         handoff_id=whole(customer, handoff.own),
         from_agent=handoff.from_agent,
-        target=_target(handoff),
+        target=target(handoff.target_kind, handoff.target),
         epoch=case.epoch,
         context_sequence=handoff.context_sequence,
+        context_hash=handoff.context_hash,
         begun_at=stamp(handoff.begun_at),
         expires_at=stamp(handoff.expires_at),
         rung=handoff.rung,
     )
 
 
-def _target(handoff: Handoff) -> types_pb2.HandoffTarget:
-    match handoff.target_kind:
-        case TargetKind.AGENT:
-            return types_pb2.HandoffTarget(agent=handoff.target)
-        case TargetKind.QUEUE:
-            return types_pb2.HandoffTarget(queue=handoff.target)
-        case TargetKind.TIER:
-            return types_pb2.HandoffTarget(tier=handoff.target)
+def _clock(clock: Clock) -> types_pb2.SlaClock:
+    return types_pb2.SlaClock(
+        kind=types_pb2.ClockKind.ValueType(clock.kind),
+        state=types_pb2.ClockState.Value(f"CLOCK_STATE_{clock.state.name}"),
+        due_at=stamp(clock.due_at),
+        warn_at=stamp(clock.warn_at),
+    )
