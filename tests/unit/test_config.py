@@ -10,10 +10,13 @@ from toldonce.kernel.calendar import ALWAYS
 from toldonce.kernel.clocks import ClockKind, Target
 from toldonce.kernel.config import (
     DEFAULT_POLICY,
+    AbsentPolicy,
     AgentKind,
     ChannelKind,
     Config,
+    Handoff,
     HandoffPart,
+    OwnerAbsent,
     parse,
     read,
 )
@@ -169,6 +172,21 @@ def test_holidays_and_exceptions_become_dates() -> None:
         ("agents.0.skills", ["orders"], "agents[0].skills", "keys and values"),
         ("presence", {"stale_s": 2}, "presence", "heartbeat_s < stale_s"),
         ("handoff", {"required": ["sumary"]}, "handoff.required[0]", "did you mean summary?"),
+        ("handoff", {"hops_max": 0}, "handoff.hops_max", "from 1 to 100"),
+        ("reopen_window_s", -1, "reopen_window_s", "from 0"),
+        ("channels.0.owner_absent", "keep", "channels[0].owner_absent", "keys and values"),
+        (
+            "channels.0.owner_absent.policy",
+            "requeu",
+            "channels[0].owner_absent.policy",
+            "did you mean requeue?",
+        ),
+        (
+            "channels.0.owner_absent",
+            {"policy": "keep", "backup_s": 60},
+            "channels[0].owner_absent.backup_s",
+            "means nothing under policy keep: it belongs to backup",
+        ),
         (
             "policies",
             [{"name": "p", "steps": [{"after_s": 5}]}],
@@ -256,6 +274,14 @@ def test_what_is_no_document_is_refused(tree: object) -> None:
         ("channels.0.cost", 5, "channels[0].cost", "more than the 4 units"),
         ("agents.0.capacity_units", 1, "agents[0].capacity_units", "cheapest channel"),
         ("queues.0.escalation_queue", "orders", "queues[0].escalation_queue", "orders -> orders"),
+        ("agents.0.substitute", "ana", "agents[0].substitute", "did you mean anna?"),
+        ("agents.0.substitute", "anna", "agents[0].substitute", "circle: anna -> anna"),
+        (
+            "channels.0.owner_absent.grace_s",
+            5,
+            "channels[0].owner_absent.grace_s",
+            "less than the 6 of presence.stale_s",
+        ),
     ],
 )
 def test_what_can_never_work_is_refused_with_the_path(
@@ -285,6 +311,46 @@ def test_escalations_that_go_in_a_circle_are_told_once() -> None:
     found = problems(put(tree, "queues.1.escalation_queue", "orders"))
     assert [f for f in found if f.endswith("escalation_queue")] == ["queues[0].escalation_queue"]
     assert "orders -> up -> orders" in found["queues[0].escalation_queue"]
+
+
+def test_substitutes_who_go_in_a_circle_are_told_once() -> None:
+    tree = small()
+    for name, other in (("bob", "cleo"), ("cleo", "dora"), ("dora", "bob"), ("emil", "bob")):
+        tree["agents"].append({**tree["agents"][0], "name": name, "substitute": other})
+    found = problems(put(tree, "agents.0.substitute", "bob"))
+    assert list(found) == ["agents[1].substitute"]
+    assert "bob -> cleo -> dora -> bob" in found["agents[1].substitute"]
+
+
+def test_substitutes_follow_on_each_other() -> None:
+    tree = put(small(), "agents.0.substitute", "bob")
+    for name, other in (("bob", "cleo"), ("cleo", "dora")):
+        tree["agents"].append({**tree["agents"][0], "name": name, "substitute": other})
+    tree["agents"].append({**SMALL["agents"][0], "name": "dora"})
+    stand_ins = read(tree, ZONES).stand_ins()
+    assert list(stand_ins.after("anna")) == ["bob", "cleo", "dora"]
+    assert list(stand_ins.after("dora")) == []
+
+
+def test_what_becomes_of_a_case_without_its_owner_is_read_with_safe_defaults() -> None:
+    config = read(SMALL, ZONES)
+    assert config.owner_absent("chat") == OwnerAbsent(AbsentPolicy.REQUEUE, None)
+    assert config.owner_absent("nowhere") == OwnerAbsent()
+    kept = {"policy": "backup", "grace_s": 30, "backup_s": 90}
+    chat = read(put(small(), "channels.0.owner_absent", kept), ZONES).owner_absent("chat")
+    assert (chat.policy, chat.grace_s, chat.backup_s) == (AbsentPolicy.BACKUP, 30, 90)
+
+
+def test_bounds_of_a_handoff_and_of_coming_back_are_read() -> None:
+    plain = read(SMALL, ZONES)
+    assert (plain.handoff.hops_max, plain.reopen_window_s) == (5, 7 * 86_400)
+    tree = small(
+        reopen_window_s=0,
+        handoff={"hops_max": 3, "warm_max_s": 60, "consult_max_s": 90, "required": ["mood"]},
+    )
+    config = read(tree, ZONES)
+    assert config.handoff == Handoff(60, (HandoffPart.MOOD,), 3, 60, 90)
+    assert config.reopen_window_s == 0
 
 
 def test_target_beyond_a_year_of_its_calendar_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from toldonce.kernel.config.hours import Zones
 from toldonce.kernel.config.lint import lint
+from toldonce.kernel.config.owning import AbsentPolicy, Handoff, HandoffPart, OwnerAbsent, StandIns
 from toldonce.kernel.config.parse import parse
 from toldonce.kernel.config.types import (
     DEFAULT_POLICY,
@@ -10,8 +11,6 @@ from toldonce.kernel.config.types import (
     Channel,
     ChannelKind,
     Config,
-    Handoff,
-    HandoffPart,
     Limits,
     Presence,
     Queue,
@@ -35,6 +34,9 @@ __all__ = [
     "Presence",
     "Handoff",
     "HandoffPart",
+    "AbsentPolicy",
+    "OwnerAbsent",
+    "StandIns",
     "Limits",
     "Zones",
     "parse",

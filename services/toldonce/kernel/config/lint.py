@@ -1,8 +1,9 @@
 """What is wrong with a configuration although every part of it is well made.
 
 It finds what can never work: names that nothing bears, requirements that nobody meets even after
-the last relaxing step, work too big for anybody, escalations that go round in a circle, and
-targets that lie beyond any horizon. Better found here than by a contact that waits for ever.
+the last relaxing step, work too big for anybody, escalations and substitutes that go round in a
+circle, owners given up before they count as stale, and targets that lie beyond any horizon. Better
+found here than by a contact that waits for ever.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,7 @@ def lint(config: Config) -> tuple[Problem, ...]:
     if unknown:
         return unknown[:PROBLEMS_MAX]
     found = [*_levels(config), *_service(config), *_capacity(config)]
-    found += [*_circles(config), *_horizons(config)]
+    found += [*_circles(config), *_stand_ins(config), *_graces(config), *_horizons(config)]
     return tuple(dict.fromkeys(found))[:PROBLEMS_MAX]
 
 
@@ -126,6 +127,29 @@ def _circles(config: Config) -> Iterator[Problem]:
             f"queues[{paths[name]}].escalation_queue",
             f"escalations go round in a circle: {' -> '.join([*seen, name])}",
         )
+
+
+def _stand_ins(config: Config) -> Iterator[Problem]:
+    """Find agents who at last stand in for themselves."""
+    paths = {name: index for index, name in enumerate(config.agents)}
+    for circle in config.stand_ins().circles():
+        yield Problem(
+            f"agents[{paths[circle[0]]}].substitute",
+            f"substitutes go round in a circle: {' -> '.join(circle)}",
+        )
+
+
+def _graces(config: Config) -> Iterator[Problem]:
+    """Find graces that are over before the owner's silence means anything."""
+    stale_s = config.presence.stale_s
+    for index, channel in enumerate(config.channels.values()):
+        grace_s = channel.owner_absent.grace_s
+        if grace_s is not None and grace_s < stale_s:
+            yield Problem(
+                f"channels[{index}].owner_absent.grace_s",
+                f"{grace_s} is less than the {stale_s} of presence.stale_s: "
+                "every short break of a line would cost its owner the case",
+            )
 
 
 def _horizons(config: Config) -> Iterator[Problem]:

@@ -9,14 +9,16 @@ import re
 from collections.abc import Mapping
 
 from toldonce.kernel.config.hours import Zones, calendars
+from toldonce.kernel.config.owning import DAY_S
 from toldonce.kernel.config.policies import (
-    DAY_S,
     PRIORITY_MAX,
     TARGET_MAX_S,
     handoff,
     limits,
+    owner_absent,
     policies,
     presence,
+    reopen_window_s,
     sla,
 )
 from toldonce.kernel.config.tree import Fields, Problems, fields
@@ -52,6 +54,7 @@ SECTIONS = (
     "presence",
     "handoff",
     "limits",
+    "reopen_window_s",
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
@@ -78,6 +81,7 @@ def parse(tree: object, zones: Zones) -> Config:
         presence=presence(document),
         handoff=handoff(document),
         limits=limits(document),
+        reopen_window_s=reopen_window_s(document),
     )
     problems.refuse()
     return config.with_digest(digest(tree))
@@ -137,6 +141,7 @@ def _channels(document: Fields) -> list[Channel]:
         "queue",
         "first_response_s",
         "shared_aliases",
+        "owner_absent",
     )
     return [
         Channel(
@@ -148,6 +153,7 @@ def _channels(document: Fields) -> list[Channel]:
             queue=entry.name("queue"),
             first_response_s=entry.whole("first_response_s", 0, TARGET_MAX_S, 0),
             shared_aliases=entry.texts("shared_aliases"),
+            owner_absent=owner_absent(entry),
         )
         for entry in document.sections("channels", known, required=True)
     ]
@@ -208,7 +214,16 @@ def _queues(document: Fields) -> list[Queue]:
 
 
 def _agents(document: Fields) -> list[Agent]:
-    known = ("name", "kind", "skills", "languages", "capacity_units", "queues", "tier")
+    known = (
+        "name",
+        "kind",
+        "skills",
+        "languages",
+        "capacity_units",
+        "queues",
+        "tier",
+        "substitute",
+    )
     return [
         Agent(
             name=entry.name("name"),
@@ -218,6 +233,7 @@ def _agents(document: Fields) -> list[Agent]:
             capacity_units=entry.whole("capacity_units", 1, UNITS_MAX),
             queues=frozenset(entry.names("queues")),
             tier=entry.whole("tier", 0, 9, 0),
+            substitute=entry.name("substitute", ""),
         )
         for entry in document.sections("agents", known, required=True, count_max=AGENTS_MAX)
     ]

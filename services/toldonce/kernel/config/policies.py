@@ -1,10 +1,15 @@
-"""Reading what governs routing and time: policies, SLA, presence, handoff and limits."""
+"""Reading what governs routing and time: policies, SLA, presence, ownership, handoff and limits."""
 
 from toldonce.kernel.clocks import ClockKind, Target
-from toldonce.kernel.config.tree import Fields
-from toldonce.kernel.config.types import (
+from toldonce.kernel.config.owning import (
+    DAY_S,
+    AbsentPolicy,
     Handoff,
     HandoffPart,
+    OwnerAbsent,
+)
+from toldonce.kernel.config.tree import Fields
+from toldonce.kernel.config.types import (
     Limits,
     Presence,
     RoutingPolicy,
@@ -12,9 +17,9 @@ from toldonce.kernel.config.types import (
 )
 from toldonce.kernel.skills import Step
 
-DAY_S = 86_400
 PRIORITY_MAX = 10_000
 TARGET_MAX_S = 366 * DAY_S
+HOPS_MAX = 100
 TEXT_BYTES_MAX = 49_152
 STEPS_MAX = 16
 TARGET_KEYS = {
@@ -122,11 +127,37 @@ def presence(document: Fields) -> Presence:
 def handoff(document: Fields) -> Handoff:
     """Read what a handoff needs."""
     plain = Handoff()
-    entry = document.section("handoff", ("timeout_s", "required"))
+    known = ("timeout_s", "required", "hops_max", "warm_max_s", "consult_max_s")
+    entry = document.section("handoff", known)
     return Handoff(
         timeout_s=entry.whole("timeout_s", 1, 30 * DAY_S, plain.timeout_s),
         required=entry.choices("required", HandoffPart, plain.required),
+        hops_max=entry.whole("hops_max", 1, HOPS_MAX, plain.hops_max),
+        warm_max_s=entry.whole("warm_max_s", 1, DAY_S, plain.warm_max_s),
+        consult_max_s=entry.whole("consult_max_s", 1, 30 * DAY_S, plain.consult_max_s),
     )
+
+
+def owner_absent(channel: Fields) -> OwnerAbsent:
+    """Read what a channel does about an owner who is absent."""
+    plain = OwnerAbsent()
+    entry = channel.section("owner_absent", ("policy", "grace_s", "keep_max_s", "backup_s"))
+    policy = entry.choice("policy", AbsentPolicy, plain.policy)
+    for key, of in (("keep_max_s", AbsentPolicy.KEEP), ("backup_s", AbsentPolicy.BACKUP)):
+        if key in entry.values and policy is not of:
+            entry.wrong(key, f"means nothing under policy {policy}: it belongs to {of}")
+    graced = "grace_s" in entry.values
+    return OwnerAbsent(
+        policy=policy,
+        grace_s=entry.whole("grace_s", 1, 30 * DAY_S) if graced else None,
+        keep_max_s=entry.whole("keep_max_s", 1, TARGET_MAX_S, plain.keep_max_s),
+        backup_s=entry.whole("backup_s", 1, 30 * DAY_S, plain.backup_s),
+    )
+
+
+def reopen_window_s(document: Fields) -> int:
+    """Read how long a closed case can be reopened; 0 is never."""
+    return document.whole("reopen_window_s", 0, TARGET_MAX_S, 7 * DAY_S)
 
 
 def limits(document: Fields) -> Limits:

@@ -12,6 +12,7 @@ type _Reference = tuple[str, str, str]  # path, kind of thing, name
 def references(config: Config) -> Iterator[Problem]:
     """Give every reference to something that is not there."""
     known: dict[str, Iterable[str]] = {
+        "agent": config.agents.keys(),
         "calendar": {*config.calendars, ALWAYS_NAME},
         "language": set(config.languages),
         "policy": config.policies.keys(),
@@ -66,6 +67,7 @@ def _agents(config: Config) -> Iterator[_Reference]:
             yield f"{path}.languages.{language}", "language", language
         for queue in sorted(agent.queues):
             yield f"{path}.queues", "queue", queue
+        yield f"{path}.substitute", "agent", agent.substitute
 
 
 def _policies(config: Config) -> Iterator[_Reference]:

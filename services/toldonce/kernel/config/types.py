@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.clocks import ClockKind, Target
+from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
 from toldonce.kernel.skills import Requirement, Step
 
 SCHEMA = 1
@@ -35,16 +36,6 @@ class AgentKind(StrEnum):
     BOT = "bot"
 
 
-class HandoffPart(StrEnum):
-    """A part of the handoff envelope that a policy can require to be filled in."""
-
-    REASON = "reason"
-    SUMMARY = "summary"
-    TRIED = "tried"
-    PROMISED = "promised"
-    TOLD = "told"
-
-
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A way in. `cost` units of an agent's capacity are held by one piece of its work.
@@ -52,6 +43,7 @@ class Channel:
     `reply`: answers go back through the gateway. `queue` takes what no topic fits.
     `first_response_s` is the answer promised to the customer in business seconds of `calendar`
     (0: nothing is promised). `shared_aliases` are addresses that many customers use.
+    `owner_absent` is what becomes of its cases when their owner vanishes.
     """
 
     name: str
@@ -62,6 +54,7 @@ class Channel:
     queue: str
     first_response_s: int = 0
     shared_aliases: tuple[str, ...] = ()
+    owner_absent: OwnerAbsent = field(default_factory=OwnerAbsent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +94,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Somebody who answers. Empty `queues` means all of them; `tier` 0 is the front line."""
+    """Somebody who answers. Empty `queues` means all of them; `tier` 0 is the front line.
+
+    `substitute` ("" for nobody) is asked first for what they own while they are absent.
+    """
 
     name: str
     kind: AgentKind
@@ -110,6 +106,7 @@ class Agent:
     capacity_units: int
     queues: frozenset[str] = frozenset()
     tier: int = 0
+    substitute: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +148,6 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
-class Handoff:
-    """How long a handoff waits for its receiver, and what its envelope must hold."""
-
-    timeout_s: int = 60
-    required: tuple[HandoffPart, ...] = (HandoffPart.REASON, HandoffPart.SUMMARY)
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of a tenant: submissions a second (0: none) and bytes of UTF-8 in one text."""
 
@@ -175,6 +164,7 @@ class Config:
 
     `digest` is of the document alone (not its comments or layout), `revision` of where it is
     stored (0: nowhere), `zones_version` of the time-zone rules the calendars were read with.
+    A closed case can be reopened for `reopen_window_s`.
     """
 
     digest: str
@@ -191,6 +181,7 @@ class Config:
     presence: Presence = field(default_factory=Presence)
     handoff: Handoff = field(default_factory=Handoff)
     limits: Limits = field(default_factory=Limits)
+    reopen_window_s: int = 7 * DAY_S
     tenant: str = ""
     revision: int = 0
 
@@ -235,6 +226,15 @@ class Config:
         """Return the calendar by which the clocks of a queue's work count."""
         aims = self.sla_of(queue)
         return self.calendar(aims.calendar) if aims and aims.calendar else self.hours_of(queue)
+
+    def owner_absent(self, channel: str) -> OwnerAbsent:
+        """Return what a channel does about an absent owner; it requeues where it is not known."""
+        known = self.channels.get(channel)
+        return OwnerAbsent() if known is None else known.owner_absent
+
+    def stand_ins(self) -> StandIns:
+        """Return who stands in for whom."""
+        return substitutes((agent.name, agent.substitute) for agent in self.agents.values())
 
     def offer_timeout_s(self, queue: str) -> int:
         """Return how long an offer of this queue's work stands."""
