@@ -10,7 +10,9 @@ from toldonce.runtime import secrets
 from toldonce.runtime.cipher import Unreadable
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.ids import new_id
-from toldonce.runtime.keys import RECHECK_S, KeyRing, pack, unpack
+from toldonce.runtime.keks import RECHECK_S
+from toldonce.runtime.key_blocks import pack, unpack
+from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.names import block_key
 from toldonce.runtime.testing.table import FakeTable
 
@@ -23,6 +25,7 @@ class CountingTable(FakeTable):
     def __init__(self):
         super().__init__()
         self.gets = self.puts = 0
+        self.before_put = None
 
     async def get(self, key):
         self.gets += 1
@@ -30,6 +33,9 @@ class CountingTable(FakeTable):
 
     async def put(self, key, value, *, expected, ttl_s=None, tombstone=False):
         self.puts += 1
+        if self.before_put is not None:
+            before, self.before_put = self.before_put, None
+            await before()
         return await super().put(key, value, expected=expected, ttl_s=ttl_s, tombstone=tombstone)
 
 
@@ -153,6 +159,96 @@ async def test_blocks_of_an_older_wrapping_key_stay_readable_and_of_an_unknown_o
     newer = KeyRing(table, secrets.load(tmp_path), LoopClock())
     with pytest.raises(Unavailable, match="not loaded"):
         await newer.find("demo", ref)
+
+
+async def test_ring_forgets_keys_of_many_blocks_and_says_the_same_when_asked_again(ring, table):
+    taken = [await ring.take("demo") for _ in range(600)]
+    gone = [ref for ref, _ in taken[::3]]
+    await ring.forget("demo", gone)
+    puts = table.puts
+    await ring.forget("demo", [*gone, *gone])
+    assert table.puts == puts
+    for ref, key in taken:
+        assert await ring.find("demo", ref) == (None if ref in gone else key)
+
+
+async def test_ring_forgets_what_nobody_keeps_without_a_word(ring, table):
+    await ring.forget("demo", [KeyRef(new_id(), 7)])
+    assert table.puts == 0
+
+
+async def test_two_who_forget_neighbours_at_once_both_win(ring, table, kept):
+    (one, _), (two, _), (three, key) = [await ring.take("demo") for _ in range(3)]
+    other = KeyRing(table, kept, LoopClock())
+    table.before_put = lambda: other.forget("demo", [two])
+    await ring.forget("demo", [one])
+    for ref in (one, two):
+        assert await ring.find("demo", ref) is None
+        assert await other.find("demo", ref) is None
+    assert await other.find("demo", three) == key
+
+
+async def test_ring_that_never_gets_its_turn_says_so_and_not_that_it_is_done(ring, table, kept):
+    ref, key = await ring.take("demo")
+    row = block_key("demo", ref.block)
+
+    async def disturb():
+        found = await FakeTable.get(table, row)
+        await FakeTable.put(table, row, found.value, expected=found.revision)
+        table.before_put = disturb
+
+    table.before_put = disturb
+    with pytest.raises(Unavailable, match="ask again"):
+        await ring.forget("demo", [ref])
+    table.before_put = None
+    assert await ring.find("demo", ref) == key
+
+
+async def test_ring_does_not_say_forgotten_when_the_table_does_not_answer(ring, table):
+    ref, _ = await ring.take("demo")
+    table.down = True
+    with pytest.raises(Unavailable):
+        await ring.forget("demo", [ref])
+    table.down = False
+    await ring.forget("demo", [ref])
+    assert await ring.find("demo", ref) is None
+
+
+async def test_running_process_wraps_and_opens_with_a_key_that_came_after_its_start(
+    ring, table, kept, tmp_path
+):
+    old, _ = await ring.take("demo")
+    secrets.write_once(tmp_path / "kek-2.key", "ab" * 32)
+    new, key = await ring.take("other")
+    row = await table.get(block_key("other", new.block))
+    assert unpack(row.value)[0] == "2"
+    assert await ring.find("other", new) == key
+    assert await ring.find("demo", old) is not None
+
+
+async def test_block_that_a_rotation_could_not_see_is_never_used(ring, table, tmp_path):
+    async def rotated():
+        secrets.write_once(tmp_path / "kek-2.key", "ab" * 32)
+        secrets.destroy_kek(tmp_path, "1")
+
+    table.before_put = rotated
+    ref, key = await ring.take("demo")
+    rows = {row.key: unpack(row.value) for row in await table.rows()}
+    assert {kek_id for kek_id, _ in rows.values()} == {"2"}
+    assert sorted(len(wrapped) for _, wrapped in rows.values()) == [0, 256]
+    assert await KeyRing(table, secrets.load(tmp_path), LoopClock()).find("demo", ref) == key
+
+
+async def test_destroyed_key_encryption_key_is_not_kept_in_memory_for_longer_than_ten_seconds(
+    ring, table, tmp_path
+):
+    ref, _ = await ring.take("demo")
+    assert await ring.find("demo", ref) is not None
+    secrets.write_once(tmp_path / "kek-2.key", "ab" * 32)
+    secrets.destroy_kek(tmp_path, "1")
+    await asyncio.sleep(RECHECK_S + 0.1)
+    with pytest.raises(Unavailable, match="not loaded"):
+        await ring.find("demo", ref)
 
 
 def test_a_block_is_read_back_as_it_was_written():

@@ -1,42 +1,34 @@
-"""Data keys, one a customer: drawn ahead in blocks of 256, wrapped, and found again.
+"""Data keys, one a customer: drawn ahead in blocks of 256, wrapped, found again, and destroyed.
 
-A block is one message of KEYS, made by one process for one tenant; what is left of it when that
-process goes is never used. Its bytes: version (1), length of the key-encryption key's id, that
-id, a bitmap of 32 bytes of the entries that are there, and 60 bytes (`cipher.wrap`) for each of
-those in order. Forgetting a customer is writing the block again without the entry. No data key is
-used before its block is durable, and none is believed for longer than RECHECK_S without another
-look at the table.
+A block (`key_blocks`) is one message of KEYS, made by one process for one tenant; what is left of
+it when that process goes is never used. Forgetting a customer is writing the block again without
+the entry. No data key is used before its block is durable under a key-encryption key that still
+stands, and none is believed for longer than RECHECK_S without another look at the table.
 """
 
 import asyncio
+import contextlib
 import os
-from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from toldonce.kernel.errors import Refusal, Unavailable
+from toldonce.kernel.errors import Conflict, Refusal, Unavailable
 from toldonce.kernel.keyref import KEYS_A_BLOCK, KeyRef
-from toldonce.runtime.cipher import (
-    KEY_BYTES,
-    NONCE_BYTES,
-    WRAPPED_BYTES,
-    Unreadable,
-    unwrap,
-    wrap,
-)
+from toldonce.runtime.cipher import KEY_BYTES, NONCE_BYTES, unwrap, wrap
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.ids import new_id
+from toldonce.runtime.keks import RECHECK_S, Keks
+from toldonce.runtime.key_blocks import pack, place, unpack
 from toldonce.runtime.names import block_key
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.table import Table
 
 LOW = 64
-RECHECK_S = 10.0
 BLOCKS_MAX = 4096
-_VERSION = 1
-_BITMAP_BYTES = KEYS_A_BLOCK // 8
+TRIES_MAX = 16
 _log = structlog.get_logger()
 
 
@@ -64,7 +56,7 @@ class KeyRing:
     def __init__(self, table: Table, secrets: Secrets, clock: Clock) -> None:
         """`table` is KEYS."""
         self._table = table
-        self._secrets = secrets
+        self._keks = Keks(secrets, clock)
         self._clock = clock
         self._pools: dict[str, _Pool] = {}
         self._blocks: OrderedDict[str, _Block] = OrderedDict()
@@ -100,12 +92,25 @@ class KeyRing:
             block = await self._read(row)
         else:
             self._blocks.move_to_end(row)
+        if block is not None and self._keks.find(block.kek_id) is None:
+            block = await self._read(row)  # it was wrapped anew since, and the old key destroyed
         if block is None or ref.index not in block.wrapped:
             return None
         key = block.opened.get(ref.index)
         if key is None:
             key = block.opened[ref.index] = self._open(tenant, ref, block)
         return key
+
+    async def forget(self, tenant: str, refs: Iterable[KeyRef]) -> None:
+        """Destroy the keys kept at `refs`; those already gone stay gone.
+
+        Raises Unavailable when it is not certain that all are gone: ask again.
+        """
+        by_block = defaultdict[str, set[int]](set)
+        for ref in refs:
+            by_block[ref.block].add(ref.index)
+        for block in sorted(by_block):
+            await self._strike(tenant, block, by_block[block])
 
     def drop(self, tenant: str, block: str) -> None:
         """Forget what is cached of a block: somebody said that it was rewritten."""
@@ -125,19 +130,44 @@ class KeyRing:
         return pool.refill
 
     async def _make(self, tenant: str, pool: _Pool) -> None:
-        block = new_id()
+        block, (kek_id, kek) = new_id(), self._keks.newest()
         drawn = os.urandom(KEYS_A_BLOCK * (KEY_BYTES + NONCE_BYTES))
         nonces = drawn[KEYS_A_BLOCK * KEY_BYTES :]
         made, wrapped = [], {}
         for index in range(KEYS_A_BLOCK):
             key = drawn[index * KEY_BYTES : (index + 1) * KEY_BYTES]
             nonce = nonces[index * NONCE_BYTES : (index + 1) * NONCE_BYTES]
-            wrapped[index] = wrap(self._secrets.kek, nonce, key, _place(tenant, block, index))
+            wrapped[index] = wrap(kek, nonce, key, place(tenant, block, index))
             made.append((KeyRef(block, index), key))
-        await self._table.put(
-            block_key(tenant, block), pack(self._secrets.kek_id, wrapped), expected=0
-        )
-        pool.ready.extend(made)
+        row = block_key(tenant, block)
+        revision = await self._table.put(row, pack(kek_id, wrapped), expected=0)
+        newest_id, _ = self._keks.newest()
+        if newest_id == kek_id:
+            pool.ready.extend(made)
+            return
+        # a rotation went by and may not have seen this block: nobody may ever depend on it
+        with contextlib.suppress(Conflict):
+            await self._table.put(row, pack(newest_id, {}), expected=revision)
+
+    async def _strike(self, tenant: str, block: str, indexes: set[int]) -> None:
+        row = block_key(tenant, block)
+        try:
+            for _ in range(TRIES_MAX):
+                found = await self._table.get(row)
+                if found is None or not found.value:
+                    return
+                kek_id, wrapped = unpack(found.value)
+                left = {at: entry for at, entry in wrapped.items() if at not in indexes}
+                if len(left) == len(wrapped):
+                    return
+                try:
+                    await self._table.put(row, pack(kek_id, left), expected=found.revision)
+                except Conflict:
+                    continue
+                return
+        finally:
+            self.drop(tenant, block)
+        raise Unavailable("a block of keys changes too quickly; ask again")
 
     async def _read(self, row: str) -> _Block | None:
         task = self._reads.get(row)
@@ -159,39 +189,10 @@ class KeyRing:
         return block
 
     def _open(self, tenant: str, ref: KeyRef, block: _Block) -> bytes:
-        kek = self._secrets.keks.get(block.kek_id)
+        kek = self._keks.find(block.kek_id)
         if kek is None:
             raise Unavailable(f"the key-encryption key {block.kek_id!r} is not loaded here")
-        return unwrap(kek, block.wrapped[ref.index], _place(tenant, ref.block, ref.index))
-
-
-def pack(kek_id: str, wrapped: Mapping[int, bytes]) -> bytes:
-    """Write a block: entries by index, each 60 bytes; absent ones are forgotten."""
-    bitmap = sum(1 << index for index in wrapped)
-    name = kek_id.encode()
-    head = bytes([_VERSION, len(name)]) + name + bitmap.to_bytes(_BITMAP_BYTES, "little")
-    return head + b"".join(wrapped[index] for index in sorted(wrapped))
-
-
-def unpack(block: bytes) -> tuple[str, dict[int, bytes]]:
-    """Read a block back; raises Unreadable when it is none."""
-    if len(block) < 2 or block[0] != _VERSION:  # noqa: PLR2004 - version and length
-        raise Unreadable("this is not a block of keys this version knows")
-    start = 2 + block[1]
-    bitmap = int.from_bytes(block[start : start + _BITMAP_BYTES], "little")
-    entries = block[start + _BITMAP_BYTES :]
-    if len(block) < start + _BITMAP_BYTES or len(entries) != WRAPPED_BYTES * bitmap.bit_count():
-        raise Unreadable("a block of keys is cut short")
-    there = (index for index in range(KEYS_A_BLOCK) if bitmap >> index & 1)
-    wrapped = {
-        index: entries[at * WRAPPED_BYTES : (at + 1) * WRAPPED_BYTES]
-        for at, index in enumerate(there)
-    }
-    return block[2:start].decode("ascii", "replace"), wrapped
-
-
-def _place(tenant: str, block: str, index: int) -> bytes:
-    return f"{tenant}.{block}.{index}".encode()
+        return unwrap(kek, block.wrapped[ref.index], place(tenant, ref.block, ref.index))
 
 
 def _refilled(pool: _Pool, task: asyncio.Task[None]) -> None:

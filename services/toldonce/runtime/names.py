@@ -50,6 +50,7 @@ KEYS = Bucket("KEYS", "keys")
 BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
 
 OPEN_POSITION_KEY = "open.position"
+QUARANTINED_PREFIX = "leases.quarantined."
 
 
 # ---- the log
@@ -112,9 +113,28 @@ def lease_key(what: str, tenant: str) -> str:
     return f"leases.{parse_name('lease', what)}.{parse_tenant(tenant)}"
 
 
+def scrubber_key(epoch: int = STORY_EPOCH) -> str:
+    """Key of LEASES: who checks the log of an epoch, and how far it is checked."""
+    return f"leases.scrubber.e{_epoch(epoch)}"
+
+
+def quarantined_key(tenant: str, customer: str) -> str:
+    """Key of LEASES: a story found broken, held until a person has looked at it."""
+    return f"{QUARANTINED_PREFIX}{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+
+
 def block_key(tenant: str, block: str) -> str:
     """Key of KEYS: a block of 256 wrapped data keys."""
     return f"keys.{parse_tenant(tenant)}.{parse_own('block', block)}"
+
+
+def block_of(key: str) -> tuple[Tenant, str]:
+    """Say whose block of data keys a key of KEYS holds; raises Invalid for any other key."""
+    first, _, rest = key.partition(".")
+    tenant, _, block = rest.partition(".")
+    if first != KEYS.prefix:
+        raise Invalid("key", "this is not the key of a block of data keys")
+    return parse_tenant(tenant), parse_own("block", block)
 
 
 # ---- core NATS

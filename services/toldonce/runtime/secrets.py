@@ -1,7 +1,8 @@
 """The keys of a deployment, read from a folder; embedded mode makes that folder.
 
     tenant.key        32 bytes as 64 hex digits: makes customer ids; never rotates, never to be lost
-    kek-<id>.key      32 bytes as 64 hex digits: wraps data keys; the greatest id wraps new ones
+    kek-<id>.key      32 bytes as 64 hex digits: wraps data keys; the greatest id wraps new ones. An
+                      id drawn here is the moment of drawing (`20261122t124000`), the first is 1
     token-<id>.pub    PEM, Ed25519: whose tokens are believed (`id` is the token's `kid`)
     token-<id>.pem    PEM, Ed25519 private: only where tokens are issued (embedded mode)
     tokens/<role>.jwt development tokens, one a role (embedded mode)
@@ -15,6 +16,7 @@ import re
 import secrets as entropy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,6 +32,7 @@ _KEK = re.compile(r"kek-([0-9a-z]{1,16})\.key")
 _PUBLIC = re.compile(r"token-([0-9a-z]{1,16})\.pub")
 _PRIVATE = re.compile(r"token-([0-9a-z]{1,16})\.pem")
 _FIRST = "1"
+_DRAWN = "%Y%m%dt%H%M%S"
 _PEM = serialization.Encoding.PEM
 
 
@@ -43,6 +46,7 @@ class Secrets:
     believed: Mapping[str, Ed25519PublicKey] = field(repr=False)
     signing: Ed25519PrivateKey | None = field(default=None, repr=False)
     signing_id: str = ""
+    folder: Path | None = field(default=None, repr=False)
 
     def tenant_key(self, tenant: str) -> bytes:
         """Give the 32 bytes under which a tenant's customer ids are made."""
@@ -59,9 +63,7 @@ def load(folder: Path) -> Secrets:
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     if "tenant.key" not in names:
         raise Invalid("secrets", f"there is no tenant.key in {folder}")
-    keks = {found[1]: _key(folder / found[0]) for found in map(_KEK.fullmatch, names) if found}
-    if not keks:
-        raise Invalid("secrets", f"there is no kek-<id>.key in {folder}")
+    keks, kek_id = load_keks(folder)
     believed = {f[1]: _public(folder / f[0]) for f in map(_PUBLIC.fullmatch, names) if f}
     private = {f[1]: _private(folder / f[0]) for f in map(_PRIVATE.fullmatch, names) if f}
     believed |= {kid: key.public_key() for kid, key in private.items()}
@@ -70,12 +72,71 @@ def load(folder: Path) -> Secrets:
     signing_id = max(private, key=_order) if private else ""
     return Secrets(
         tenant_root=_key(folder / "tenant.key"),
-        keks=MappingProxyType(keks),
-        kek_id=max(keks, key=_order),
+        keks=keks,
+        kek_id=kek_id,
         believed=MappingProxyType(believed),
         signing=private.get(signing_id),
         signing_id=signing_id,
+        folder=folder,
     )
+
+
+def load_keks(folder: Path) -> tuple[Mapping[str, bytes], str]:
+    """Read the key-encryption keys by id, and which is the newest; raises Invalid.
+
+    One that is being destroyed (all zeros) counts as gone.
+    """
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    keks = {found[1]: _key(folder / found[0]) for found in map(_KEK.fullmatch, names) if found}
+    keks = {kek_id: kek for kek_id, kek in keks.items() if any(kek)}
+    if not keks:
+        raise Invalid("secrets", f"there is no kek-<id>.key in {folder}")
+    return MappingProxyType(keks), max(keks, key=_order)
+
+
+def draw_kek(folder: Path, now: datetime) -> str:
+    """Draw a key-encryption key that is newer than every other; returns its id."""
+    _, newest = load_keks(folder)
+    last = kek_drawn_at(newest)
+    at = now if last is None or now > last else last + timedelta(seconds=1)
+    kek_id = at.strftime(_DRAWN)
+    if _order(kek_id) <= _order(newest):
+        raise Invalid("secrets", f"kek-{newest}.key was not named by us; no newer name is left")
+    write_once(folder / f"kek-{kek_id}.key", entropy.token_hex(KEY_BYTES) + "\n")
+    return kek_id
+
+
+def destroy_kek(folder: Path, kek_id: str) -> None:
+    """Overwrite a key-encryption key with zeros, then remove it; gone already is as good.
+
+    What the disk keeps beneath the file system (copies on write, worn cells) is out of reach.
+    """
+    path = folder / f"kek-{kek_id}.key"
+    try:
+        handle = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.pwrite(handle, b"0" * (2 * KEY_BYTES), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    path.unlink(missing_ok=True)
+    _sync(folder)
+
+
+def keks_there(folder: Path) -> list[str]:
+    """List the ids of the key-encryption keys that have a file, oldest first."""
+    found = (_KEK.fullmatch(entry.name) for entry in folder.iterdir())
+    return sorted((one[1] for one in found if one), key=_order)
+
+
+def kek_drawn_at(kek_id: str) -> datetime | None:
+    """Say when a key-encryption key was drawn, by its id; None for one that was not drawn here."""
+    try:
+        return datetime.strptime(kek_id, _DRAWN).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def make(folder: Path) -> Secrets:
