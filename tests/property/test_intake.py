@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.intake.desk import ADDRESSES, KEY, prepared, submission
 from toldonce.intake.core import Given, Kind
-from toldonce.intake.core.aliases import customer_of, identify, normalise
-from toldonce.intake.core.text import clean, one_line, token
+from toldonce.intake.core.aliases import identify
+from toldonce.kernel.aliases import customer_of, normalise
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.story.events import Alias
+from toldonce.kernel.text import clean, one_line, token
 
 OWN = re.compile("[0-9a-hjkmnp-tv-z]{26}")
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)

@@ -1,4 +1,4 @@
-"""What libraries know of addresses: phone numbers and e-mail, for intake's normaliser.
+"""What libraries know of addresses: phone numbers and e-mail, for the normaliser of addresses.
 
 A number must be one that can be given out under the numbering plan of its country, so that a typing
 error does not open a stranger's story. Mail for a host of one's own (`x@intranet`) is mail too.
@@ -19,7 +19,7 @@ _EXTENSION = re.compile(r"(?i)(;?ext\.?=?|x)\s*(?=\d{1,7}\s*\Z)")
 
 
 class LibraryAddresses:
-    """`intake.core.Addresses` by phonenumbers and email-validator."""
+    """`kernel.aliases.Addresses` by phonenumbers and email-validator."""
 
     __slots__ = ()
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.unit.intake.desk import ADDRESSES, KEY
 from toldonce.intake.core import Given, Kind
-from toldonce.intake.core.aliases import customer_of, identify, normalise
+from toldonce.intake.core.aliases import identify
+from toldonce.kernel.aliases import customer_of, normalise
 from toldonce.kernel.errors import Invalid
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from toldonce.intake.core.aliases import Addresses, Given, Identity, identify
-from toldonce.intake.core.text import clean, one_line, token
+from toldonce.intake.core.aliases import Identity, identify
 from toldonce.intake.core.topics import Topics
 from toldonce.intake.core.words import acknowledgement
+from toldonce.kernel.aliases import Addresses, Given
 from toldonce.kernel.calendar import Calendar, add_business_time
 from toldonce.kernel.config import Channel, Config
 from toldonce.kernel.errors import Invalid
@@ -23,6 +23,7 @@ from toldonce.kernel.ids import CustomerId, parse_name, parse_whole, whole
 from toldonce.kernel.skills import LEVEL_MAX, LEVEL_MIN, Requirement
 from toldonce.kernel.story.events import Alias, Reference
 from toldonce.kernel.story.types import PRIORITY_MAX, TEXT_BYTES_MAX
+from toldonce.kernel.text import clean, one_line, token
 
 MESSAGE_ID_BYTES_MAX = 256
 NAME_BYTES_MAX = 256
