@@ -1,13 +1,17 @@
-"""This version folds what released versions wrote to the heads they wrote."""
+"""This version folds what released versions wrote to the heads they wrote.
+
+A head of an older fold lacks what was added since: that is left out of the comparison.
+"""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.golden.book import logs, read
 from toldonce.kernel.story.fold import apply
-from toldonce.kernel.story.types import EMPTY
+from toldonce.kernel.story.types import EMPTY, Case, Story
 from toldonce.runtime.envelope import decode_logged
 from toldonce.runtime.names import story, story_of
 
@@ -24,8 +28,36 @@ def test_version_folds_a_golden_log_to_the_same_heads(path: Path) -> None:
         assert (record.previous_sequence, record.previous_hash) == places[subject]
         heads[subject] = apply(heads[subject], record)
         places[subject] = (sequence, logged.digest)
-        assert heads[subject] == record.head
+        assert as_of(record.head.fold_version, heads[subject]) == record.head
     assert len(heads) >= STORIES_MIN
+
+
+def as_of(fold_version: int, head: Story) -> Story:
+    """Give a head as a version that folds so would have written it."""
+    if fold_version > 1:
+        return head
+    cases = tuple(_first(case) for case in head.cases)
+    return replace(
+        head,
+        fold_version=1,
+        cases=cases,
+        commitments=(),
+        forgotten=False,
+        moved_epoch=0,
+    )
+
+
+def _first(case: Case) -> Case:
+    handoff = case.handoff and replace(case.handoff, warm=False)
+    return replace(
+        case,
+        handoff=handoff,
+        former_owners=(),
+        former_queues=(),
+        advisers=(),
+        lapse=None,
+        incident="",
+    )
 
 
 def test_there_is_a_golden_log() -> None:

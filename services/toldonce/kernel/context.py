@@ -18,6 +18,7 @@ from enum import IntEnum
 
 from toldonce.kernel.story.events import (
     Absorbed,
+    Carried,
     CaseReopened,
     ContactWords,
     EntryWords,
@@ -28,11 +29,12 @@ from toldonce.kernel.story.events import (
     Words,
 )
 from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import SkillNeed
 
 PREAMBLE = b"toldonce-context-1\n"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_OWN_FIELDS = frozenset({"case", "channel", "trace"})
+_OWN_FIELDS = frozenset({"case", "channel", "trace", "made", "keys"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,13 @@ def _case_of(event: Event) -> str:
 
 
 def _facts(event: Event) -> Iterable[tuple[str, str]]:
-    if isinstance(event, Absorbed | CaseReopened):
+    if isinstance(event, Absorbed | Carried):
         return
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
-        if field.name in _OWN_FIELDS or value is None or value in {"", b"", ()}:
+        if field.name in _OWN_FIELDS or value is None or value in ("", b"", ()):
+            continue
+        if value == field.default:  # added by a later version: a story of before keeps its hash
             continue
         yield field.name, _written(value)
 
@@ -147,7 +151,9 @@ def _written(value: object) -> str:
         case IntEnum():
             return value.name
         case tuple():
-            return " ".join(f"{need.name}:{need.level}" for need in value)
+            return " ".join(_written(one) for one in value)
+        case SkillNeed(name, level):
+            return f"{name}:{level}"
         case _:
             return str(value)
 

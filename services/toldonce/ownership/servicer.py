@@ -189,8 +189,47 @@ class Servicer(OwnershipServiceServicer):
         """Join two stories."""
         return (await self._do(request.operation_id, link_customers=request)).link
 
-    MakeCommitment = KeepCommitment = JoinConsult = MergeCases = _unbuilt
-    SplitCase = ForgetCustomer = ExportCustomer = _unbuilt
+    async def MakeCommitment(
+        self, request: ownership_pb2.MakeCommitmentRequest, context: Context
+    ) -> ownership_pb2.MakeCommitmentResponse:
+        """Note what was promised."""
+        done = await self._do(request.operation_id, make_commitment=request)
+        return ownership_pb2.MakeCommitmentResponse(
+            commitment_id=done.commitment_id, case=done.case
+        )
+
+    async def KeepCommitment(
+        self, request: ownership_pb2.KeepCommitmentRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Note that a promise was kept."""
+        return (await self._do(request.operation_id, keep_commitment=request)).case
+
+    async def JoinConsult(
+        self, request: ownership_pb2.JoinConsultRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let an adviser in."""
+        return (await self._do(request.operation_id, join_consult=request)).case
+
+    async def LeaveConsult(
+        self, request: ownership_pb2.LeaveConsultRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let an adviser go."""
+        return (await self._do(request.operation_id, leave_consult=request)).case
+
+    async def MergeCases(
+        self, request: ownership_pb2.MergeCasesRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Make two cases into one."""
+        return (await self._do(request.operation_id, merge_cases=request)).case
+
+    async def SplitCase(
+        self, request: ownership_pb2.SplitCaseRequest, context: Context
+    ) -> ownership_pb2.SplitCaseResponse:
+        """Make one case into two."""
+        done = await self._do(request.operation_id, split_case=request)
+        return ownership_pb2.SplitCaseResponse(case=done.case, new_case=done.new_case)
+
+    ForgetCustomer = ExportCustomer = _unbuilt
 
     async def _do(self, operation: str, **body: Any) -> internal_pb2.CommandDone:  # noqa: ANN401 - one body of many
         return await execute(self._ownership, command_of(current_principal(), operation, **body))
@@ -199,4 +238,4 @@ class Servicer(OwnershipServiceServicer):
         parse_whole("case_id", case_id)
         customer, placed, case = await self._ownership.case(tenant, case_id)
         clocks = clocks_of(case, await self._config.of(tenant), self._clock.now())
-        return case_view(customer, case, placed.sequence, clocks)
+        return case_view(customer, case, placed.sequence, clocks, placed.story.commitments)

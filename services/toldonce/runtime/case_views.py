@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.clocks import Clock
 from toldonce.kernel.ids import whole
-from toldonce.kernel.story.types import Case, Handoff, Offer, TargetKind
+from toldonce.kernel.story.types import Adviser, Case, Commitment, Handoff, Lapse, Offer, TargetKind
 
 
 def stamp(instant: datetime | None) -> Timestamp | None:
@@ -21,7 +21,11 @@ def stamp(instant: datetime | None) -> Timestamp | None:
 
 
 def case_view(
-    customer: str, case: Case, sequence: int, clocks: Iterable[Clock] = ()
+    customer: str,
+    case: Case,
+    sequence: int,
+    clocks: Iterable[Clock] = (),
+    commitments: Iterable[Commitment] = (),
 ) -> types_pb2.CaseView:
     """Show a case as the story stood at log sequence `sequence`."""
     return types_pb2.CaseView(
@@ -55,6 +59,22 @@ def case_view(
         rung=case.rung,
         hops=case.hops,
         last_owner=case.last_owner,
+        advisers=[_adviser(adviser) for adviser in case.advisers],
+        lapse=_lapse(case.lapse) if case.lapse else None,
+        commitments=[commitment_view(customer, one) for one in commitments],
+        incident=case.incident,
+        former_owners=case.former_owners,
+    )
+
+
+def commitment_view(customer: str, one: Commitment) -> types_pb2.CommitmentView:
+    """Show an open promise."""
+    return types_pb2.CommitmentView(
+        commitment_id=whole(customer, one.own),
+        case_id=whole(customer, one.case),
+        agent=one.agent,
+        made_at=stamp(one.made_at),
+        due_at=stamp(one.due_at),
     )
 
 
@@ -92,6 +112,22 @@ def _handoff(customer: str, case: Case, handoff: Handoff) -> types_pb2.HandoffVi
         begun_at=stamp(handoff.begun_at),
         expires_at=stamp(handoff.expires_at),
         rung=handoff.rung,
+        warm=handoff.warm,
+    )
+
+
+def _adviser(adviser: Adviser) -> types_pb2.AdviserView:
+    return types_pb2.AdviserView(
+        agent=adviser.agent,
+        kind=types_pb2.AdviserKind.ValueType(adviser.kind),
+        since_at=stamp(adviser.since_at),
+        until_at=stamp(adviser.until_at),
+    )
+
+
+def _lapse(lapse: Lapse) -> types_pb2.LapseView:
+    return types_pb2.LapseView(
+        rule=lapse.rule, backup=lapse.backup, at=stamp(lapse.at), until_at=stamp(lapse.until_at)
     )
 
 

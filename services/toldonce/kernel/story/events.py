@@ -10,7 +10,16 @@ from enum import IntEnum
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
-from toldonce.kernel.story.types import Answer, Case, SkillNeed, TargetKind
+from toldonce.kernel.keyref import KeyRef
+from toldonce.kernel.story.types import (
+    AdviserKind,
+    Answer,
+    Case,
+    Commitment,
+    SkillNeed,
+    Story,
+    TargetKind,
+)
 
 
 class EntryKind(IntEnum):
@@ -125,7 +134,10 @@ class OfferRevoked:
 
 @dataclass(frozen=True, slots=True)
 class HandoffBegun:
-    """The owner asked for somebody to take over, with an envelope (its words)."""
+    """The owner asked for somebody to take over, with an envelope (its words).
+
+    `override` is the reason code given to pass the guards against ping-pong and too many hops.
+    """
 
     handoff: Own
     case: Own
@@ -136,6 +148,8 @@ class HandoffBegun:
     context_sequence: int
     context_hash: bytes
     rung: int
+    warm: bool = False
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +219,19 @@ class WrapUpCompleted:
 
 @dataclass(frozen=True, slots=True)
 class CaseClosed:
-    """The matter ended with a recorded outcome; `re_told`: the customer had to tell it again."""
+    """The matter ended with a recorded outcome.
+
+    `re_told`: the customer had to tell it again; `resolved_first_owner`: the first owner could
+    resolve it. Each says something only if it was asked (`..._known`).
+    """
 
     case: Own
     disposition: str
     agent: str
     re_told: bool
+    re_told_known: bool = False
+    resolved_first_owner: bool = False
+    resolved_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +239,7 @@ class CaseReopened:
     """A closed case is open again, as `case` describes it."""
 
     case: Case
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +262,13 @@ class OwnershipReleased:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The story goes on under another customer id; nothing can be added here any more."""
+    """The story goes on under another customer id; nothing can be added here any more.
+
+    `epoch` is the log epoch where it goes on; 0: this one. The proof for a link is its words.
+    """
 
     to: str
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +290,21 @@ class Absorbed:
     cases_total: int
     handoffs_total: int
     bad_experiences: int
+    commitments: tuple[Commitment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A story came from an older epoch of the log, whole: `head` is how it stood there.
+
+    `source_digest` is the SHA-256 (32 bytes) of its `Moved` there, at log sequence
+    `source_sequence`.
+    """
+
+    source_epoch: int
+    source_sequence: int
+    source_digest: bytes
+    head: Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +314,107 @@ class Diverted:
     contact: Own
     made_at: datetime
     to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultJoined:
+    """An agent is with the case without owning it: as adviser, or as sender of a warm handoff."""
+
+    case: Own
+    agent: str
+    kind: AdviserKind
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultLeft:
+    """The adviser is not with the case any more."""
+
+    case: Own
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentMade:
+    """The customer was promised something (its words) by `due_at`."""
+
+    commitment: Own
+    case: Own
+    agent: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentKept:
+    """What was promised was done."""
+
+    commitment: Own
+    case: Own
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentBroken:
+    """What was promised was not done in time."""
+
+    commitment: Own
+    case: Own
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipLapsed:
+    """The owner is away: by `rule` the case is sought a new one until `until_at`."""
+
+    case: Own
+    agent: str
+    epoch: int
+    rule: str
+    backup: str
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipResumed:
+    """The owner is back, under the same epoch."""
+
+    case: Own
+    agent: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMerged:
+    """The case ended in another of the same story, `into`, which keeps its owner."""
+
+    case: Own
+    into: Own
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSplit:
+    """Some contacts of the case are a matter of their own now, `made`."""
+
+    case: Own
+    made: Case
+    contacts: tuple[Own, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLinked:
+    """The case shares its cause with others; an empty `incident` takes that back."""
+
+    case: Own
+    incident: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The words under `keys` are destroyed, and whatever was open has ended."""
+
+    keys: tuple[KeyRef, ...]
     reason: str
 
 
@@ -309,6 +451,18 @@ type Event = (
     | Absorbed
     | Diverted
     | Fenced
+    | ConsultJoined
+    | ConsultLeft
+    | CommitmentMade
+    | CommitmentKept
+    | CommitmentBroken
+    | OwnershipLapsed
+    | OwnershipResumed
+    | CaseMerged
+    | CaseSplit
+    | IncidentLinked
+    | Forgotten
+    | Carried
 )
 
 
@@ -359,6 +513,7 @@ class EnvelopeWords:
     tried: str
     promised: str
     told_customer: str
+    mood: str = ""
 
 
 type Words = ContactWords | EntryWords | EnvelopeWords

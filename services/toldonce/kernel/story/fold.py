@@ -12,10 +12,18 @@ from typing import assert_never
 from toldonce.kernel.ids import Own, drawn_at
 from toldonce.kernel.story.events import (
     Absorbed,
+    Carried,
     CaseAbandoned,
     CaseClosed,
+    CaseMerged,
     CaseOpened,
     CaseReopened,
+    CaseSplit,
+    CommitmentBroken,
+    CommitmentKept,
+    CommitmentMade,
+    ConsultJoined,
+    ConsultLeft,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -24,15 +32,19 @@ from toldonce.kernel.story.events import (
     Escalated,
     Event,
     Fenced,
+    Forgotten,
     HandoffBegun,
     HandoffCancelled,
+    IncidentLinked,
     Moved,
     OfferAccepted,
     OfferDeclined,
     Offered,
     OfferExpired,
     OfferRevoked,
+    OwnershipLapsed,
     OwnershipReleased,
+    OwnershipResumed,
     PriorityRaised,
     SlaBreached,
     SlaWarned,
@@ -46,12 +58,16 @@ from toldonce.kernel.story.types import (
     CONTACTS_KEPT_MAX,
     EMPTY,
     FOLD_VERSION,
+    FORMER_MAX,
     OPERATIONS_KEPT_MAX,
     TIMERS_KEPT_MAX,
+    Adviser,
     Answer,
     Case,
     CaseState,
+    Commitment,
     Handoff,
+    Lapse,
     Offer,
     Story,
     WorkState,
@@ -98,8 +114,24 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
             return replace(story, unconfirmed=left)
         case CaseReopened(reopened):
             return replace(story, cases=(*story.cases, reopened))
-        case Moved(to):
-            return replace(story, moved_to=to, cases=(), unconfirmed=())
+        case CaseMerged(own, into):
+            return _merged(story, own, into)
+        case CaseSplit(_, made):
+            return replace(story, cases=(*story.cases, made), cases_total=story.cases_total + 1)
+        case CommitmentMade(own, of, agent, due_at):
+            made_now = Commitment(own, of, agent, at, due_at)
+            return replace(story, commitments=(*story.commitments, made_now))
+        case CommitmentKept(own):
+            return _settled(story, own)
+        case CommitmentBroken(own):
+            broken = _settled(story, own)
+            return replace(broken, bad_experiences=broken.bad_experiences + 1)
+        case Moved(to, epoch):
+            return replace(_ended(story), moved_to=to, moved_epoch=epoch)
+        case Forgotten():
+            return replace(_ended(story), key=None, forgotten=True)
+        case Carried(head=head):
+            return replace(head, moved_to="", moved_epoch=0)
         case Absorbed():
             return _absorbed(story, event)
         case Diverted(contact, made_at):
@@ -137,6 +169,11 @@ type _CaseEvent = (
     | SlaWarned
     | WrapUpBegun
     | OwnershipReleased
+    | OwnershipLapsed
+    | OwnershipResumed
+    | ConsultJoined
+    | ConsultLeft
+    | IncidentLinked
 )
 
 
@@ -175,7 +212,20 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
                 wrap_until=None,
                 offers=(),
                 handoff=None,
+                lapse=None,
             )
+        case OwnershipLapsed(_, _, _, rule, backup, until_at):
+            return replace(case, lapse=Lapse(rule, backup, at, until_at))
+        case OwnershipResumed():
+            return replace(case, lapse=None, offers=())
+        case ConsultJoined(_, agent, kind, until_at):
+            others = tuple(one for one in case.advisers if one.agent != agent)
+            return replace(case, advisers=(*others, Adviser(agent, kind, at, until_at)))
+        case ConsultLeft(_, agent):
+            left = tuple(one for one in case.advisers if one.agent != agent)
+            return replace(case, advisers=left)
+        case IncidentLinked(_, incident):
+            return replace(case, incident=incident)
         case _:
             assert_never(event)
 
@@ -187,6 +237,33 @@ def _change(story: Story, own: str, change: Callable[[Case], Case]) -> Story:
 
 def _drop(story: Story, own: str) -> Story:
     return replace(story, cases=tuple(case for case in story.cases if case.own != own))
+
+
+def _ended(story: Story) -> Story:
+    return replace(story, cases=(), unconfirmed=(), commitments=())
+
+
+def _settled(story: Story, own: str) -> Story:
+    left = tuple(one for one in story.commitments if one.own != own)
+    return replace(story, commitments=left)
+
+
+def _merged(story: Story, own: str, into: str) -> Story:
+    """Let one case end in another: the age and weight of both, the owner of the one that stays."""
+    ended, stays = story.case(own), story.case(into)
+    if ended is None or stays is None:
+        return story
+    both = replace(
+        stays,
+        opened_at=min(stays.opened_at, ended.opened_at),
+        enqueued_at=min(stays.enqueued_at, ended.enqueued_at),
+        priority=max(stays.priority, ended.priority),
+        incident=stays.incident or ended.incident,
+    )
+    commitments = tuple(
+        replace(one, case=stays.own) if one.case == own else one for one in story.commitments
+    )
+    return _drop(replace(story, commitments=commitments).with_case(both), own)
 
 
 def _opened(event: CaseOpened, at: datetime) -> Case:
@@ -217,12 +294,17 @@ def _opened(event: CaseOpened, at: datetime) -> Case:
         hops=0,
         timers=(),
         disposition="",
+        former_owners=(),
+        former_queues=(),
+        advisers=(),
+        lapse=None,
+        incident="",
     )
 
 
 def _received(story: Story, event: ContactReceived) -> Story:
     story = _keep_contact(story, Seen(event.contact, event.made_at))
-    story = replace(story, contacts_total=story.contacts_total + 1)
+    story = replace(story, contacts_total=story.contacts_total + 1, forgotten=False)
     return _change(
         story,
         event.case,
@@ -264,24 +346,38 @@ def _transferring(case: Case, event: HandoffBegun, at: datetime) -> Case:
         context_sequence=event.context_sequence,
         context_hash=event.context_hash,
         rung=event.rung,
+        warm=event.warm,
     )
-    return replace(case, handoff=handoff, offers=())
+    return replace(case, handoff=handoff, offers=(), lapse=None)
 
 
 def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: bool) -> Case:
+    queue, owners, queues = _queue_after(case), case.former_owners, case.former_queues
+    if handed_over and case.owner:
+        owners = _former(owners, case.owner)
+    if queue != case.queue:
+        queues = _former(queues, case.queue)
     return replace(
         case,
         owner=agent,
         last_owner=case.owner or case.last_owner,
         epoch=epoch,
         work=WorkState.ASSIGNED,
-        queue=_queue_after(case),
+        queue=queue,
         owned_at=case.owned_at if case.owner else at,
         offers=(),
         handoff=None,
+        lapse=None,
         wrap_until=None,
         hops=case.hops + (1 if handed_over else 0),
+        former_owners=owners,
+        former_queues=queues,
+        advisers=tuple(one for one in case.advisers if one.agent != agent),
     )
+
+
+def _former(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return (*(old for old in names if old != name), name)[-FORMER_MAX:]
 
 
 def _queue_after(case: Case) -> str:
@@ -303,6 +399,8 @@ def _closed(case: Case, event: CaseClosed) -> Case:
         disposition=event.disposition,
         offers=(),
         handoff=None,
+        lapse=None,
+        advisers=(),
     )
 
 
@@ -324,6 +422,8 @@ def _absorbed(story: Story, event: Absorbed) -> Story:
         cases_total=story.cases_total + event.cases_total,
         handoffs_total=story.handoffs_total + event.handoffs_total,
         bad_experiences=story.bad_experiences + event.bad_experiences,
+        commitments=(*story.commitments, *event.commitments),
+        forgotten=False,
     )
 
 

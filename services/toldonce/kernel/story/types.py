@@ -11,7 +11,7 @@ from enum import IntEnum
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 CASES_MAX = 8
 OFFERS_MAX = 5
 CONTACTS_KEPT_MAX = 32
@@ -24,6 +24,9 @@ ENVELOPE_BYTES_MAX = 92 * 1024
 TEXT_BYTES_MAX = 48 * 1024
 EVENTS_MAX = 8
 ABSORBED_MAX = 32
+ADVISERS_MAX = 4
+COMMITMENTS_MAX = 16
+FORMER_MAX = 4
 AHEAD_MAX = timedelta(hours=1)  # how far ahead the clock of who draws operation ids may be
 PRIORITY_MAX = 1000
 
@@ -66,6 +69,13 @@ class TargetKind(IntEnum):
     TIER = 3
 
 
+class AdviserKind(IntEnum):
+    """Why somebody who does not own a case is with it."""
+
+    CONSULT = 1
+    WARM = 2
+
+
 @dataclass(frozen=True, slots=True)
 class SkillNeed:
     """A skill and the least level (1 to 5) that will do."""
@@ -90,7 +100,8 @@ class Handoff:
     """A transfer that waits for its receiver; the sender stays owner until then.
 
     `context_hash` (32 bytes) covers the story up to log sequence `context_sequence`. `rung` is 0
-    for a handoff by a person and the rung of the ladder for an escalation.
+    for a handoff by a person and the rung of the ladder for an escalation. `warm`: the sender
+    stays with the case after the accept, until the receiver lets them go.
     """
 
     own: Own
@@ -102,6 +113,41 @@ class Handoff:
     context_sequence: int
     context_hash: bytes
     rung: int
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adviser:
+    """An agent who sees the case and writes notes but does not own it, at most until `until_at`."""
+
+    agent: str
+    kind: AdviserKind
+    since_at: datetime
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """An owner who is away: by `rule` the case is sought a new one, at most until `until_at`.
+
+    `backup` is the agent who may take over; empty: whoever the queue finds.
+    """
+
+    rule: str
+    backup: str
+    at: datetime
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """Something promised to the customer that is neither kept nor broken yet."""
+
+    own: Own
+    case: Own
+    agent: str
+    made_at: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +156,8 @@ class Case:
 
     `enqueued_at` is the age that counts for order and never gets younger; `waiting_since` is when
     the present wait began and `owned_at` when it ended: a handoff changes neither. `epoch` rises
-    with every change of owner. `priority`: higher first.
+    with every change of owner. `priority`: higher first. `former_owners` and `former_queues` are
+    where handoffs came from, the latest last. `incident`: the one cause it shares with others.
     """
 
     own: Own
@@ -139,17 +186,28 @@ class Case:
     hops: int
     timers: tuple[Own, ...]
     disposition: str
+    former_owners: tuple[str, ...] = ()
+    former_queues: tuple[str, ...] = ()
+    advisers: tuple[Adviser, ...] = ()
+    lapse: Lapse | None = None
+    incident: str = ""
 
     @property
     def ownership(self) -> OwnershipState:
         """Say who answers for the case, as one word."""
         if not self.owner:
             return OwnershipState.UNOWNED
-        return OwnershipState.HANDOFF_PENDING if self.handoff else OwnershipState.OWNED
+        if self.handoff is not None:
+            return OwnershipState.HANDOFF_PENDING
+        return OwnershipState.OWNED if self.lapse is None else OwnershipState.LAPSED
 
     def offer(self, own: str) -> Offer | None:
         """Find a live offer by its own id."""
         return next((offer for offer in self.offers if offer.own == own), None)
+
+    def adviser(self, agent: str) -> Adviser | None:
+        """Find somebody who is with the case without owning it."""
+        return next((one for one in self.advisers if one.agent == agent), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +225,9 @@ class Story:
     `contacts` and `operations` are rings (`ring`) of the latest ids; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
     dropped operation, or when its id was drawn if that was later. `messages` counts appends;
-    `absorbed` are the customer ids whose stories came here, at most 32.
+    `absorbed` are the customer ids whose stories came here, at most 32. `moved_epoch` is the log
+    epoch where the story goes on, 0 for the same one. `forgotten`: the words were destroyed and the
+    customer has not come back since.
     """
 
     fold_version: int
@@ -187,6 +247,9 @@ class Story:
     cases_total: int
     handoffs_total: int
     bad_experiences: int
+    commitments: tuple[Commitment, ...]
+    forgotten: bool
+    moved_epoch: int
 
     def case(self, own: str) -> Case | None:
         """Find an open case by its own id."""
@@ -206,7 +269,11 @@ class Story:
     @property
     def terminal(self) -> bool:
         """Tell whether nothing in it waits for anything: then readers of open state may drop it."""
-        return not self.cases and not self.unconfirmed
+        return not self.cases and not self.unconfirmed and not self.commitments
+
+    def commitment(self, own: str) -> Commitment | None:
+        """Find an open commitment by its own id."""
+        return next((one for one in self.commitments if one.own == own), None)
 
 
 EMPTY = Story(
@@ -227,4 +294,7 @@ EMPTY = Story(
     cases_total=0,
     handoffs_total=0,
     bad_experiences=0,
+    commitments=(),
+    forgotten=False,
+    moved_epoch=0,
 )

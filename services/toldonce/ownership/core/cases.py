@@ -1,7 +1,6 @@
 """The end of a case, its wrap-up, its return, and what its clocks record."""
 
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.principal import Role
@@ -45,6 +44,7 @@ from toldonce.ownership.core.guards import (
     seen_all,
 )
 from toldonce.ownership.core.offers import expiry, revoked
+from toldonce.ownership.core.returns import reopening
 from toldonce.ownership.core.rules import Rules
 
 
@@ -83,7 +83,15 @@ def close(
     case = held(open_case(story, command.case), by, command.epoch)
     disposition = known_disposition(rules, case, command.disposition)
     seen_all(case, command.seen)
-    closed = CaseClosed(case.own, disposition, case.owner, command.re_told)
+    closed = CaseClosed(
+        case=case.own,
+        disposition=disposition,
+        agent=case.owner,
+        re_told=bool(command.re_told),
+        re_told_known=command.re_told is not None,
+        resolved_first_owner=bool(command.resolved_first_owner),
+        resolved_known=command.resolved_first_owner is not None,
+    )
     ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
     if case.handoff is not None:
         ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)
@@ -110,36 +118,21 @@ def abandon(story: Story, command: AbandonCase, by: Asked) -> tuple[Event, ...]:
     return (*ended, CaseAbandoned(case.own, command.reason or "ABANDONED"))
 
 
-def reopen(story: Story, command: ReopenCase, now: datetime) -> tuple[Event, ...]:
-    """Open a closed case again: it waits for a person, its last owner preferred."""
+def reopen(story: Story, command: ReopenCase, now: datetime, rules: Rules) -> tuple[Event, ...]:
+    """Open a case again within the window: it waits for a person, its last owner preferred."""
     present = story.case(command.case)
     if present is not None and present.state is not CaseState.CLOSED:
         return ()
     if command.closed is None:
         raise Missing("case", "there is no closed case of this id")
+    if now - command.closed.at > timedelta(seconds=rules.reopen_window_s):
+        days = rules.reopen_window_s / 86_400
+        raise Rejected(
+            "REOPEN_WINDOW", f"the case ended more than {days:g} days ago; take a new contact in"
+        )
     if present is None and len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
-    old = command.closed
-    reopened = CaseReopened(
-        replace(
-            old,
-            epoch=old.epoch + 1,
-            state=CaseState.OPEN,
-            work=WorkState.QUEUED,
-            owner="",
-            last_owner=old.owner or old.last_owner,
-            waiting_since=now,
-            enqueued_at=now,
-            owned_at=None,
-            first_reply_at=None,
-            wrap_until=None,
-            offers=(),
-            handoff=None,
-            rung=0,
-            timers=(),
-            disposition="",
-        )
-    )
+    reopened = CaseReopened(reopening(command.closed.case, now), command.reason or "UNSPECIFIED")
     if present is None:
         return (reopened,)
     return (WrapUpCompleted(present.own, present.owner), reopened)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
+from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.types import Case, SkillNeed, Story, TargetKind
@@ -34,7 +35,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveContact:
-    """Take a contact in: into `thread` if that case is open, else where it belongs."""
+    """Take a contact in: into `thread` if that case is open, else where it belongs.
+
+    `closed` is how the history last shows a `thread` that ended not too long ago: it reopens.
+    """
 
     contact: Own
     gateway: str
@@ -48,6 +52,7 @@ class ReceiveContact:
     priority: int
     preferred_agent: str
     promised_at: datetime | None
+    closed: "Ended | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,10 @@ class DivertContact:
 
 @dataclass(frozen=True, slots=True)
 class AppendEntry:
-    """Add a message, note or reference; an agent quotes the epoch of the case."""
+    """Add a message, note or reference; an agent quotes the epoch of the case.
+
+    An adviser adds notes and references only.
+    """
 
     case: Own
     epoch: int
@@ -125,7 +133,11 @@ class DeclineOffer:
 
 @dataclass(frozen=True, slots=True)
 class BeginHandoff:
-    """Ask for another owner; `seen` is the last customer entry the sender was shown."""
+    """Ask for another owner; `seen` is the last customer entry the sender was shown.
+
+    `warm`: the sender stays with the case after the accept. `override`: the reason code to hand it
+    on all the same where the guard against ping-pong or too many hops would refuse.
+    """
 
     case: Own
     epoch: int
@@ -133,6 +145,8 @@ class BeginHandoff:
     target_kind: TargetKind
     target: str
     timeout_s: int
+    warm: bool = False
+    override: str = ""
     context_sequence: int = 0
     context_hash: bytes = b""
 
@@ -204,13 +218,22 @@ class CompleteWrapUp:
 
 @dataclass(frozen=True, slots=True)
 class CloseCase:
-    """End the matter with its outcome; `seen` as in a handoff."""
+    """End the matter with its outcome; `seen` as in a handoff; None: it was not asked."""
 
     case: Own
     epoch: int
     disposition: str
     seen: Own
-    re_told: bool
+    re_told: bool | None = None
+    resolved_first_owner: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A case that ended, as it then was, and when."""
+
+    case: Case
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +242,7 @@ class ReopenCase:
 
     case: Own
     reason: str
-    closed: Case | None = None
+    closed: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +260,111 @@ class ReleaseOwnership:
     case: Own
     epoch: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LapseOwnership:
+    """Say that the owner is away, by the named rule: `backup` (or the queue) may take over.
+
+    After `lapse_s` seconds without a taker the case is released.
+    """
+
+    case: Own
+    epoch: int
+    rule: str
+    backup: str
+    lapse_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOwnership:
+    """Say that the owner is back."""
+
+    case: Own
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinConsult:
+    """Let `agent` see a case and write notes; the owner or a supervisor may name another."""
+
+    case: Own
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveConsult:
+    """Let an adviser go: said by the adviser, the owner, a supervisor, or when time is up."""
+
+    case: Own
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCommitment:
+    """Note what the customer was promised (its words) and by when."""
+
+    case: Own
+    epoch: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCommitment:
+    """Say that a promise was kept; an agent owns the case it was made in, or made it."""
+
+    commitment: Own
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakCommitment:
+    """Say that a promise was not kept in time; refused before it is due."""
+
+    commitment: Own
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCases:
+    """Let `merged` end in `case`; the `seen`s are the last customer entries shown of each."""
+
+    case: Own
+    epoch: int
+    merged: Own
+    seen: Own
+    merged_seen: Own
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCase:
+    """Make a case of its own from some contacts of another.
+
+    `others` counts the contacts that stay, `latest` is the last customer entry of those that go;
+    both are filled in from the history.
+    """
+
+    case: Own
+    epoch: int
+    contacts: tuple[Own, ...]
+    others: int = 0
+    latest: Own | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkIncident:
+    """Say which incident the case belongs to; empty: none any more."""
+
+    case: Own
+    incident: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Destroy the words: `keys` are all that sealed them, filled in from the history."""
+
+    reason: str
+    keys: tuple[KeyRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +408,17 @@ type Command = (
     | ReopenCase
     | AbandonCase
     | ReleaseOwnership
+    | LapseOwnership
+    | ResumeOwnership
+    | JoinConsult
+    | LeaveConsult
+    | MakeCommitment
+    | KeepCommitment
+    | BreakCommitment
+    | MergeCases
+    | SplitCase
+    | LinkIncident
+    | Forget
     | MoveOut
     | Absorb
 )

@@ -1,10 +1,13 @@
 """Contacts and entries: what comes in, what goes out."""
 
+from datetime import datetime, timedelta
+
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import (
     CaseOpened,
+    CaseReopened,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -22,15 +25,27 @@ from toldonce.ownership.core.commands import (
     ReceiveContact,
 )
 from toldonce.ownership.core.guards import held, open_case
+from toldonce.ownership.core.returns import reopening
+from toldonce.ownership.core.rules import Rules
 
 
-def receive(story: Story, command: ReceiveContact) -> tuple[Event, ...]:
+def receive(
+    story: Story, command: ReceiveContact, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Take a contact in. Its own id makes the ids of its case and entry: a retry makes the same.
 
+    An answer to a case that ended within the queue's window opens it again.
     Raises Rejected TOO_MANY_CASES when it would open a ninth case: the handler then diverts it.
     """
     entry = Own(derive("entry", command.contact))
     joined = _joins(story, command)
+    reopened: tuple[Event, ...] = ()
+    closed = command.closed
+    if joined is None and closed is not None and len(story.cases) < CASES_MAX:
+        window = timedelta(seconds=rules.reopen_window_s)
+        if story.case(closed.case.own) is None and now - closed.at <= window:
+            joined = reopening(closed.case, now)
+            reopened = (CaseReopened(joined, "CUSTOMER_RETURNED"),)
     case = joined.own if joined else Own(derive("case", command.contact))
     received = ContactReceived(
         contact=command.contact,
@@ -44,7 +59,7 @@ def receive(story: Story, command: ReceiveContact) -> tuple[Event, ...]:
         promised_at=command.promised_at,
     )
     if joined is not None:
-        return (received,)
+        return (*reopened, received)
     if len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
     opened = CaseOpened(
@@ -83,7 +98,7 @@ def append_entry(story: Story, command: AppendEntry, by: Asked) -> tuple[Event, 
                     f"{ANSWERS_MAX} answers still wait for their gateway; it may be down",
                 )
         case _:
-            if by.principal.role is Role.AGENT:
+            if by.principal.role is Role.AGENT and case.adviser(by.agent) is None:
                 held(case, by, command.epoch)
     return (
         EntryAppended(
@@ -109,6 +124,8 @@ def _joins(story: Story, command: ReceiveContact) -> Case | None:
         for case in candidates:
             if case.own == command.thread:
                 return case
+    if command.closed is not None:
+        return None
     for case in reversed(candidates):
         if not command.topic or not case.topic or case.topic == command.topic:
             return case

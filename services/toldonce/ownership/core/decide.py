@@ -6,7 +6,17 @@ from typing import assert_never
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story.events import Event
 from toldonce.kernel.story.types import Story
-from toldonce.ownership.core import cases, contacts, moves, offers, transfers
+from toldonce.ownership.core import (
+    cases,
+    commitments,
+    consults,
+    contacts,
+    lapses,
+    matters,
+    moves,
+    offers,
+    transfers,
+)
 from toldonce.ownership.core.commands import (
     AbandonCase,
     Absorb,
@@ -15,6 +25,7 @@ from toldonce.ownership.core.commands import (
     Asked,
     BeginHandoff,
     BeginWrapUp,
+    BreakCommitment,
     CancelHandoff,
     CloseCase,
     Command,
@@ -24,13 +35,23 @@ from toldonce.ownership.core.commands import (
     DivertContact,
     Escalate,
     ExpireOffer,
+    Forget,
+    JoinConsult,
+    KeepCommitment,
+    LapseOwnership,
+    LeaveConsult,
+    LinkIncident,
+    MakeCommitment,
     MakeOffer,
+    MergeCases,
     MoveOut,
     ReceiveContact,
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
+    ResumeOwnership,
     RevokeOffer,
+    SplitCase,
 )
 from toldonce.ownership.core.rules import Rules
 
@@ -46,7 +67,7 @@ def decide(
         raise Rejected("MOVED", "the story goes on under another customer id")
     match command:
         case ReceiveContact():
-            return contacts.receive(story, command)
+            return contacts.receive(story, command, now, rules)
         case DivertContact():
             return contacts.divert(story, command)
         case AppendEntry():
@@ -60,7 +81,7 @@ def decide(
         case RevokeOffer():
             return offers.revoke(story, command)
         case AcceptOffer():
-            return offers.accept(story, command, by, now)
+            return offers.accept(story, command, by, now, rules)
         case DeclineOffer():
             return offers.decline(story, command, by)
         case BeginHandoff():
@@ -71,6 +92,20 @@ def decide(
             return transfers.escalate(story, command, by, now, rules)
         case ReleaseOwnership():
             return transfers.release(story, command, by)
+        case LapseOwnership():
+            return lapses.lapse(story, command, by, now, rules)
+        case ResumeOwnership():
+            return lapses.resume(story, command, by)
+        case JoinConsult():
+            return consults.join(story, command, by, now, rules)
+        case LeaveConsult():
+            return consults.leave(story, command, by, now)
+        case MakeCommitment():
+            return commitments.make(story, command, by, now)
+        case KeepCommitment():
+            return commitments.keep(story, command, by)
+        case BreakCommitment():
+            return commitments.break_(story, command, by, now)
         case RecordTimer():
             return cases.record_timer(story, command, now)
         case BeginWrapUp():
@@ -80,9 +115,17 @@ def decide(
         case CloseCase():
             return cases.close(story, command, by, now, rules)
         case ReopenCase():
-            return cases.reopen(story, command, now)
+            return cases.reopen(story, command, now, rules)
         case AbandonCase():
             return cases.abandon(story, command, by)
+        case MergeCases():
+            return matters.merge(story, command, by)
+        case SplitCase():
+            return matters.split(story, command, by, now)
+        case LinkIncident():
+            return matters.link_incident(story, command)
+        case Forget():
+            return moves.forget(story, command)
         case MoveOut():
             return moves.move_out(story, command)
         case Absorb():

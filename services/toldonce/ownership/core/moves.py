@@ -1,11 +1,11 @@
-"""Moving a story: `Moved` freezes the old one, `Absorbed` brings what it held to the new one."""
+"""Moving and forgetting a story: `Moved` freezes it, `Absorbed` brings what it held elsewhere."""
 
 from dataclasses import replace
 
 from toldonce.kernel.errors import Rejected
-from toldonce.kernel.story.events import Absorbed, Event, Moved
+from toldonce.kernel.story.events import Absorbed, Event, Forgotten, Moved
 from toldonce.kernel.story.types import ABSORBED_MAX, CASES_MAX, Case, Story, WorkState
-from toldonce.ownership.core.commands import Absorb, MoveOut
+from toldonce.ownership.core.commands import Absorb, Forget, MoveOut
 
 
 def move_out(story: Story, command: MoveOut) -> tuple[Event, ...]:
@@ -42,8 +42,16 @@ def absorb(story: Story, command: Absorb) -> tuple[Event, ...]:
             cases_total=head.cases_total,
             handoffs_total=head.handoffs_total,
             bad_experiences=head.bad_experiences,
+            commitments=head.commitments,
         ),
     )
+
+
+def forget(story: Story, command: Forget) -> tuple[Event, ...]:
+    """Say that every key to the words goes; whatever is open ends. Once."""
+    if not command.keys or (story.forgotten and story.key is None):
+        return ()
+    return (Forgotten(command.keys, command.reason or "UNSPECIFIED"),)
 
 
 def survivor(first: tuple[str, Story], second: tuple[str, Story]) -> str:
@@ -57,4 +65,4 @@ def survivor(first: tuple[str, Story], second: tuple[str, Story]) -> str:
 
 def _arrived(case: Case) -> Case:
     work = WorkState.QUEUED if case.work is WorkState.OFFERED else case.work
-    return replace(case, epoch=case.epoch + 1, work=work, offers=(), handoff=None)
+    return replace(case, epoch=case.epoch + 1, work=work, offers=(), handoff=None, lapse=None)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
+    ConsultJoined,
     Event,
     HandoffCancelled,
     OfferAccepted,
@@ -13,7 +14,7 @@ from toldonce.kernel.story.events import (
     OfferExpired,
     OfferRevoked,
 )
-from toldonce.kernel.story.types import Case, Story, TargetKind
+from toldonce.kernel.story.types import ADVISERS_MAX, AdviserKind, Case, Story, TargetKind
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     Asked,
@@ -23,7 +24,7 @@ from toldonce.ownership.core.commands import (
     RevokeOffer,
 )
 from toldonce.ownership.core.guards import live_offer, open_case
-from toldonce.ownership.core.rules import ISSUED_AFTER_S, ISSUED_BEFORE_S
+from toldonce.ownership.core.rules import ISSUED_AFTER_S, ISSUED_BEFORE_S, Rules
 
 
 def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
@@ -36,8 +37,8 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
     case = open_case(story, command.case)
     if command.epoch != case.epoch:
         raise Rejected("STALE_EPOCH", "the case has changed hands since the decision")
-    if case.owner and case.handoff is None:
-        raise Rejected("OWNED", "the case has an owner and no handoff is pending")
+    if case.owner and case.handoff is None and case.lapse is None:
+        raise Rejected("OWNED", "the case has an owner who is there, and no handoff is pending")
     if case.offers:
         raise Rejected("OFFERED", "the case is on offer already")
     if command.agent == case.owner:
@@ -57,8 +58,13 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
     )
 
 
-def accept(story: Story, command: AcceptOffer, by: Asked, now: datetime) -> tuple[Event, ...]:
-    """Make the agent the owner; every other live offer of the case ends."""
+def accept(
+    story: Story, command: AcceptOffer, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Make the agent the owner; every other live offer of the case ends.
+
+    The sender of a warm handoff stays with the case until the receiver lets them go.
+    """
     case, offer = live_offer(story, command.offer)
     if offer.agent != by.agent:
         raise Rejected("OFFER_NOT_YOURS", "the offer was made to another agent")
@@ -78,7 +84,7 @@ def accept(story: Story, command: AcceptOffer, by: Asked, now: datetime) -> tupl
         epoch=case.epoch + 1,
         handoff=case.handoff.own if case.handoff else Own(""),
     )
-    return (*revoked(case, "TAKEN", spare=offer.own), accepted)
+    return (*revoked(case, "TAKEN", spare=offer.own), accepted, *_stays(case, now, rules))
 
 
 def decline(story: Story, command: DeclineOffer, by: Asked) -> tuple[Event, ...]:
@@ -119,6 +125,15 @@ def _returned(case: Case, agent: str, reason: str) -> tuple[Event, ...]:
     if handoff is None or handoff.target_kind is not TargetKind.AGENT or handoff.target != agent:
         return ()
     return (HandoffCancelled(handoff.own, case.own, reason),)
+
+
+def _stays(case: Case, now: datetime, rules: Rules) -> tuple[Event, ...]:
+    if case.handoff is None or not case.handoff.warm or not case.owner:
+        return ()
+    if len(case.advisers) >= ADVISERS_MAX and case.adviser(case.owner) is None:
+        return ()
+    until_at = expiry(now, rules.warm_max_s)
+    return (ConsultJoined(case.own, case.owner, AdviserKind.WARM, until_at),)
 
 
 def expiry(now: datetime, timeout_s: int) -> datetime:

@@ -23,8 +23,11 @@ class Rules:
     version: str
     queues: Mapping[str, QueueRules] = field(default_factory=dict)
     agents: frozenset[str] = frozenset()
-    tiers: Mapping[str, str] = field(default_factory=dict)
     handoff_timeout_s: int = 120
     handoff_timeout_max_s: int = 86_400
     wrap_up_max_s: int = 3_600
     envelope_required: tuple[str, ...] = ()
+    hops_max: int = 5
+    warm_max_s: int = 1_800
+    consult_max_s: int = 3_600
+    reopen_window_s: int = 7 * 86_400

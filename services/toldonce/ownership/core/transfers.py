@@ -25,6 +25,8 @@ from toldonce.ownership.core.guards import held, open_case, queue_rules, running
 from toldonce.ownership.core.offers import expiry, revoked
 from toldonce.ownership.core.rules import Rules
 
+TIERS_MAX = 9
+
 
 def begin(
     story: Story, command: BeginHandoff, by: Asked, now: datetime, rules: Rules
@@ -36,21 +38,25 @@ def begin(
     seen_all(case, command.seen)
     if case.handoff is not None:
         raise Rejected("HANDOFF_PENDING", "a handoff is pending already; cancel it first")
-    _check_target(command, case, rules)
+    target = _target(command, case, rules)
+    _guard(command, case, target, rules)
     timeout_s = command.timeout_s or rules.handoff_timeout_s
     if not 0 < timeout_s <= rules.handoff_timeout_max_s:
         raise Invalid("timeout_s", f"wanted 1 to {rules.handoff_timeout_max_s} seconds")
     return (
+        *revoked(case, "REPLACED"),
         HandoffBegun(
             handoff=Own(derive("handoff", by.operation)),
             case=case.own,
             from_agent=case.owner,
             target_kind=command.target_kind,
-            target=command.target,
+            target=target,
             expires_at=expiry(now, timeout_s),
             context_sequence=command.context_sequence,
             context_hash=command.context_hash,
             rung=0,
+            warm=command.warm,
+            override=command.override,
         ),
     )
 
@@ -125,7 +131,7 @@ def release(story: Story, command: ReleaseOwnership, by: Asked) -> tuple[Event, 
 
 def _replaced(case: Case, rung: int) -> tuple[Event, ...]:
     if case.handoff is None:
-        return ()
+        return revoked(case, "REPLACED")
     if case.handoff.rung >= rung:
         raise Rejected("LOWER_RUNG", "a transfer of this rung or a higher one is pending")
     return (
@@ -134,7 +140,8 @@ def _replaced(case: Case, rung: int) -> tuple[Event, ...]:
     )
 
 
-def _check_target(command: BeginHandoff, case: Case, rules: Rules) -> None:
+def _target(command: BeginHandoff, case: Case, rules: Rules) -> str:
+    """Check whom it goes to; tier n is the queue n escalations above the case's own."""
     match command.target_kind:
         case TargetKind.AGENT if command.target not in rules.agents:
             raise Invalid("target.agent", "no agent of this name is configured")
@@ -142,7 +149,34 @@ def _check_target(command: BeginHandoff, case: Case, rules: Rules) -> None:
             raise Invalid("target.agent", "this agent owns the case already")
         case TargetKind.QUEUE if command.target not in rules.queues:
             raise Invalid("target.queue", "no queue of this name is configured")
-        case TargetKind.TIER if command.target not in rules.queues:
-            raise Invalid("target.tier", "no queue stands for this tier")
+        case TargetKind.TIER:
+            return _tier(command.target, case, rules)
         case _:
-            return
+            return command.target
+
+
+def _tier(target: str, case: Case, rules: Rules) -> str:
+    queue, steps = case.queue, int(target) if target.isdecimal() else 0
+    if not 0 < steps <= TIERS_MAX:
+        raise Invalid("target.tier", f"wanted 1 to {TIERS_MAX}: so many escalations above")
+    for _ in range(steps):
+        queue = queue_rules(rules, queue).escalation
+        if not queue or queue not in rules.queues:
+            raise Invalid("target.tier", f"queue {case.queue} has no tier {steps} above it")
+    return queue
+
+
+def _guard(command: BeginHandoff, case: Case, target: str, rules: Rules) -> None:
+    """Refuse to send a case back where it came from, or on and on, without a reason."""
+    if command.override:
+        return
+    agent = command.target_kind is TargetKind.AGENT
+    if target in (case.former_owners if agent else case.former_queues):
+        raise Rejected(
+            "PING_PONG", f"{target} has handed this case on before; say why it should go back"
+        )
+    if case.hops >= rules.hops_max:
+        raise Rejected(
+            "HOP_LIMIT",
+            f"the case was handed on {case.hops} times; say why it must go on once more",
+        )

@@ -23,9 +23,11 @@ from toldonce.ownership.core.commands import (
     BeginHandoff,
     DivertContact,
     Escalate,
+    Forget,
     MoveOut,
     ReceiveContact,
     ReopenCase,
+    SplitCase,
 )
 from toldonce.ownership.handler import past
 from toldonce.ownership.handler.context import Context
@@ -148,6 +150,9 @@ class Ownership:
         raise Unavailable("the story is being moved; ask again")
 
     def _prepare(self, ask: Ask) -> Callable[[Placed, Command], Awaitable[Command]]:
+        async def history() -> tuple[Logged, ...]:
+            return await self.stories.history(ask.tenant, ask.customer)
+
         async def prepare(placed: Placed, command: Command) -> Command:
             match command:
                 case BeginHandoff():
@@ -156,12 +161,18 @@ class Ownership:
                 case Escalate(case, rung) if _hands_over(placed.story.case(case), rung):
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
-                case ReceiveContact():
+                case ReceiveContact(thread=thread):
                     await self._look_back(ask.tenant, ask.customer, placed.story, command)
-                    return command
+                    if not thread or placed.story.case(thread) or not placed.story.messages:
+                        return command
+                    return replace(command, closed=past.ended(await history(), thread))
                 case ReopenCase(case) if placed.story.messages:
-                    history = await self.stories.history(ask.tenant, ask.customer)
-                    return replace(command, closed=past.case_ended(history, case))
+                    return replace(command, closed=past.ended(await history(), case))
+                case SplitCase(case, contacts=chosen) if placed.story.messages:
+                    latest, others = past.chosen(await history(), case, chosen)
+                    return replace(command, latest=latest, others=others)
+                case Forget() if placed.story.messages:
+                    return replace(command, keys=past.keys_of(await history()))
                 case _:
                     return command
 
@@ -229,7 +240,7 @@ def _complete(ask: Ask, rules: Rules) -> None:
     if not isinstance(ask.command, BeginHandoff):
         return
     words: Words | None = ask.words
-    envelope = words if isinstance(words, EnvelopeWords) else EnvelopeWords("", "", "", "", "")
+    envelope = words if isinstance(words, EnvelopeWords) else EnvelopeWords("", "", "", "", "", "")
     lacking = [
         part
         for part in rules.envelope_required

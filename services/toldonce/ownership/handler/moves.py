@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.ids import CustomerId, Own, derive
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import Moved
+from toldonce.kernel.story.events import EntryWords, Moved
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Placed
 from toldonce.kernel.story.types import EMPTY
@@ -43,14 +43,19 @@ class Moves:
             who, placed = to, target
         raise Unavailable("the story is being moved; ask again")
 
-    async def link(self, tenant: str, customers: tuple[str, str], by: Asked) -> CustomerId:
+    async def link(
+        self, tenant: str, customers: tuple[str, str], by: Asked, proof: str = ""
+    ) -> CustomerId:
         """Join two stories: the lesser one is frozen and what it held goes to the other.
 
-        Once begun it runs to its end, even when the asker goes away.
+        `proof` is kept with the words of the frozen one. Once begun it runs to its end, even when
+        the asker goes away.
         """
-        return await asyncio.shield(self._link(tenant, customers, by))
+        return await asyncio.shield(self._link(tenant, customers, by, EntryWords(proof, ())))
 
-    async def _link(self, tenant: str, customers: tuple[str, str], by: Asked) -> CustomerId:
+    async def _link(
+        self, tenant: str, customers: tuple[str, str], by: Asked, proof: EntryWords
+    ) -> CustomerId:
         for _ in range(MOVES_MAX):
             first, one = await self.find(tenant, customers[0])
             second, two = await self.find(tenant, customers[1])
@@ -67,7 +72,7 @@ class Moves:
                 stories=1 + len(stays.story.absorbed) + len(target.story.absorbed),
             )
             try:
-                await self._do(Ask(tenant, source, move, by))
+                await self._do(Ask(tenant, source, move, by, proof if proof.text else None))
             except Rejected as no:
                 if no.reason not in {"MOVE_RACE", "MOVED"}:
                     raise

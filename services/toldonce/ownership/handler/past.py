@@ -6,11 +6,15 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Refusal, Rejected
 from toldonce.kernel.ids import Own
+from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
+    CaseMerged,
+    CaseSplit,
     ContactReceived,
     Diverted,
+    Forgotten,
     OfferAccepted,
     OfferDeclined,
     Offered,
@@ -20,6 +24,7 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story, WorkState
+from toldonce.ownership.core.commands import Ended
 
 
 class ToldBefore(Refusal):
@@ -64,12 +69,66 @@ def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
     return last
 
 
+def ended(history: Iterable[Logged], own: Own) -> Ended | None:
+    """Give a case as it ended last, and when; None when it never did or was forgotten since."""
+    at, seen = None, tuple(history)
+    for logged in seen:
+        for event in logged.record.events:
+            match event:
+                case CaseClosed(case) | CaseAbandoned(case) if case == own:
+                    at = logged.record.at
+                case Forgotten():
+                    at = None
+                case _:
+                    pass
+    found = None if at is None else case_ended(seen, own)
+    return None if found is None or at is None else Ended(found, at)
+
+
+def chosen(
+    history: Iterable[Logged], case: Own, contacts: tuple[Own, ...]
+) -> tuple[Own | None, int]:
+    """Say what the customer last added with these contacts of a case, and how many others stay.
+
+    None when one of them did not come into this case.
+    """
+    events = [event for logged in history for event in logged.record.events]
+    taken = {
+        own
+        for event in events
+        if isinstance(event, CaseSplit) and event.case == case
+        for own in event.contacts
+    }
+    came = [
+        event
+        for event in events
+        if isinstance(event, ContactReceived) and event.case == case and event.contact not in taken
+    ]
+    go = [event for event in came if event.contact in contacts]
+    if len({event.contact for event in go}) != len(set(contacts)):
+        return None, 0
+    return go[-1].entry, len(came) - len(go)
+
+
+def keys_of(history: Iterable[Logged]) -> tuple[KeyRef, ...]:
+    """Name every key that sealed words of a story, and of those that came to it, once each."""
+    found: dict[KeyRef, None] = {}
+    for logged in history:
+        for event in logged.record.events:
+            if isinstance(event, Forgotten):
+                for key in event.keys:
+                    found.pop(key, None)
+        if logged.record.key is not None:
+            found[logged.record.key] = None
+    return tuple(found)
+
+
 def ended_at(history: Iterable[Logged], own: Own) -> datetime | None:
     """Say when a case ended last; None when it never did."""
     last = None
     for logged in history:
         for event in logged.record.events:
-            if isinstance(event, CaseClosed | CaseAbandoned) and event.case == own:
+            if isinstance(event, CaseClosed | CaseAbandoned | CaseMerged) and event.case == own:
                 last = logged.record.at
     return last
 
@@ -84,6 +143,10 @@ def ended_by(story: Story, record: Record, own: str) -> Case | None:
                 last = _ended(present, WorkState.COMPLETED, disposition)
             case CaseAbandoned(case, reason) if case == own and present:
                 last = _ended(present, WorkState.ABANDONED, reason)
+            case CaseMerged(case) if case == own and present:
+                last = _ended(present, WorkState.CANCELLED, "merged")
+            case Forgotten() if present:
+                last = _ended(present, WorkState.CANCELLED, "forgotten")
             case _:
                 pass
         story = evolve(story, event, record.at)
@@ -121,4 +184,6 @@ def _ended(case: Case, work: WorkState, disposition: str) -> Case:
         disposition=disposition,
         offers=(),
         handoff=None,
+        lapse=None,
+        advisers=(),
     )

@@ -7,11 +7,15 @@ from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import (
+    Carried,
+    CommitmentMade,
     ContactReceived,
     EntryAppended,
     Event,
     Fenced,
+    Forgotten,
     HandoffBegun,
+    Moved,
     Words,
 )
 from toldonce.kernel.story.fold import apply
@@ -23,6 +27,8 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import encode_words
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.words import place
+
+_WORDED = (ContactReceived, EntryAppended, HandoffBegun, CommitmentMade, Moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +53,14 @@ class Recorder:
 
     async def record(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Record:
         """Make the record of these events; raises Unavailable when its key cannot be had."""
-        key, secret = placed.story.key, None
-        if key is None:
+        key, secret = _carried(events) or placed.story.key, None
+        if any(isinstance(event, Forgotten) for event in events):
+            key = None
+        elif key is None:
             key, secret = await self._keys.take(ask.tenant)
         record = self._bare(ask, placed, events, ask.by.operation, key)
         at = _worded(events)
-        if ask.words is not None and at is not None:
+        if ask.words is not None and at is not None and key is not None:
             secret = secret or await self._keys.find(ask.tenant, key)
             if secret is None:
                 raise Unavailable("this customer was forgotten; their next contact starts anew")
@@ -95,8 +103,12 @@ class Recorder:
         )
 
 
+def _carried(events: tuple[Event, ...]) -> KeyRef | None:
+    return next((event.head.key for event in events if isinstance(event, Carried)), None)
+
+
 def _worded(events: tuple[Event, ...]) -> int | None:
     for index, event in enumerate(events):
-        if isinstance(event, ContactReceived | EntryAppended | HandoffBegun):
+        if isinstance(event, _WORDED):
             return index
     return None

@@ -5,7 +5,7 @@ from toldonce.ownership.core.rules import QueueRules, Rules
 
 
 def rules_of(config: Config) -> Rules:
-    """Pick out what `decide` needs; tier n is the escalation queue reached after n steps."""
+    """Pick out what `decide` needs."""
     queues = {
         name: QueueRules(
             dispositions=frozenset(queue.dispositions),
@@ -20,4 +20,8 @@ def rules_of(config: Config) -> Rules:
         agents=frozenset(config.agents),
         handoff_timeout_s=config.handoff.timeout_s,
         envelope_required=tuple(part.value for part in config.handoff.required),
+        hops_max=config.handoff.hops_max,
+        warm_max_s=config.handoff.warm_max_s,
+        consult_max_s=config.handoff.consult_max_s,
+        reopen_window_s=config.reopen_window_s,
     )

@@ -5,12 +5,19 @@ from google.protobuf.message import DecodeError
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.kernel.errors import Invalid, Refusal, Rejected
 from toldonce.kernel.ids import CustomerId, parse_own, parse_whole, whole
-from toldonce.kernel.story.events import CaseReopened, DeliveryConfirmed, EntryAppended, Event
+from toldonce.kernel.story.events import (
+    CaseReopened,
+    CaseSplit,
+    CommitmentMade,
+    DeliveryConfirmed,
+    EntryAppended,
+    Event,
+)
 from toldonce.kernel.story.types import CaseState
 from toldonce.ownership.core.commands import AbandonCase
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
 from toldonce.ownership.handler.past import contacts_in, ended_at, ended_by
-from toldonce.ownership.wire.parse import ask_of, asked, contact_of
+from toldonce.ownership.wire.parse import ask_of, asked, contact_of, text_of
 from toldonce.ownership.wire.views import acknowledgement, contact_facts
 from toldonce.runtime.case_views import case_view
 from toldonce.runtime.ids import new_id
@@ -18,6 +25,7 @@ from toldonce.runtime.logs import frames, logger
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.rpc import Broken, to_status
 
+PROOF_BYTES_MAX = 512
 _log = logger()
 
 
@@ -111,12 +119,16 @@ async def _abandoned(
 async def _linked(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
     body = message.link_customers
     pair = (_customer("first", body.first), _customer("second", body.second))
-    to = await ownership.link(message.tenant, pair, asked(message))
+    proof = text_of("reason", body.reason, PROOF_BYTES_MAX)
+    to = await ownership.link(message.tenant, pair, asked(message), proof)
     who, placed = await ownership.find(message.tenant, to)
     link = ownership_pb2.LinkCustomersResponse(
         customer_id=who,
         moved_customer_id=pair[0] if pair[0] != who else pair[1],
-        cases=[case_view(who, case, placed.sequence) for case in placed.story.cases],
+        cases=[
+            case_view(who, case, placed.sequence, commitments=placed.story.commitments)
+            for case in placed.story.cases
+        ],
         sequence=placed.sequence,
     )
     return internal_pb2.CommandDone(sequence=placed.sequence, link=link, customer_id=who)
@@ -145,11 +157,16 @@ def _done(ask: Ask, done: Done) -> internal_pb2.CommandDone:
     if case is None and done.before is not None and done.logged is not None:
         case = ended_by(done.before, done.logged.record, own)
     if case is not None:
-        made.case.CopyFrom(case_view(made.customer_id, case, made.sequence))
+        view = case_view(made.customer_id, case, made.sequence, commitments=story.commitments)
+        made.case.CopyFrom(view)
         made.case.event_id = made.event_id
     for event in events:
         if isinstance(event, EntryAppended):
             made.entry_id = whole(made.customer_id, event.entry)
+        if isinstance(event, CommitmentMade):
+            made.commitment_id = whole(made.customer_id, event.commitment)
+        if isinstance(event, CaseSplit):
+            made.new_case.CopyFrom(case_view(made.customer_id, event.made, made.sequence))
         if isinstance(event, DeliveryConfirmed) and done.logged is not None:
             made.confirmed_at_us = to_us(done.logged.record.at)
     return made

@@ -195,6 +195,30 @@ CLOCK_KIND_COMMITMENT: ClockKind.ValueType  # 5
 """Commitment."""
 Global___ClockKind: _TypeAlias = ClockKind  # noqa: Y015
 
+class _AdviserKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdviserKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdviserKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADVISER_KIND_UNSPECIFIED: _AdviserKind.ValueType  # 0
+    """Never written."""
+    ADVISER_KIND_CONSULT: _AdviserKind.ValueType  # 1
+    """Asked for advice."""
+    ADVISER_KIND_WARM: _AdviserKind.ValueType  # 2
+    """The sender of a warm handoff."""
+
+class AdviserKind(_AdviserKind, metaclass=_AdviserKindEnumTypeWrapper):
+    """Why somebody who does not own a case is with it."""
+
+ADVISER_KIND_UNSPECIFIED: AdviserKind.ValueType  # 0
+"""Never written."""
+ADVISER_KIND_CONSULT: AdviserKind.ValueType  # 1
+"""Asked for advice."""
+ADVISER_KIND_WARM: AdviserKind.ValueType  # 2
+"""The sender of a warm handoff."""
+Global___AdviserKind: _TypeAlias = AdviserKind  # noqa: Y015
+
 @_typing.final
 class KeyRef(_message.Message):
     """A place among the keys: the block's id (26 characters) and the entry in it, 0 to 255."""
@@ -304,6 +328,7 @@ class Handoff(_message.Message):
     CONTEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
     CONTEXT_HASH_FIELD_NUMBER: _builtins.int
     RUNG_FIELD_NUMBER: _builtins.int
+    WARM_FIELD_NUMBER: _builtins.int
     own: _builtins.bytes
     """Own id (16 bytes) inside this customer."""
     from_agent: _builtins.str
@@ -322,6 +347,8 @@ class Handoff(_message.Message):
     """SHA-256 (32 bytes) of the context in its canonical form."""
     rung: _builtins.int
     """Rung of the escalation ladder; 0: none."""
+    warm: _builtins.bool
+    """True: the sender stays with the case after the accept."""
     def __init__(
         self,
         *,
@@ -334,14 +361,121 @@ class Handoff(_message.Message):
         context_sequence: _builtins.int = ...,
         context_hash: _builtins.bytes = ...,
         rung: _builtins.int = ...,
+        warm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at_us", b"begun_at_us", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "expires_at_us", b"expires_at_us", "from_agent", b"from_agent", "own", b"own", "rung", b"rung", "target", b"target", "target_kind", b"target_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at_us", b"begun_at_us", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "expires_at_us", b"expires_at_us", "from_agent", b"from_agent", "own", b"own", "rung", b"rung", "target", b"target", "target_kind", b"target_kind", "warm", b"warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Handoff: _TypeAlias = Handoff  # noqa: Y015
+
+@_typing.final
+class Adviser(_message.Message):
+    """An agent with a case who does not own it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SINCE_AT_US_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Name of the agent."""
+    kind: Global___AdviserKind.ValueType
+    """Why they are there."""
+    since_at_us: _builtins.int
+    """Since when."""
+    until_at_us: _builtins.int
+    """At most until then."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        kind: Global___AdviserKind.ValueType = ...,
+        since_at_us: _builtins.int = ...,
+        until_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "kind", b"kind", "since_at_us", b"since_at_us", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Adviser: _TypeAlias = Adviser  # noqa: Y015
+
+@_typing.final
+class Lapse(_message.Message):
+    """An owner who is away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    BACKUP_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule that said so: UPPER_SNAKE."""
+    backup: _builtins.str
+    """Name of the agent who may take over; empty: whoever the queue finds."""
+    at_us: _builtins.int
+    """Since when."""
+    until_at_us: _builtins.int
+    """The case is released then."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        backup: _builtins.str = ...,
+        at_us: _builtins.int = ...,
+        until_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "backup", b"backup", "rule", b"rule", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lapse: _TypeAlias = Lapse  # noqa: Y015
+
+@_typing.final
+class Commitment(_message.Message):
+    """Something promised to the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    MADE_AT_US_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    own: _builtins.bytes
+    """Own id (16 bytes) inside this customer."""
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the agent who promised."""
+    made_at_us: _builtins.int
+    """When it was promised."""
+    due_at_us: _builtins.int
+    """By when it is to be done."""
+    def __init__(
+        self,
+        *,
+        own: _builtins.bytes = ...,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        made_at_us: _builtins.int = ...,
+        due_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "due_at_us", b"due_at_us", "made_at_us", b"made_at_us", "own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Commitment: _TypeAlias = Commitment  # noqa: Y015
 
 @_typing.final
 class Case(_message.Message):
@@ -380,6 +514,11 @@ class Case(_message.Message):
     HOPS_FIELD_NUMBER: _builtins.int
     TIMERS_FIELD_NUMBER: _builtins.int
     DISPOSITION_FIELD_NUMBER: _builtins.int
+    FORMER_OWNERS_FIELD_NUMBER: _builtins.int
+    FORMER_QUEUES_FIELD_NUMBER: _builtins.int
+    ADVISERS_FIELD_NUMBER: _builtins.int
+    LAPSE_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     own: _builtins.bytes
     """Own id (16 bytes) inside this customer."""
     epoch: _builtins.int
@@ -424,6 +563,8 @@ class Case(_message.Message):
     """Completed handoffs."""
     disposition: _builtins.str
     """Recorded outcome, a name of the configuration."""
+    incident: _builtins.str
+    """Name of the incident it belongs to; empty: none."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
         """Skills asked for, with levels."""
@@ -439,6 +580,22 @@ class Case(_message.Message):
     @_builtins.property
     def timers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Timers already recorded, own ids (16 bytes), the last 16."""
+
+    @_builtins.property
+    def former_owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the agents it was handed on from, the latest last, at most 4."""
+
+    @_builtins.property
+    def former_queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the queues it was handed on from, the latest last, at most 4."""
+
+    @_builtins.property
+    def advisers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adviser]:
+        """Who is with it without owning it, at most 4."""
+
+    @_builtins.property
+    def lapse(self) -> Global___Lapse:
+        """Set while the owner is away and another is sought."""
 
     def __init__(
         self,
@@ -469,10 +626,15 @@ class Case(_message.Message):
         hops: _builtins.int = ...,
         timers: _abc.Iterable[_builtins.bytes] | None = ...,
         disposition: _builtins.str = ...,
+        former_owners: _abc.Iterable[_builtins.str] | None = ...,
+        former_queues: _abc.Iterable[_builtins.str] | None = ...,
+        advisers: _abc.Iterable[Global___Adviser] | None = ...,
+        lapse: Global___Lapse | None = ...,
+        incident: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "lapse", b"lapse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "language", b"language", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "priority", b"priority", "queue", b"queue", "rung", b"rung", "skills", b"skills", "state", b"state", "timers", b"timers", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "former_owners", b"former_owners", "former_queues", b"former_queues", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "priority", b"priority", "queue", b"queue", "rung", b"rung", "skills", b"skills", "state", b"state", "timers", b"timers", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -533,6 +695,9 @@ class Story(_message.Message):
     CASES_TOTAL_FIELD_NUMBER: _builtins.int
     HANDOFFS_TOTAL_FIELD_NUMBER: _builtins.int
     BAD_EXPERIENCES_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    MOVED_EPOCH_FIELD_NUMBER: _builtins.int
     fold_version: _builtins.int
     """Version of the fold that made this head."""
     at_us: _builtins.int
@@ -559,6 +724,10 @@ class Story(_message.Message):
     """Handoffs ever begun."""
     bad_experiences: _builtins.int
     """Breached clocks so far."""
+    forgotten: _builtins.bool
+    """True: the words were destroyed and the customer has not come back since."""
+    moved_epoch: _builtins.int
+    """Log epoch where the story goes on; 0: the same."""
     @_builtins.property
     def key(self) -> Global___KeyRef:
         """Key that seals the words."""
@@ -574,6 +743,10 @@ class Story(_message.Message):
     @_builtins.property
     def unconfirmed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answer]:
         """Answers whose gateway has not confirmed them, oldest first, at most 64."""
+
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Commitment]:
+        """Promises to the customer neither kept nor broken, at most 16."""
 
     def __init__(
         self,
@@ -595,10 +768,13 @@ class Story(_message.Message):
         cases_total: _builtins.int = ...,
         handoffs_total: _builtins.int = ...,
         bad_experiences: _builtins.int = ...,
+        commitments: _abc.Iterable[Global___Commitment] | None = ...,
+        forgotten: _builtins.bool = ...,
+        moved_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "commitments", b"commitments", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "forgotten", b"forgotten", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_epoch", b"moved_epoch", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -971,6 +1147,8 @@ class HandoffBegun(_message.Message):
     CONTEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
     CONTEXT_HASH_FIELD_NUMBER: _builtins.int
     RUNG_FIELD_NUMBER: _builtins.int
+    WARM_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
     handoff: _builtins.bytes
     """The handoff, own id (16 bytes); empty: none."""
     case: _builtins.bytes
@@ -989,6 +1167,10 @@ class HandoffBegun(_message.Message):
     """SHA-256 (32 bytes) of the context in its canonical form."""
     rung: _builtins.int
     """Rung of the escalation ladder; 0: none."""
+    warm: _builtins.bool
+    """True: the sender stays with the case after the accept."""
+    override: _builtins.str
+    """Reason code given to pass the guards; empty: none was needed."""
     def __init__(
         self,
         *,
@@ -1001,10 +1183,12 @@ class HandoffBegun(_message.Message):
         context_sequence: _builtins.int = ...,
         context_hash: _builtins.bytes = ...,
         rung: _builtins.int = ...,
+        warm: _builtins.bool = ...,
+        override: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "expires_at_us", b"expires_at_us", "from_agent", b"from_agent", "handoff", b"handoff", "rung", b"rung", "target", b"target", "target_kind", b"target_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "expires_at_us", b"expires_at_us", "from_agent", b"from_agent", "handoff", b"handoff", "override", b"override", "rung", b"rung", "target", b"target", "target_kind", b"target_kind", "warm", b"warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1238,6 +1422,9 @@ class CaseClosed(_message.Message):
     DISPOSITION_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     RE_TOLD_FIELD_NUMBER: _builtins.int
+    RE_TOLD_KNOWN_FIELD_NUMBER: _builtins.int
+    RESOLVED_FIRST_OWNER_FIELD_NUMBER: _builtins.int
+    RESOLVED_KNOWN_FIELD_NUMBER: _builtins.int
     case: _builtins.bytes
     """The case, own id (16 bytes)."""
     disposition: _builtins.str
@@ -1246,6 +1433,12 @@ class CaseClosed(_message.Message):
     """Name of the agent."""
     re_told: _builtins.bool
     """True: the customer had to tell it again."""
+    re_told_known: _builtins.bool
+    """True: `re_told` was asked."""
+    resolved_first_owner: _builtins.bool
+    """True: the first owner could resolve it."""
+    resolved_known: _builtins.bool
+    """True: `resolved_first_owner` was asked."""
     def __init__(
         self,
         *,
@@ -1253,10 +1446,13 @@ class CaseClosed(_message.Message):
         disposition: _builtins.str = ...,
         agent: _builtins.str = ...,
         re_told: _builtins.bool = ...,
+        re_told_known: _builtins.bool = ...,
+        resolved_first_owner: _builtins.bool = ...,
+        resolved_known: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "disposition", b"disposition", "re_told", b"re_told"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "disposition", b"disposition", "re_told", b"re_told", "re_told_known", b"re_told_known", "resolved_first_owner", b"resolved_first_owner", "resolved_known", b"resolved_known"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1269,6 +1465,9 @@ class CaseReopened(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CASE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
     @_builtins.property
     def case(self) -> Global___Case:
         """The whole case as it is from now on."""
@@ -1277,10 +1476,11 @@ class CaseReopened(_message.Message):
         self,
         *,
         case: Global___Case | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1353,16 +1553,20 @@ class Moved(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TO_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     to: _builtins.str
     """Customer id (26 characters)."""
+    epoch: _builtins.int
+    """Log epoch where the story goes on; 0: this one."""
     def __init__(
         self,
         *,
         to: _builtins.str = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1389,6 +1593,7 @@ class Absorbed(_message.Message):
     CASES_TOTAL_FIELD_NUMBER: _builtins.int
     HANDOFFS_TOTAL_FIELD_NUMBER: _builtins.int
     BAD_EXPERIENCES_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Customer id (26 characters) it came from."""
     source_sequence: _builtins.int
@@ -1419,6 +1624,10 @@ class Absorbed(_message.Message):
     def unconfirmed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answer]:
         """Answers whose gateway has not confirmed them, oldest first, at most 64."""
 
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Commitment]:
+        """Promises to the customer neither kept nor broken."""
+
     def __init__(
         self,
         *,
@@ -1434,10 +1643,11 @@ class Absorbed(_message.Message):
         cases_total: _builtins.int = ...,
         handoffs_total: _builtins.int = ...,
         bad_experiences: _builtins.int = ...,
+        commitments: _abc.Iterable[Global___Commitment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "handoffs_total", b"handoffs_total", "source", b"source", "source_at_us", b"source_at_us", "source_sequence", b"source_sequence", "sources", b"sources", "unconfirmed", b"unconfirmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "commitments", b"commitments", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "handoffs_total", b"handoffs_total", "source", b"source", "source_at_us", b"source_at_us", "source_sequence", b"source_sequence", "sources", b"sources", "unconfirmed", b"unconfirmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1498,6 +1708,386 @@ class Fenced(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Fenced: _TypeAlias = Fenced  # noqa: Y015
+
+@_typing.final
+class ConsultJoined(_message.Message):
+    """An agent is with the case without owning it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the agent."""
+    kind: Global___AdviserKind.ValueType
+    """Why they are there."""
+    until_at_us: _builtins.int
+    """At most until then."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        kind: Global___AdviserKind.ValueType = ...,
+        until_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "kind", b"kind", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsultJoined: _TypeAlias = ConsultJoined  # noqa: Y015
+
+@_typing.final
+class ConsultLeft(_message.Message):
+    """The adviser is not with the case any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the agent."""
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsultLeft: _TypeAlias = ConsultLeft  # noqa: Y015
+
+@_typing.final
+class CommitmentMade(_message.Message):
+    """The customer was promised something."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    commitment: _builtins.bytes
+    """The commitment, own id (16 bytes)."""
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the agent."""
+    due_at_us: _builtins.int
+    """By when it is to be done."""
+    def __init__(
+        self,
+        *,
+        commitment: _builtins.bytes = ...,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        due_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "commitment", b"commitment", "due_at_us", b"due_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentMade: _TypeAlias = CommitmentMade  # noqa: Y015
+
+@_typing.final
+class CommitmentKept(_message.Message):
+    """What was promised was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    commitment: _builtins.bytes
+    """The commitment, own id (16 bytes)."""
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the agent who says so."""
+    def __init__(
+        self,
+        *,
+        commitment: _builtins.bytes = ...,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "commitment", b"commitment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentKept: _TypeAlias = CommitmentKept  # noqa: Y015
+
+@_typing.final
+class CommitmentBroken(_message.Message):
+    """What was promised was not done in time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    commitment: _builtins.bytes
+    """The commitment, own id (16 bytes)."""
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    due_at_us: _builtins.int
+    """By when it was to be done."""
+    def __init__(
+        self,
+        *,
+        commitment: _builtins.bytes = ...,
+        case: _builtins.bytes = ...,
+        due_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "commitment", b"commitment", "due_at_us", b"due_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentBroken: _TypeAlias = CommitmentBroken  # noqa: Y015
+
+@_typing.final
+class OwnershipLapsed(_message.Message):
+    """The owner is away and another is sought."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    BACKUP_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the owner."""
+    epoch: _builtins.int
+    """The owner's epoch; it stays until somebody takes over."""
+    rule: _builtins.str
+    """The rule that said so: UPPER_SNAKE."""
+    backup: _builtins.str
+    """Name of the agent who may take over; empty: whoever the queue finds."""
+    until_at_us: _builtins.int
+    """The case is released then."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        rule: _builtins.str = ...,
+        backup: _builtins.str = ...,
+        until_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "backup", b"backup", "case", b"case", "epoch", b"epoch", "rule", b"rule", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnershipLapsed: _TypeAlias = OwnershipLapsed  # noqa: Y015
+
+@_typing.final
+class OwnershipResumed(_message.Message):
+    """The owner is back, under the same epoch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    agent: _builtins.str
+    """Name of the owner."""
+    epoch: _builtins.int
+    """The owner's epoch."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        agent: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnershipResumed: _TypeAlias = OwnershipResumed  # noqa: Y015
+
+@_typing.final
+class CaseMerged(_message.Message):
+    """The case ended in another of the same story."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    INTO_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case that ended, own id (16 bytes)."""
+    into: _builtins.bytes
+    """The case that stays, own id (16 bytes)."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        into: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "into", b"into"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseMerged: _TypeAlias = CaseMerged  # noqa: Y015
+
+@_typing.final
+class CaseSplit(_message.Message):
+    """Some contacts of the case are a matter of their own now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    MADE_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case they were taken from, own id (16 bytes)."""
+    @_builtins.property
+    def made(self) -> Global___Case:
+        """The case made."""
+
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The contacts, own ids (16 bytes)."""
+
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        made: Global___Case | None = ...,
+        contacts: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["made", b"made"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "contacts", b"contacts", "made", b"made"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseSplit: _TypeAlias = CaseSplit  # noqa: Y015
+
+@_typing.final
+class IncidentLinked(_message.Message):
+    """The case shares its cause with others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    incident: _builtins.str
+    """Name of the incident; empty: none any more."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        incident: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "incident", b"incident"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentLinked: _TypeAlias = IncidentLinked  # noqa: Y015
+
+@_typing.final
+class Forgotten(_message.Message):
+    """The words were destroyed and whatever was open has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyRef]:
+        """The keys that sealed the words."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___KeyRef] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Forgotten: _TypeAlias = Forgotten  # noqa: Y015
+
+@_typing.final
+class Carried(_message.Message):
+    """The story came from an older epoch of the log, whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_EPOCH_FIELD_NUMBER: _builtins.int
+    SOURCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    source_epoch: _builtins.int
+    """That epoch."""
+    source_sequence: _builtins.int
+    """Log sequence of its Moved there."""
+    source_digest: _builtins.bytes
+    """SHA-256 (32 bytes) of that message."""
+    @_builtins.property
+    def head(self) -> Global___Story:
+        """The story as it stood there."""
+
+    def __init__(
+        self,
+        *,
+        source_epoch: _builtins.int = ...,
+        source_sequence: _builtins.int = ...,
+        source_digest: _builtins.bytes = ...,
+        head: Global___Story | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "source_digest", b"source_digest", "source_epoch", b"source_epoch", "source_sequence", b"source_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Carried: _TypeAlias = Carried  # noqa: Y015
 
 @_typing.final
 class Reference(_message.Message):
@@ -1644,6 +2234,7 @@ class EnvelopeWords(_message.Message):
     TRIED_FIELD_NUMBER: _builtins.int
     PROMISED_FIELD_NUMBER: _builtins.int
     TOLD_CUSTOMER_FIELD_NUMBER: _builtins.int
+    MOOD_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: UPPER_SNAKE, or in an envelope the sender's words."""
     summary: _builtins.str
@@ -1654,6 +2245,8 @@ class EnvelopeWords(_message.Message):
     """What was promised."""
     told_customer: _builtins.str
     """What the customer was told about the transfer."""
+    mood: _builtins.str
+    """How the customer feels about it, in the sender's words."""
     def __init__(
         self,
         *,
@@ -1662,10 +2255,11 @@ class EnvelopeWords(_message.Message):
         tried: _builtins.str = ...,
         promised: _builtins.str = ...,
         told_customer: _builtins.str = ...,
+        mood: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["promised", b"promised", "reason", b"reason", "summary", b"summary", "told_customer", b"told_customer", "tried", b"tried"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mood", b"mood", "promised", b"promised", "reason", b"reason", "summary", b"summary", "told_customer", b"told_customer", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1704,6 +2298,18 @@ class Event(_message.Message):
     ABSORBED_FIELD_NUMBER: _builtins.int
     DIVERTED_FIELD_NUMBER: _builtins.int
     FENCED_FIELD_NUMBER: _builtins.int
+    CONSULT_JOINED_FIELD_NUMBER: _builtins.int
+    CONSULT_LEFT_FIELD_NUMBER: _builtins.int
+    COMMITMENT_MADE_FIELD_NUMBER: _builtins.int
+    COMMITMENT_KEPT_FIELD_NUMBER: _builtins.int
+    COMMITMENT_BROKEN_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_LAPSED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_RESUMED_FIELD_NUMBER: _builtins.int
+    CASE_MERGED_FIELD_NUMBER: _builtins.int
+    CASE_SPLIT_FIELD_NUMBER: _builtins.int
+    INCIDENT_LINKED_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    CARRIED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the schema of this event, from 1."""
     critical: _builtins.bool
@@ -1808,6 +2414,54 @@ class Event(_message.Message):
     def fenced(self) -> Global___Fenced:
         """Nothing happened, on purpose: operation `about` can never be committed behind this."""
 
+    @_builtins.property
+    def consult_joined(self) -> Global___ConsultJoined:
+        """An adviser came."""
+
+    @_builtins.property
+    def consult_left(self) -> Global___ConsultLeft:
+        """An adviser left."""
+
+    @_builtins.property
+    def commitment_made(self) -> Global___CommitmentMade:
+        """A promise was made."""
+
+    @_builtins.property
+    def commitment_kept(self) -> Global___CommitmentKept:
+        """A promise was kept."""
+
+    @_builtins.property
+    def commitment_broken(self) -> Global___CommitmentBroken:
+        """A promise was broken."""
+
+    @_builtins.property
+    def ownership_lapsed(self) -> Global___OwnershipLapsed:
+        """The owner is away."""
+
+    @_builtins.property
+    def ownership_resumed(self) -> Global___OwnershipResumed:
+        """The owner is back."""
+
+    @_builtins.property
+    def case_merged(self) -> Global___CaseMerged:
+        """A case ended in another."""
+
+    @_builtins.property
+    def case_split(self) -> Global___CaseSplit:
+        """A case was taken out of another."""
+
+    @_builtins.property
+    def incident_linked(self) -> Global___IncidentLinked:
+        """A cause shared with others."""
+
+    @_builtins.property
+    def forgotten(self) -> Global___Forgotten:
+        """The words were destroyed."""
+
+    @_builtins.property
+    def carried(self) -> Global___Carried:
+        """A story from an older epoch."""
+
     def __init__(
         self,
         *,
@@ -1838,12 +2492,24 @@ class Event(_message.Message):
         absorbed: Global___Absorbed | None = ...,
         diverted: Global___Diverted | None = ...,
         fenced: Global___Fenced | None = ...,
+        consult_joined: Global___ConsultJoined | None = ...,
+        consult_left: Global___ConsultLeft | None = ...,
+        commitment_made: Global___CommitmentMade | None = ...,
+        commitment_kept: Global___CommitmentKept | None = ...,
+        commitment_broken: Global___CommitmentBroken | None = ...,
+        ownership_lapsed: Global___OwnershipLapsed | None = ...,
+        ownership_resumed: Global___OwnershipResumed | None = ...,
+        case_merged: Global___CaseMerged | None = ...,
+        case_split: Global___CaseSplit | None = ...,
+        incident_linked: Global___IncidentLinked | None = ...,
+        forgotten: Global___Forgotten | None = ...,
+        carried: Global___Carried | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_released", b"ownership_released", "priority_raised", b"priority_raised", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_released", b"ownership_released", "priority_raised", b"priority_raised", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 

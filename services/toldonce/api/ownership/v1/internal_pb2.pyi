@@ -61,6 +61,17 @@ class Command(_message.Message):
     LINK_CUSTOMERS_FIELD_NUMBER: _builtins.int
     FIND_CONTACT_FIELD_NUMBER: _builtins.int
     ESCALATE_SLA_FIELD_NUMBER: _builtins.int
+    MAKE_COMMITMENT_FIELD_NUMBER: _builtins.int
+    KEEP_COMMITMENT_FIELD_NUMBER: _builtins.int
+    BREAK_COMMITMENT_FIELD_NUMBER: _builtins.int
+    JOIN_CONSULT_FIELD_NUMBER: _builtins.int
+    LEAVE_CONSULT_FIELD_NUMBER: _builtins.int
+    MERGE_CASES_FIELD_NUMBER: _builtins.int
+    SPLIT_CASE_FIELD_NUMBER: _builtins.int
+    LAPSE_OWNERSHIP_FIELD_NUMBER: _builtins.int
+    RESUME_OWNERSHIP_FIELD_NUMBER: _builtins.int
+    LINK_INCIDENT_FIELD_NUMBER: _builtins.int
+    FORGET_CUSTOMER_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters; from the caller's token."""
     role: _options_pb2.Role.ValueType
@@ -167,6 +178,50 @@ class Command(_message.Message):
     def escalate_sla(self) -> Global___EscalateSla:
         """A clock ran far past its time: climb the ladder."""
 
+    @_builtins.property
+    def make_commitment(self) -> _ownership_pb2.MakeCommitmentRequest:
+        """Note what was promised."""
+
+    @_builtins.property
+    def keep_commitment(self) -> _ownership_pb2.KeepCommitmentRequest:
+        """Note that a promise was kept."""
+
+    @_builtins.property
+    def break_commitment(self) -> Global___BreakCommitment:
+        """A promise was not kept in time. From the reconciler or sla."""
+
+    @_builtins.property
+    def join_consult(self) -> _ownership_pb2.JoinConsultRequest:
+        """Let an adviser in."""
+
+    @_builtins.property
+    def leave_consult(self) -> _ownership_pb2.LeaveConsultRequest:
+        """Let an adviser go."""
+
+    @_builtins.property
+    def merge_cases(self) -> _ownership_pb2.MergeCasesRequest:
+        """Make two cases into one."""
+
+    @_builtins.property
+    def split_case(self) -> _ownership_pb2.SplitCaseRequest:
+        """Make one case into two."""
+
+    @_builtins.property
+    def lapse_ownership(self) -> Global___LapseOwnership:
+        """The owner is away. From the engine."""
+
+    @_builtins.property
+    def resume_ownership(self) -> Global___ResumeOwnership:
+        """The owner is back. From the engine."""
+
+    @_builtins.property
+    def link_incident(self) -> Global___LinkIncident:
+        """Say which incident a case belongs to."""
+
+    @_builtins.property
+    def forget_customer(self) -> _ownership_pb2.ForgetCustomerRequest:
+        """Destroy the words."""
+
     def __init__(
         self,
         *,
@@ -199,12 +254,23 @@ class Command(_message.Message):
         link_customers: _ownership_pb2.LinkCustomersRequest | None = ...,
         find_contact: Global___FindContact | None = ...,
         escalate_sla: Global___EscalateSla | None = ...,
+        make_commitment: _ownership_pb2.MakeCommitmentRequest | None = ...,
+        keep_commitment: _ownership_pb2.KeepCommitmentRequest | None = ...,
+        break_commitment: Global___BreakCommitment | None = ...,
+        join_consult: _ownership_pb2.JoinConsultRequest | None = ...,
+        leave_consult: _ownership_pb2.LeaveConsultRequest | None = ...,
+        merge_cases: _ownership_pb2.MergeCasesRequest | None = ...,
+        split_case: _ownership_pb2.SplitCaseRequest | None = ...,
+        lapse_ownership: Global___LapseOwnership | None = ...,
+        resume_ownership: Global___ResumeOwnership | None = ...,
+        link_incident: Global___LinkIncident | None = ...,
+        forget_customer: _ownership_pb2.ForgetCustomerRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "link_customers", b"link_customers", "made_at_us", b"made_at_us", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "revoke_offer", b"revoke_offer", "role", b"role", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -258,6 +324,9 @@ class CommandDone(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     CONFIRMED_AT_US_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    NEW_CASE_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Log position of the append; of a repeat, the first one's."""
     event_id: _builtins.str
@@ -270,6 +339,8 @@ class CommandDone(_message.Message):
     """The customer in whose story it was done, 26 characters."""
     confirmed_at_us: _builtins.int
     """For ConfirmDelivery: when it was first confirmed."""
+    commitment_id: _builtins.str
+    """For MakeCommitment: the commitment, 52 characters."""
     @_builtins.property
     def case(self) -> _types_pb2.CaseView:
         """The case as it stands; not set for a command about no case."""
@@ -286,6 +357,14 @@ class CommandDone(_message.Message):
     def contact(self) -> Global___ContactFacts:
         """For FindContact: the contact."""
 
+    @_builtins.property
+    def new_case(self) -> _types_pb2.CaseView:
+        """For SplitCase: the case made."""
+
+    @_builtins.property
+    def forgotten(self) -> _ownership_pb2.ForgetCustomerResponse:
+        """For ForgetCustomer."""
+
     def __init__(
         self,
         *,
@@ -299,10 +378,13 @@ class CommandDone(_message.Message):
         customer_id: _builtins.str = ...,
         contact: Global___ContactFacts | None = ...,
         confirmed_at_us: _builtins.int = ...,
+        commitment_id: _builtins.str = ...,
+        new_case: _types_pb2.CaseView | None = ...,
+        forgotten: _ownership_pb2.ForgetCustomerResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "case", b"case", "contact", b"contact", "link", b"link"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "case", b"case", "contact", b"contact", "forgotten", b"forgotten", "link", b"link", "new_case", b"new_case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "case", b"case", "confirmed_at_us", b"confirmed_at_us", "contact", b"contact", "customer_id", b"customer_id", "entry_id", b"entry_id", "event_id", b"event_id", "link", b"link", "repeat", b"repeat", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "case", b"case", "commitment_id", b"commitment_id", "confirmed_at_us", b"confirmed_at_us", "contact", b"contact", "customer_id", b"customer_id", "entry_id", b"entry_id", "event_id", b"event_id", "forgotten", b"forgotten", "link", b"link", "new_case", b"new_case", "repeat", b"repeat", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -528,6 +610,118 @@ class RevokeOffer(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeOffer: _TypeAlias = RevokeOffer  # noqa: Y015
+
+@_typing.final
+class LapseOwnership(_message.Message):
+    """The owner is away: another is sought, and the owner stays until one accepts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    BACKUP_FIELD_NUMBER: _builtins.int
+    LAPSE_S_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The case's epoch."""
+    rule: _builtins.str
+    """The rule that says so: a code such as OWNER_GONE (A-Z, 0-9 and _, at most 64 bytes)."""
+    backup: _builtins.str
+    """Name of the agent who may take over; empty = whoever the queue finds."""
+    lapse_s: _builtins.int
+    """The case is released after this many seconds without a taker."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        rule: _builtins.str = ...,
+        backup: _builtins.str = ...,
+        lapse_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backup", b"backup", "case_id", b"case_id", "epoch", b"epoch", "lapse_s", b"lapse_s", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LapseOwnership: _TypeAlias = LapseOwnership  # noqa: Y015
+
+@_typing.final
+class ResumeOwnership(_message.Message):
+    """The owner is back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The case's epoch."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeOwnership: _TypeAlias = ResumeOwnership  # noqa: Y015
+
+@_typing.final
+class BreakCommitment(_message.Message):
+    """A promise was not kept in time. Refused TOO_EARLY before it is due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    commitment_id: _builtins.str
+    """The commitment, 52 characters."""
+    def __init__(
+        self,
+        *,
+        commitment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakCommitment: _TypeAlias = BreakCommitment  # noqa: Y015
+
+@_typing.final
+class LinkIncident(_message.Message):
+    """Which incident a case belongs to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    incident: _builtins.str
+    """Name of the incident; empty = none any more."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        incident: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "incident", b"incident"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkIncident: _TypeAlias = LinkIncident  # noqa: Y015
 
 @_typing.final
 class WarnSla(_message.Message):

@@ -61,6 +61,30 @@ ENTRY_KIND_ATTACHMENT: EntryKind.ValueType  # 3
 """Files for colleagues, by reference."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
+class _HandoffMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HandoffModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HandoffMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HANDOFF_MODE_UNSPECIFIED: _HandoffMode.ValueType  # 0
+    """COLD."""
+    HANDOFF_MODE_COLD: _HandoffMode.ValueType  # 1
+    """The sender is done with it once somebody has accepted."""
+    HANDOFF_MODE_WARM: _HandoffMode.ValueType  # 2
+    """The sender stays with the case as an adviser until the receiver lets them go (LeaveConsult)."""
+
+class HandoffMode(_HandoffMode, metaclass=_HandoffModeEnumTypeWrapper):
+    """How a case is handed over."""
+
+HANDOFF_MODE_UNSPECIFIED: HandoffMode.ValueType  # 0
+"""COLD."""
+HANDOFF_MODE_COLD: HandoffMode.ValueType  # 1
+"""The sender is done with it once somebody has accepted."""
+HANDOFF_MODE_WARM: HandoffMode.ValueType  # 2
+"""The sender stays with the case as an adviser until the receiver lets them go (LeaveConsult)."""
+Global___HandoffMode: _TypeAlias = HandoffMode  # noqa: Y015
+
 @_typing.final
 class GetCaseRequest(_message.Message):
     """Which case."""
@@ -267,6 +291,7 @@ class GetContextResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CASE_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
     upto_sequence: _builtins.int
     """The log position the whole answer runs up to, the same on all its pages."""
     next_page_token: _builtins.str
@@ -285,6 +310,10 @@ class GetContextResponse(_message.Message):
     def case(self) -> _types_pb2.CaseView:
         """The case as it stood at `upto_sequence`."""
 
+    @_builtins.property
+    def card(self) -> Global___CustomerCard:
+        """Who the customer is and what is known of them, as of `upto_sequence`. On the first page only."""
+
     def __init__(
         self,
         *,
@@ -294,14 +323,169 @@ class GetContextResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         customer_id: _builtins.str = ...,
         case: _types_pb2.CaseView | None = ...,
+        card: Global___CustomerCard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "customer_id", b"customer_id", "handoffs", b"handoffs", "items", b"items", "next_page_token", b"next_page_token", "upto_sequence", b"upto_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "case", b"case", "customer_id", b"customer_id", "handoffs", b"handoffs", "items", b"items", "next_page_token", b"next_page_token", "upto_sequence", b"upto_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetContextResponse: _TypeAlias = GetContextResponse  # noqa: Y015
+
+@_typing.final
+class CustomerCard(_message.Message):
+    """The customer at a glance: what the next person should not have to ask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIASES_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    PREFERRED_CHANNEL_FIELD_NUMBER: _builtins.int
+    PREFERRED_AGENT_FIELD_NUMBER: _builtins.int
+    EARLIER_CASES_FIELD_NUMBER: _builtins.int
+    BAD_EXPERIENCES_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    CONTACTS_TOTAL_FIELD_NUMBER: _builtins.int
+    HANDOFFS_TOTAL_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Their name as last given; at most 8 KiB, empty when not known."""
+    language: _builtins.str
+    """Their language, BCP 47 (`nl`), as last seen; empty when not known."""
+    preferred_channel: _builtins.str
+    """What they prefer, as far as it shows: their most used channel; empty when not known."""
+    preferred_agent: _builtins.str
+    """Name of the agent they last asked for, or who served them last; empty when nobody."""
+    bad_experiences: _builtins.int
+    """How often they were badly served: clocks breached and promises broken."""
+    incident: _builtins.str
+    """Name of the incident behind the case asked for; empty when none."""
+    contacts_total: _builtins.int
+    """How often they have contacted us, over all channels."""
+    handoffs_total: _builtins.int
+    """How often a case of theirs was handed over."""
+    forgotten: _builtins.bool
+    """The words of this customer were destroyed: what is shown began after that."""
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Alias]:
+        """Their addresses, the most used first; at most 32. Empty when the customer was forgotten."""
+
+    @_builtins.property
+    def earlier_cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierCase]:
+        """Earlier cases with their outcome, latest first; at most 16."""
+
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommitmentRecord]:
+        """Promises that are neither kept nor broken, with their words; at most 16."""
+
+    def __init__(
+        self,
+        *,
+        aliases: _abc.Iterable[_types_pb2.Alias] | None = ...,
+        name: _builtins.str = ...,
+        language: _builtins.str = ...,
+        preferred_channel: _builtins.str = ...,
+        preferred_agent: _builtins.str = ...,
+        earlier_cases: _abc.Iterable[Global___EarlierCase] | None = ...,
+        bad_experiences: _builtins.int = ...,
+        commitments: _abc.Iterable[Global___CommitmentRecord] | None = ...,
+        incident: _builtins.str = ...,
+        contacts_total: _builtins.int = ...,
+        handoffs_total: _builtins.int = ...,
+        forgotten: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "bad_experiences", b"bad_experiences", "commitments", b"commitments", "contacts_total", b"contacts_total", "earlier_cases", b"earlier_cases", "forgotten", b"forgotten", "handoffs_total", b"handoffs_total", "incident", b"incident", "language", b"language", "name", b"name", "preferred_agent", b"preferred_agent", "preferred_channel", b"preferred_channel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerCard: _TypeAlias = CustomerCard  # noqa: Y015
+
+@_typing.final
+class EarlierCase(_message.Message):
+    """A case that ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    OPENED_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    topic: _builtins.str
+    """What it was about, a configured topic; empty when not known."""
+    channel: _builtins.str
+    """Name of the channel it came on."""
+    queue: _builtins.str
+    """Name of the queue it was served in."""
+    agent: _builtins.str
+    """Name of the agent who ended it; empty when nobody owned it."""
+    disposition: _builtins.str
+    """The outcome."""
+    @_builtins.property
+    def opened_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        disposition: _builtins.str = ...,
+        opened_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "opened_at", b"opened_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "channel", b"channel", "disposition", b"disposition", "ended_at", b"ended_at", "opened_at", b"opened_at", "queue", b"queue", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierCase: _TypeAlias = EarlierCase  # noqa: Y015
+
+@_typing.final
+class CommitmentRecord(_message.Message):
+    """An open promise with its words."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """What was promised; at most 4 KiB, empty when the customer was forgotten."""
+    @_builtins.property
+    def commitment(self) -> _types_pb2.CommitmentView:
+        """The promise."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _types_pb2.CommitmentView | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentRecord: _TypeAlias = CommitmentRecord  # noqa: Y015
 
 @_typing.final
 class TimelineItem(_message.Message):
@@ -710,6 +894,8 @@ class BeginHandoffRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
     TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    OVERRIDE_REASON_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
     retry is then not recognised.
@@ -724,6 +910,12 @@ class BeginHandoffRequest(_message.Message):
     """
     timeout_s: _builtins.int
     """It ends by itself after this many seconds, 1 to 86400; 0 = by policy."""
+    mode: Global___HandoffMode.ValueType
+    """How: UNSPECIFIED = COLD."""
+    override_reason: _builtins.str
+    """Why it is handed on although it came from there before, or was handed on too often: a code
+    such as SPECIALIST_BACK (A-Z, 0-9 and _, at most 64 bytes).
+    """
     @_builtins.property
     def target(self) -> _types_pb2.HandoffTarget:
         """Whom it goes to."""
@@ -742,10 +934,12 @@ class BeginHandoffRequest(_message.Message):
         target: _types_pb2.HandoffTarget | None = ...,
         envelope: _types_pb2.HandoffEnvelope | None = ...,
         timeout_s: _builtins.int = ...,
+        mode: Global___HandoffMode.ValueType = ...,
+        override_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "envelope", b"envelope", "epoch", b"epoch", "operation_id", b"operation_id", "seen_entry_id", b"seen_entry_id", "target", b"target", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "envelope", b"envelope", "epoch", b"epoch", "mode", b"mode", "operation_id", b"operation_id", "override_reason", b"override_reason", "seen_entry_id", b"seen_entry_id", "target", b"target", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -799,25 +993,65 @@ class JoinConsultRequest(_message.Message):
 
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     CASE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
     retry is then not recognised.
     """
     case_id: _builtins.str
     """The case, 52 characters."""
+    agent: _builtins.str
+    """Name of the agent who joins; empty = the caller."""
     def __init__(
         self,
         *,
         operation_id: _builtins.str = ...,
         case_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "operation_id", b"operation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JoinConsultRequest: _TypeAlias = JoinConsultRequest  # noqa: Y015
+
+@_typing.final
+class LeaveConsultRequest(_message.Message):
+    """Let an adviser go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
+    retry is then not recognised.
+    """
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    agent: _builtins.str
+    """Name of the agent who leaves; empty = the caller."""
+    reason: _builtins.str
+    """Why: a code such as DONE (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaveConsultRequest: _TypeAlias = LeaveConsultRequest  # noqa: Y015
 
 @_typing.final
 class EscalateRequest(_message.Message):
@@ -996,6 +1230,8 @@ class MergeCasesRequest(_message.Message):
     CASE_ID_FIELD_NUMBER: _builtins.int
     MERGED_CASE_ID_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    SEEN_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    MERGED_SEEN_ENTRY_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
     retry is then not recognised.
@@ -1006,6 +1242,10 @@ class MergeCasesRequest(_message.Message):
     """The case that ends in it, 52 characters."""
     epoch: _builtins.int
     """The staying case's epoch; required of agents."""
+    seen_entry_id: _builtins.str
+    """The last entry of the customer shown of the staying case, 52 characters."""
+    merged_seen_entry_id: _builtins.str
+    """The last entry of the customer shown of the case that ends, 52 characters."""
     def __init__(
         self,
         *,
@@ -1013,10 +1253,12 @@ class MergeCasesRequest(_message.Message):
         case_id: _builtins.str = ...,
         merged_case_id: _builtins.str = ...,
         epoch: _builtins.int = ...,
+        seen_entry_id: _builtins.str = ...,
+        merged_seen_entry_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "epoch", b"epoch", "merged_case_id", b"merged_case_id", "operation_id", b"operation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "epoch", b"epoch", "merged_case_id", b"merged_case_id", "merged_seen_entry_id", b"merged_seen_entry_id", "operation_id", b"operation_id", "seen_entry_id", b"seen_entry_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,6 +96,11 @@ class OwnershipServiceStub:
                 request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.JoinConsultRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
                 _registered_method=True)
+        self.LeaveConsult = channel.unary_unary(
+                '/toldonce.api.ownership.v1.OwnershipService/LeaveConsult',
+                request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.LeaveConsultRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+                _registered_method=True)
         self.Escalate = channel.unary_unary(
                 '/toldonce.api.ownership.v1.OwnershipService/Escalate',
                 request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.EscalateRequest.SerializeToString,
@@ -196,16 +201,18 @@ class OwnershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MakeCommitment(self, request, context):
-        """Note what was promised to the customer, and by when.
-        Errors: UNIMPLEMENTED in this version.
+        """Note what was promised to the customer, and by when. Every later owner sees it until it is kept
+        or broken; closing the case does not take it back.
+        Errors: INVALID_ARGUMENT (due in the past, or more than 366 days ahead); FAILED_PRECONDITION
+        TOO_MANY_COMMITMENTS (16 are open).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def KeepCommitment(self, request, context):
-        """Note that a promise was kept.
-        Errors: UNIMPLEMENTED in this version.
+        """Note that a promise was kept: by the owner of its case, whoever made it, or a supervisor.
+        Errors: FAILED_PRECONDITION COMMITMENT_GONE (kept or broken already).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,7 +243,8 @@ class OwnershipServiceServicer:
         somebody has accepted.
         Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
         requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-        HANDOFF_PENDING (there is one already).
+        HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
+        (it was handed on too often): both give way to an `override_reason`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,8 +259,19 @@ class OwnershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def JoinConsult(self, request, context):
-        """Join a case as an adviser without owning it.
-        Errors: UNIMPLEMENTED in this version.
+        """Join a case as an adviser: see it and write notes without owning it. The owner or a supervisor
+        can let somebody else join.
+        Errors: INVALID_ARGUMENT (no such agent); FAILED_PRECONDITION OWNER (they own it),
+        TOO_MANY_ADVISERS (4 advise already), NOT_OWNER (only the owner lets somebody else in).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveConsult(self, request, context):
+        """Let an adviser go: said by them, by the owner, or by a supervisor. So ends the stay of the
+        sender of a warm handoff. One who has left already changes nothing.
+        Errors: FAILED_PRECONDITION NOT_OWNER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -289,23 +308,28 @@ class OwnershipServiceServicer:
 
     def ReopenCase(self, request, context):
         """Open a closed case again: it queues anew, its last owner preferred.
-        Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
+        Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one), REOPEN_WINDOW (it
+        ended too long ago: take a new contact in).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MergeCases(self, request, context):
-        """Make two cases of one story into one.
-        Errors: UNIMPLEMENTED in this version.
+        """Make two cases of one story into one: it keeps its owner, the greater age and the higher
+        priority of the two; promises made in the other become its own.
+        Errors: FAILED_PRECONDITION NOT_OWNER (another agent owns one of them), UNSEEN_MESSAGE (the
+        customer wrote something not shown yet).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SplitCase(self, request, context):
-        """Make a case of its own from some contacts of another.
-        Errors: UNIMPLEMENTED in this version.
+        """Make a case of its own from some contacts of another: it waits for a person at the old one's
+        age.
+        Errors: INVALID_ARGUMENT (a contact of another case, or all of this one's);
+        FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -407,6 +431,11 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
             'JoinConsult': grpc.unary_unary_rpc_method_handler(
                     servicer.JoinConsult,
                     request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.JoinConsultRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
+            ),
+            'LeaveConsult': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveConsult,
+                    request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.LeaveConsultRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
             ),
             'Escalate': grpc.unary_unary_rpc_method_handler(
@@ -784,6 +813,33 @@ class OwnershipService:
             target,
             '/toldonce.api.ownership.v1.OwnershipService/JoinConsult',
             toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.JoinConsultRequest.SerializeToString,
+            toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveConsult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.ownership.v1.OwnershipService/LeaveConsult',
+            toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.LeaveConsultRequest.SerializeToString,
             toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
             options,
             channel_credentials,

@@ -53,12 +53,14 @@ class OwnershipServiceStub:
     Errors: FAILED_PRECONDITION ANSWERS_UNCONFIRMED (64 answers wait for delivery).
     """
     MakeCommitment: _aio.UnaryUnaryMultiCallable[_ownership_pb2.MakeCommitmentRequest, _ownership_pb2.MakeCommitmentResponse]
-    """Note what was promised to the customer, and by when.
-    Errors: UNIMPLEMENTED in this version.
+    """Note what was promised to the customer, and by when. Every later owner sees it until it is kept
+    or broken; closing the case does not take it back.
+    Errors: INVALID_ARGUMENT (due in the past, or more than 366 days ahead); FAILED_PRECONDITION
+    TOO_MANY_COMMITMENTS (16 are open).
     """
     KeepCommitment: _aio.UnaryUnaryMultiCallable[_ownership_pb2.KeepCommitmentRequest, _types_pb2.CaseView]
-    """Note that a promise was kept.
-    Errors: UNIMPLEMENTED in this version.
+    """Note that a promise was kept: by the owner of its case, whoever made it, or a supervisor.
+    Errors: FAILED_PRECONDITION COMMITMENT_GONE (kept or broken already).
     """
     AcceptOffer: _aio.UnaryUnaryMultiCallable[_ownership_pb2.AcceptOfferRequest, _types_pb2.CaseView]
     """Take an offer: the caller becomes the owner, under epoch + 1. Doing it twice is doing it once.
@@ -77,15 +79,23 @@ class OwnershipServiceStub:
     somebody has accepted.
     Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
     requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-    HANDOFF_PENDING (there is one already).
+    HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
+    (it was handed on too often): both give way to an `override_reason`.
     """
     CancelHandoff: _aio.UnaryUnaryMultiCallable[_ownership_pb2.CancelHandoffRequest, _types_pb2.CaseView]
     """Call a handoff off; its offers are revoked.
     Errors: FAILED_PRECONDITION NO_HANDOFF (it is not pending any more).
     """
     JoinConsult: _aio.UnaryUnaryMultiCallable[_ownership_pb2.JoinConsultRequest, _types_pb2.CaseView]
-    """Join a case as an adviser without owning it.
-    Errors: UNIMPLEMENTED in this version.
+    """Join a case as an adviser: see it and write notes without owning it. The owner or a supervisor
+    can let somebody else join.
+    Errors: INVALID_ARGUMENT (no such agent); FAILED_PRECONDITION OWNER (they own it),
+    TOO_MANY_ADVISERS (4 advise already), NOT_OWNER (only the owner lets somebody else in).
+    """
+    LeaveConsult: _aio.UnaryUnaryMultiCallable[_ownership_pb2.LeaveConsultRequest, _types_pb2.CaseView]
+    """Let an adviser go: said by them, by the owner, or by a supervisor. So ends the stay of the
+    sender of a warm handoff. One who has left already changes nothing.
+    Errors: FAILED_PRECONDITION NOT_OWNER.
     """
     Escalate: _aio.UnaryUnaryMultiCallable[_ownership_pb2.EscalateRequest, _types_pb2.CaseView]
     """Hand a case to a rung of the escalation ladder, with its story. It replaces a pending handoff
@@ -106,15 +116,20 @@ class OwnershipServiceStub:
     """
     ReopenCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ReopenCaseRequest, _types_pb2.CaseView]
     """Open a closed case again: it queues anew, its last owner preferred.
-    Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
+    Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one), REOPEN_WINDOW (it
+    ended too long ago: take a new contact in).
     """
     MergeCases: _aio.UnaryUnaryMultiCallable[_ownership_pb2.MergeCasesRequest, _types_pb2.CaseView]
-    """Make two cases of one story into one.
-    Errors: UNIMPLEMENTED in this version.
+    """Make two cases of one story into one: it keeps its owner, the greater age and the higher
+    priority of the two; promises made in the other become its own.
+    Errors: FAILED_PRECONDITION NOT_OWNER (another agent owns one of them), UNSEEN_MESSAGE (the
+    customer wrote something not shown yet).
     """
     SplitCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.SplitCaseRequest, _ownership_pb2.SplitCaseResponse]
-    """Make a case of its own from some contacts of another.
-    Errors: UNIMPLEMENTED in this version.
+    """Make a case of its own from some contacts of another: it waits for a person at the old one's
+    age.
+    Errors: INVALID_ARGUMENT (a contact of another case, or all of this one's);
+    FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
     """
     LinkCustomers: _aio.UnaryUnaryMultiCallable[_ownership_pb2.LinkCustomersRequest, _ownership_pb2.LinkCustomersResponse]
     """Two customers are one person: their stories become one. It cannot be undone. An empty story
@@ -198,8 +213,10 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.MakeCommitmentRequest,
         context: _aio.ServicerContext[_ownership_pb2.MakeCommitmentRequest, _abc.Awaitable[_ownership_pb2.MakeCommitmentResponse]],
     ) -> _abc.Awaitable[_ownership_pb2.MakeCommitmentResponse]:
-        """Note what was promised to the customer, and by when.
-        Errors: UNIMPLEMENTED in this version.
+        """Note what was promised to the customer, and by when. Every later owner sees it until it is kept
+        or broken; closing the case does not take it back.
+        Errors: INVALID_ARGUMENT (due in the past, or more than 366 days ahead); FAILED_PRECONDITION
+        TOO_MANY_COMMITMENTS (16 are open).
         """
 
     @_abc_1.abstractmethod
@@ -208,8 +225,8 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.KeepCommitmentRequest,
         context: _aio.ServicerContext[_ownership_pb2.KeepCommitmentRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Note that a promise was kept.
-        Errors: UNIMPLEMENTED in this version.
+        """Note that a promise was kept: by the owner of its case, whoever made it, or a supervisor.
+        Errors: FAILED_PRECONDITION COMMITMENT_GONE (kept or broken already).
         """
 
     @_abc_1.abstractmethod
@@ -246,7 +263,8 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         somebody has accepted.
         Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
         requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-        HANDOFF_PENDING (there is one already).
+        HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
+        (it was handed on too often): both give way to an `override_reason`.
         """
 
     @_abc_1.abstractmethod
@@ -265,8 +283,21 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.JoinConsultRequest,
         context: _aio.ServicerContext[_ownership_pb2.JoinConsultRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Join a case as an adviser without owning it.
-        Errors: UNIMPLEMENTED in this version.
+        """Join a case as an adviser: see it and write notes without owning it. The owner or a supervisor
+        can let somebody else join.
+        Errors: INVALID_ARGUMENT (no such agent); FAILED_PRECONDITION OWNER (they own it),
+        TOO_MANY_ADVISERS (4 advise already), NOT_OWNER (only the owner lets somebody else in).
+        """
+
+    @_abc_1.abstractmethod
+    def LeaveConsult(
+        self,
+        request: _ownership_pb2.LeaveConsultRequest,
+        context: _aio.ServicerContext[_ownership_pb2.LeaveConsultRequest, _abc.Awaitable[_types_pb2.CaseView]],
+    ) -> _abc.Awaitable[_types_pb2.CaseView]:
+        """Let an adviser go: said by them, by the owner, or by a supervisor. So ends the stay of the
+        sender of a warm handoff. One who has left already changes nothing.
+        Errors: FAILED_PRECONDITION NOT_OWNER.
         """
 
     @_abc_1.abstractmethod
@@ -311,7 +342,8 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ownership_pb2.ReopenCaseRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
         """Open a closed case again: it queues anew, its last owner preferred.
-        Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
+        Errors: FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one), REOPEN_WINDOW (it
+        ended too long ago: take a new contact in).
         """
 
     @_abc_1.abstractmethod
@@ -320,8 +352,10 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.MergeCasesRequest,
         context: _aio.ServicerContext[_ownership_pb2.MergeCasesRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Make two cases of one story into one.
-        Errors: UNIMPLEMENTED in this version.
+        """Make two cases of one story into one: it keeps its owner, the greater age and the higher
+        priority of the two; promises made in the other become its own.
+        Errors: FAILED_PRECONDITION NOT_OWNER (another agent owns one of them), UNSEEN_MESSAGE (the
+        customer wrote something not shown yet).
         """
 
     @_abc_1.abstractmethod
@@ -330,8 +364,10 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.SplitCaseRequest,
         context: _aio.ServicerContext[_ownership_pb2.SplitCaseRequest, _abc.Awaitable[_ownership_pb2.SplitCaseResponse]],
     ) -> _abc.Awaitable[_ownership_pb2.SplitCaseResponse]:
-        """Make a case of its own from some contacts of another.
-        Errors: UNIMPLEMENTED in this version.
+        """Make a case of its own from some contacts of another: it waits for a person at the old one's
+        age.
+        Errors: INVALID_ARGUMENT (a contact of another case, or all of this one's);
+        FAILED_PRECONDITION TOO_MANY_CASES (it would be the ninth open one).
         """
 
     @_abc_1.abstractmethod

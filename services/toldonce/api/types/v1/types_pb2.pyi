@@ -580,6 +580,30 @@ HANDOFF_OUTCOME_REPLACED: HandoffOutcome.ValueType  # 5
 """A higher rung of the escalation took its place."""
 Global___HandoffOutcome: _TypeAlias = HandoffOutcome  # noqa: Y015
 
+class _AdviserKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdviserKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdviserKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADVISER_KIND_UNSPECIFIED: _AdviserKind.ValueType  # 0
+    """Not set."""
+    ADVISER_KIND_CONSULT: _AdviserKind.ValueType  # 1
+    """Asked for advice."""
+    ADVISER_KIND_WARM: _AdviserKind.ValueType  # 2
+    """The sender of a warm handoff, who stays reachable."""
+
+class AdviserKind(_AdviserKind, metaclass=_AdviserKindEnumTypeWrapper):
+    """Why somebody who does not own a case is with it."""
+
+ADVISER_KIND_UNSPECIFIED: AdviserKind.ValueType  # 0
+"""Not set."""
+ADVISER_KIND_CONSULT: AdviserKind.ValueType  # 1
+"""Asked for advice."""
+ADVISER_KIND_WARM: AdviserKind.ValueType  # 2
+"""The sender of a warm handoff, who stays reachable."""
+Global___AdviserKind: _TypeAlias = AdviserKind  # noqa: Y015
+
 @_typing.final
 class Alias(_message.Message):
     """An address of a customer on a channel. Set by the gateway; intake normalises it."""
@@ -733,6 +757,7 @@ class HandoffEnvelope(_message.Message):
     TRIED_FIELD_NUMBER: _builtins.int
     PROMISED_FIELD_NUMBER: _builtins.int
     TOLD_CUSTOMER_FIELD_NUMBER: _builtins.int
+    MOOD_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why it is handed over; 1 to 512 bytes."""
     summary: _builtins.str
@@ -743,6 +768,8 @@ class HandoffEnvelope(_message.Message):
     """What the customer was promised; at most 4 KiB."""
     told_customer: _builtins.str
     """What the customer was told about the handoff; at most 4 KiB."""
+    mood: _builtins.str
+    """How the customer feels about it; at most 512 bytes."""
     def __init__(
         self,
         *,
@@ -751,10 +778,11 @@ class HandoffEnvelope(_message.Message):
         tried: _builtins.str = ...,
         promised: _builtins.str = ...,
         told_customer: _builtins.str = ...,
+        mood: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["promised", b"promised", "reason", b"reason", "summary", b"summary", "told_customer", b"told_customer", "tried", b"tried"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mood", b"mood", "promised", b"promised", "reason", b"reason", "summary", b"summary", "told_customer", b"told_customer", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -858,6 +886,7 @@ class HandoffView(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     RUNG_FIELD_NUMBER: _builtins.int
+    WARM_FIELD_NUMBER: _builtins.int
     handoff_id: _builtins.str
     """The handoff, 52 characters."""
     from_agent: _builtins.str
@@ -876,6 +905,8 @@ class HandoffView(_message.Message):
     """Rung of the escalation ladder it stands for, from 1; 0 = a person handed over. A higher rung
     replaces a lower one.
     """
+    warm: _builtins.bool
+    """The sender stays with the case after the accept, until the receiver lets them go."""
     @_builtins.property
     def target(self) -> Global___HandoffTarget:
         """Whom it goes to."""
@@ -901,10 +932,11 @@ class HandoffView(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___HandoffOutcome.ValueType = ...,
         rung: _builtins.int = ...,
+        warm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "expires_at", b"expires_at", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "epoch", b"epoch", "expires_at", b"expires_at", "from_agent", b"from_agent", "handoff_id", b"handoff_id", "outcome", b"outcome", "rung", b"rung", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "context_hash", b"context_hash", "context_sequence", b"context_sequence", "epoch", b"epoch", "expires_at", b"expires_at", "from_agent", b"from_agent", "handoff_id", b"handoff_id", "outcome", b"outcome", "rung", b"rung", "target", b"target", "warm", b"warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -965,6 +997,124 @@ class SlaClock(_message.Message):
 Global___SlaClock: _TypeAlias = SlaClock  # noqa: Y015
 
 @_typing.final
+class AdviserView(_message.Message):
+    """An agent who sees a case and writes notes without owning it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SINCE_AT_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Name of the agent."""
+    kind: Global___AdviserKind.ValueType
+    """Why they are there."""
+    @_builtins.property
+    def since_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def until_at(self) -> _timestamp_pb2.Timestamp:
+        """At most until then."""
+
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        kind: Global___AdviserKind.ValueType = ...,
+        since_at: _timestamp_pb2.Timestamp | None = ...,
+        until_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_at", b"since_at", "until_at", b"until_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "kind", b"kind", "since_at", b"since_at", "until_at", b"until_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviserView: _TypeAlias = AdviserView  # noqa: Y015
+
+@_typing.final
+class LapseView(_message.Message):
+    """An owner who is away. They stay the owner until somebody accepts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    BACKUP_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule that said so (`OWNER_GONE`)."""
+    backup: _builtins.str
+    """Name of the agent who may take over; empty = whoever the queue finds."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def until_at(self) -> _timestamp_pb2.Timestamp:
+        """The case is released then."""
+
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        backup: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        until_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "until_at", b"until_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "backup", b"backup", "rule", b"rule", "until_at", b"until_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LapseView: _TypeAlias = LapseView  # noqa: Y015
+
+@_typing.final
+class CommitmentView(_message.Message):
+    """A promise to the customer that is neither kept nor broken. Its words are in the context."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    commitment_id: _builtins.str
+    """The commitment, 52 characters."""
+    case_id: _builtins.str
+    """The case it was made in, 52 characters."""
+    agent: _builtins.str
+    """Name of the agent who promised."""
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was promised."""
+
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """By when it is to be done."""
+
+    def __init__(
+        self,
+        *,
+        commitment_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "made_at", b"made_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "commitment_id", b"commitment_id", "due_at", b"due_at", "made_at", b"made_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentView: _TypeAlias = CommitmentView  # noqa: Y015
+
+@_typing.final
 class CaseView(_message.Message):
     """A case as it stands at one log position. It holds no words of the customer."""
 
@@ -996,6 +1146,11 @@ class CaseView(_message.Message):
     RUNG_FIELD_NUMBER: _builtins.int
     HOPS_FIELD_NUMBER: _builtins.int
     LAST_OWNER_FIELD_NUMBER: _builtins.int
+    ADVISERS_FIELD_NUMBER: _builtins.int
+    LAPSE_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    FORMER_OWNERS_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     customer_id: _builtins.str
@@ -1038,6 +1193,8 @@ class CaseView(_message.Message):
     """How often it changed hands by a handoff."""
     last_owner: _builtins.str
     """Name of the agent who owned it before, or whom to prefer; empty when nobody."""
+    incident: _builtins.str
+    """Name of the incident the case belongs to; empty = none."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When it was opened."""
@@ -1065,6 +1222,24 @@ class CaseView(_message.Message):
     @_builtins.property
     def requirement(self) -> Global___Requirement:
         """What its work item asks for; not set without one."""
+
+    @_builtins.property
+    def advisers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdviserView]:
+        """Who is with the case without owning it; at most 4."""
+
+    @_builtins.property
+    def lapse(self) -> Global___LapseView:
+        """Set while the owner is away and another is sought."""
+
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommitmentView]:
+        """Open promises to this customer, whichever case they were made in; at most 16. Set by GetCase,
+        WatchCase and the answers to writes.
+        """
+
+    @_builtins.property
+    def former_owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the agents it was handed on from, the latest last; at most 4."""
 
     def __init__(
         self,
@@ -1095,10 +1270,15 @@ class CaseView(_message.Message):
         rung: _builtins.int = ...,
         hops: _builtins.int = ...,
         last_owner: _builtins.str = ...,
+        advisers: _abc.Iterable[Global___AdviserView] | None = ...,
+        lapse: Global___LapseView | None = ...,
+        commitments: _abc.Iterable[Global___CommitmentView] | None = ...,
+        incident: _builtins.str = ...,
+        former_owners: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at", "handoff", b"handoff", "opened_at", b"opened_at", "owned_at", b"owned_at", "requirement", b"requirement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at", "handoff", b"handoff", "lapse", b"lapse", "opened_at", b"opened_at", "owned_at", b"owned_at", "requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "customer_id", b"customer_id", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "handoff", b"handoff", "hops", b"hops", "language", b"language", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "work_state", b"work_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "commitments", b"commitments", "customer_id", b"customer_id", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "former_owners", b"former_owners", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "work_state", b"work_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,68 @@
+"""Commitments: what the customer was promised stays open until it is kept or broken.
+
+They outlive the case they were made in: closing a case does not take a promise back.
+"""
+
+from datetime import datetime, timedelta
+
+from toldonce.kernel.errors import Invalid, Rejected
+from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.principal import Role
+from toldonce.kernel.story.events import (
+    CommitmentBroken,
+    CommitmentKept,
+    CommitmentMade,
+    Event,
+)
+from toldonce.kernel.story.types import COMMITMENTS_MAX, Commitment, Story
+from toldonce.ownership.core.commands import (
+    Asked,
+    BreakCommitment,
+    KeepCommitment,
+    MakeCommitment,
+)
+from toldonce.ownership.core.guards import OVERRIDERS, held, open_case
+
+AHEAD_MAX = timedelta(days=366)
+
+
+def make(story: Story, command: MakeCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
+    """Note a promise of the owner."""
+    case = held(open_case(story, command.case), by, command.epoch)
+    if not now < command.due_at <= now + AHEAD_MAX:
+        raise Invalid("due_at", f"must lie ahead, by at most {AHEAD_MAX.days} days")
+    if len(story.commitments) >= COMMITMENTS_MAX:
+        raise Rejected(
+            "TOO_MANY_COMMITMENTS",
+            f"{COMMITMENTS_MAX} promises to this customer are open; keep one first",
+        )
+    own = Own(derive("commitment", by.operation))
+    return (CommitmentMade(own, case.own, by.agent or case.owner, command.due_at),)
+
+
+def keep(story: Story, command: KeepCommitment, by: Asked) -> tuple[Event, ...]:
+    """Say that a promise was kept: its maker, the owner of its case, or a supervisor does."""
+    found = _open(story, command.commitment)
+    case = story.case(found.case)
+    if by.principal.role not in OVERRIDERS and by.agent != found.agent:
+        if case is None:
+            raise Rejected("NOT_OWNER", "who made the promise says so, or a supervisor")
+        held(case, by, command.epoch)
+    return (CommitmentKept(found.own, found.case, by.agent or found.agent),)
+
+
+def break_(story: Story, command: BreakCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
+    """Say that a promise was not kept in time."""
+    found = _open(story, command.commitment)
+    if by.principal.role is Role.AGENT:
+        raise Rejected("NOT_A_SERVICE", "time says what was broken")
+    if now < found.due_at:
+        raise Rejected("TOO_EARLY", "the promise has time left")
+    return (CommitmentBroken(found.own, found.case, found.due_at),)
+
+
+def _open(story: Story, own: str) -> Commitment:
+    found = story.commitment(own)
+    if found is None:
+        raise Rejected("COMMITMENT_GONE", "it was kept or broken already, or there never was one")
+    return found

@@ -1,0 +1,85 @@
+"""What every command has: texts, ids, reasons, references, and who asks."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from toldonce.api.ownership.v1 import internal_pb2
+from toldonce.api.types.v1 import options_pb2
+from toldonce.kernel.context import normal
+from toldonce.kernel.errors import Invalid
+from toldonce.kernel.ids import (
+    Own,
+    customer_of,
+    own_of,
+    parse_own,
+    parse_tenant,
+    parse_whole,
+)
+from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import Reference, Words
+from toldonce.ownership.core import Asked, Command
+
+REASON_BYTES_MAX = 256
+PART_BYTES_MAX = 8 * 1024
+REFERENCES_MAX = 16
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+type Parsed = tuple[str, Command, Words | None]
+type Parsers = dict[str, Callable[[Any], Parsed]]
+
+
+def asked(message: internal_pb2.Command) -> Asked:
+    """Say who asks; raises Invalid."""
+    tenant = parse_tenant(message.tenant)
+    if message.role == options_pb2.ROLE_UNSPECIFIED:
+        raise Invalid("role", "who asks must be said")
+    role = Role[options_pb2.Role.Name(message.role).removeprefix("ROLE_")]
+    operation = Own(parse_own("operation_id", message.operation_id))
+    return Asked(operation, Principal(tenant, role, message.subject))
+
+
+def text_of(field: str, text: str, bytes_max: int) -> str:
+    """Bring a text into its stored form; refuses control characters and what is too long."""
+    if len(text.encode()) > bytes_max:
+        raise Invalid(field, f"at most {bytes_max} bytes of UTF-8; send more by reference")
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise Invalid(field, f"holds a control character (U+{ord(control[0]):04X})")
+    return normal(text)
+
+
+def case_of(field: str, case_id: str) -> tuple[str, Own]:
+    """Take an id of 52 characters apart: the customer it was born under, and its own part."""
+    parse_whole(field, case_id)
+    return customer_of(case_id), Own(own_of(case_id))
+
+
+def seen_of(field: str, entry_id: str) -> Own:
+    """Read which entry of the customer was shown last; it must be said."""
+    if not entry_id:
+        raise Invalid(field, "say which entry of the customer you saw last")
+    return Own(own_of(parse_whole(field, entry_id)))
+
+
+def reason_of(reason: str, field: str = "reason") -> str:
+    """Read a reason code; empty: none was given."""
+    if reason and not _REASON.fullmatch(reason):
+        raise Invalid(field, "wanted a code such as BUSY or LUNCH_BREAK; words go in a note")
+    return reason
+
+
+def references_of(attachments: Any) -> tuple[Reference, ...]:  # noqa: ANN401 - a repeated field
+    """Read what is kept elsewhere."""
+    if len(attachments) > REFERENCES_MAX:
+        raise Invalid("attachments", f"at most {REFERENCES_MAX}")
+    return tuple(
+        Reference(
+            text_of("attachments.uri", one.uri, PART_BYTES_MAX),
+            text_of("attachments.media_type", one.media_type, REASON_BYTES_MAX),
+            one.size_bytes,
+            one.sha256,
+        )
+        for one in attachments
+    )
