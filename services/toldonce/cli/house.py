@@ -24,6 +24,7 @@ from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import demo_text
 from toldonce.runtime.embedded import Embedded, embedded
 from toldonce.runtime.ports import Ports, Where, begin, connect
+from toldonce.runtime.rotation import keep_rotating
 from toldonce.sla import bind as sla_bind
 
 TENANT = "demo"
@@ -79,6 +80,7 @@ async def house(
             await sla_bind.bind(app, ports)
             await begin(app, ports)
             await ports.keys.warm(TENANT)
+            app.spawn("rotation", keep_rotating(data / "secrets", ports.tables.keys, clock))
             app.spawn("servers", _watched(app, servers))
             await app.start()
             yield House(app, ports, servers, handler, app.address, app.metrics_address)

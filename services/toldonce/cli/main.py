@@ -13,6 +13,7 @@ from toldonce.cli.check import check
 from toldonce.cli.demo import demo
 from toldonce.cli.options import arguments
 from toldonce.cli.output import complain, explain
+from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
 from toldonce.cli.status import status
 from toldonce.cli.submit import submit
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, agent, case, status, check, apply, serve):
+for _command in (demo, up, submit, agent, case, status, check, apply, rotate_keys, serve):
     app.command()(_command)
 
 

