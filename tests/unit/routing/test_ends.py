@@ -10,6 +10,7 @@ from toldonce.kernel.story.events import CaseReopened, OwnershipReleased, WrapUp
 from toldonce.kernel.story.types import TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
+    Availability,
     CancelHandoff,
     CancelReason,
     CompleteWrapUp,
@@ -247,14 +248,32 @@ def test_paperwork_of_an_open_case_is_left_to_its_owner() -> None:
 
 
 def test_released_case_waits_again_at_its_old_age() -> None:
+    world = World(office(person("anna"), person("bob"))).open_doors(all_in=False)
+    world.log_on("anna")
+    world.contact("kim")
+    world.accept("kim")
+    world.wait(60)
+    world.contact("lee")
+    world.declare("anna", Availability.AWAY)
+    world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "ASKED"))
+    world.log_on("bob")
+    assert (world.asked("kim"), world.asked("lee")) == ("bob", "")
+
+
+def test_released_case_does_not_go_straight_back_to_the_one_it_was_taken_from() -> None:
     world = World(office(person("anna"))).open_doors()
     world.contact("kim")
     world.accept("kim")
     world.wait(60)
     world.contact("lee")
     world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "ASKED"))
+    assert (world.asked("kim"), world.asked("lee")) == ("", "anna")
+    assert world.gates("kim") == {"anna": "COOL_DOWN: had it before, asked again from 10:01:30"}
+    world.accept("lee")
+    world.close("lee")
+    assert world.asked("kim") == ""
+    world.wait(30)
     assert world.asked("kim") == "anna"
-    assert world.asked("lee") == ""
 
 
 def test_released_case_is_not_kept_for_the_one_it_was_taken_from() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import (
     Agent,
     AgentKind,
@@ -32,7 +33,9 @@ from toldonce.kernel.story.events import (
     Offered,
     OfferExpired,
     OfferRevoked,
+    OwnershipLapsed,
     OwnershipReleased,
+    OwnershipResumed,
     PriorityRaised,
     WrapUpBegun,
     WrapUpCompleted,
@@ -49,12 +52,15 @@ from toldonce.routing.core.types import (
     Decision,
     ExpireOffer,
     Fact,
+    LapseOwnership,
     LeadershipChanged,
     MakeOffer,
     OfferFailed,
     PresenceChanged,
     ReleaseOwnership,
+    ResumeOwnership,
     RevokeOffer,
+    Schedule,
     StoryChanged,
     Tick,
     Untaken,
@@ -66,7 +72,12 @@ COSTS = {"voice": 3, "chat": 1, "email": 1}
 
 
 def person(
-    name: str, *languages: str, units: int = 1, queues: Iterable[str] = (), **skills: int
+    name: str,
+    *languages: str,
+    units: int = 1,
+    queues: Iterable[str] = (),
+    substitute: str = "",
+    **skills: int,
 ) -> Agent:
     return Agent(
         name=name,
@@ -75,6 +86,7 @@ def person(
         languages=MappingProxyType(dict.fromkeys(languages or ("en",), 5)),
         capacity_units=units,
         queues=frozenset(queues),
+        substitute=substitute,
     )
 
 
@@ -86,6 +98,7 @@ def office(
     queue_skills: dict[str, tuple[tuple[str, int], ...]] | None = None,
     revision: int = 1,
     wait_max_s: int = 3_600,
+    absent: dict[str, OwnerAbsent] | None = None,
 ) -> Config:
     asked = queue_skills or {}
     policy = RoutingPolicy(
@@ -104,7 +117,13 @@ def office(
         skills=frozenset({"billing", "technical"}),
         channels={
             name: Channel(
-                name, ChannelKind.CHAT, cost, reply=True, calendar="always", queue="billing"
+                name,
+                ChannelKind.CHAT,
+                cost,
+                reply=True,
+                calendar="always",
+                queue="billing",
+                owner_absent=(absent or {}).get(name, OwnerAbsent()),
             )
             for name, cost in COSTS.items()
         },
@@ -120,6 +139,10 @@ def office(
         presence=Presence(2, 6, 15),
         revision=revision,
     )
+
+
+def revoked(case: Case) -> tuple[Event, ...]:
+    return tuple(OfferRevoked(one.own, case.own, one.agent, "OVER") for one in case.offers)
 
 
 def cid(name: str) -> str:
@@ -181,6 +204,15 @@ class World:
 
     def declare(self, name: str, availability: Availability) -> None:
         self.tell(AgentChanged(name, availability, "", self.now))
+
+    def plan(self, name: str, schedule: Schedule) -> None:
+        """Begin or end a shift; what the agent declared stays."""
+        available = Availability.AVAILABLE
+        self.tell(AgentChanged(name, available, "", START, schedule, self.now))
+
+    def configure(self, config: Config) -> None:
+        self.config = config
+        self.tell(ConfigChanged(config))
 
     def contact(
         self,
@@ -297,7 +329,17 @@ class World:
                     self.happen(customer, WrapUpCompleted(own_, agent))
             case ReleaseOwnership(customer, own_, agent, epoch, reason):
                 if case is not None and case.epoch == epoch and case.owner == agent:
-                    self.happen(customer, OwnershipReleased(own_, agent, epoch + 1, reason))
+                    self.happen(
+                        customer, *revoked(case), OwnershipReleased(own_, agent, epoch + 1, reason)
+                    )
+            case LapseOwnership(customer, own_, agent, epoch, rule, backup, lapse_s, _):
+                if case is not None and case.epoch == epoch and case.lapse is None:
+                    until = self.now + timedelta(seconds=lapse_s)
+                    lapsed = OwnershipLapsed(own_, agent, epoch, rule, backup, until)
+                    self.happen(customer, lapsed)
+            case ResumeOwnership(customer, own_, agent, epoch, _):
+                if case is not None and case.epoch == epoch and case.lapse is not None:
+                    self.happen(customer, *revoked(case), OwnershipResumed(own_, agent, epoch))
 
     def _offer(self, made: MakeOffer, case: Case | None) -> None:
         if case is None or case.epoch != made.case_epoch:

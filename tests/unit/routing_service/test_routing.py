@@ -110,7 +110,7 @@ async def test_vanished_owner_is_released_after_the_grace_and_the_next_one_gets_
         assert offer.epoch == case.epoch + 1
         assert (await bob.accept(offer)).epoch == case.epoch + 2
         released = of(await system.events(case_id), OwnershipReleased)
-        assert [one.reason for one in released] == ["AGENT_GONE"]
+        assert [one.reason for one in released] == ["OWNER_GONE_REQUEUE"]
 
 
 async def test_silent_agent_is_ended_and_counts_from_the_last_heartbeat(tmp_path):

@@ -170,7 +170,7 @@ class Chronicle:
             case OwnershipReleased(_, agent, epoch, reason):
                 self._epoch(case, epoch)
                 self.sender_lost += case.owner != agent
-                self.released_gone += reason == "AGENT_GONE"
+                self.released_gone += reason.startswith("OWNER_GONE")
                 case.owner, case.pending = "", None
             case HandoffBegun():
                 self.sender_lost += case.owner != event.from_agent

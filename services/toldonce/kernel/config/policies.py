@@ -130,7 +130,7 @@ def handoff(document: Fields) -> Handoff:
     known = ("timeout_s", "required", "hops_max", "warm_max_s", "consult_max_s")
     entry = document.section("handoff", known)
     return Handoff(
-        timeout_s=entry.whole("timeout_s", 1, 30 * DAY_S, plain.timeout_s),
+        timeout_s=entry.whole("timeout_s", 1, DAY_S, plain.timeout_s),
         required=entry.choices("required", HandoffPart, plain.required),
         hops_max=entry.whole("hops_max", 1, HOPS_MAX, plain.hops_max),
         warm_max_s=entry.whole("warm_max_s", 1, DAY_S, plain.warm_max_s),
@@ -151,7 +151,7 @@ def owner_absent(channel: Fields) -> OwnerAbsent:
         policy=policy,
         grace_s=entry.whole("grace_s", 1, 30 * DAY_S) if graced else None,
         keep_max_s=entry.whole("keep_max_s", 1, TARGET_MAX_S, plain.keep_max_s),
-        backup_s=entry.whole("backup_s", 1, 30 * DAY_S, plain.backup_s),
+        backup_s=entry.whole("backup_s", 1, DAY_S, plain.backup_s),
     )
 
 

@@ -1,8 +1,9 @@
 """Who is absent since when, and when so many are that the fault is probably ours.
 
 More than a tenth of the agents (and at least five) vanishing within a minute freezes releases,
-until most of them are back or ten minutes have passed. Who declared to be offline left on purpose
-and is not counted.
+until most of them are back (the last of them have their whole grace from then on) or ten minutes
+have passed. Who declared to be offline, or whose shift
+is over, left on purpose and is not counted.
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Absences:
             self._connected += was_absent
             agent.absent_us, agent.grace_us = None, 0
             self._vanished.pop(agent.name, None)
-            self._thaw()
+            self._thaw(now_us)
         elif not was_absent:
             self._connected -= 1
             self._vanish(agent, micros(at), now_us)
@@ -67,7 +68,7 @@ class Absences:
 
     def _vanish(self, agent: Agent, absent_us: int, now_us: int) -> None:
         agent.absent_us = absent_us
-        if agent.availability is Availability.OFFLINE:
+        if agent.availability is Availability.OFFLINE or agent.off_us is not None:
             return
         self._vanished.pop(agent.name, None)
         self._vanished[agent.name] = now_us  # kept in the order of time
@@ -81,7 +82,13 @@ class Absences:
         if gone >= BURST_MIN and gone * BURST_SHARE > self._connected + gone:
             self.frozen_us = now_us
 
-    def _thaw(self) -> None:
+    def _thaw(self, now_us: int) -> None:
+        """End the freeze when most are back; the last to come back have their grace from now."""
         gone = len(self._vanished)
-        if gone < BURST_MIN or gone * BURST_SHARE <= self._connected + gone:
-            self.frozen_us = None
+        if self.frozen_us is None or (
+            gone >= BURST_MIN and gone * BURST_SHARE > self._connected + gone
+        ):
+            return
+        self.frozen_us = None
+        for name in self._vanished:
+            self._agents[name].absent_us = now_us

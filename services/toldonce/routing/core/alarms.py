@@ -14,14 +14,11 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.timers import Alarm, Timer
 from toldonce.routing.core.types import (
-    AGENT_GONE,
     CancelHandoff,
     CancelReason,
     CompleteWrapUp,
     Decision,
     ExpireOffer,
-    ReleaseOwnership,
-    RevokeOffer,
 )
 
 APART_US = 3 * SECOND // 10
@@ -45,7 +42,7 @@ def still_counts(timer: Timer, absences: Absences) -> bool:
         case Alarm.AGENT, Agent() as agent:
             return agent.cool_us == timer.guard
         case Alarm.GRACE, Agent() as agent:
-            return agent.absent_us is not None and agent.grace_us == timer.at_us
+            return agent.grace_us == timer.at_us
         case Alarm.THAW, None:
             return absences.thaw_us() == timer.guard
         case _:
@@ -86,10 +83,9 @@ def ring(
             ledger.touch(agent)
             return None
         case Agent() as agent:
-            if absences.frozen_us is None:
-                _let_go(agent, found)
-            agent.grace_us = now_us + AGAIN_US if agent.owned or agent.offers else 0
-            return agent.grace_us or None
+            agent.grace_us = 0
+            ledger.touch(agent)
+            return None
         case None:
             absences.thaw()
             return None
@@ -112,16 +108,3 @@ def _ring_item(
     item.wake_us = 0
     ledger.stir(item)
     return None
-
-
-def _let_go(agent: Agent, found: list[Decision]) -> None:
-    """Free what an agent who is gone holds; a wrap-up and a handoff end by their own time."""
-    for item in agent.owned.values():
-        case = item.case
-        if case.state is not CaseState.CLOSED and case.handoff is None:
-            found.append(
-                ReleaseOwnership(item.customer, case.own, agent.name, case.epoch, AGENT_GONE)
-            )
-    for live in agent.offers.values():
-        item = live.item
-        found.append(RevokeOffer(item.customer, item.case.own, live.own, agent.name, AGENT_GONE))

@@ -17,6 +17,7 @@ from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.instants import SECOND, instant, micros
+from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import Matcher
 from toldonce.routing.core.rules import Rules
@@ -34,6 +35,7 @@ from toldonce.routing.core.types import (
     OfferFailed,
     PresenceChanged,
     QueueStanding,
+    Schedule,
     StoriesLoaded,
     StoryChanged,
     Tick,
@@ -75,7 +77,7 @@ class Engine:
         if self._matcher.epoch:
             while (timer := self._timers.pop_due(now_us)) is not None:
                 self._ring(timer, now_us, found)
-            self._watch_absent(rules, now_us)
+            self._watch_owners(now_us, found)
         self._matcher.settle(rules, now_us, found)
         if self._matcher.epoch:
             self._audit.look(self._ledger.agents, self._matcher.waiting, now_us)
@@ -111,6 +113,12 @@ class Engine:
     def waiting(self) -> int:
         """How many cases wait without an offer."""
         return len(self._matcher.waiting)
+
+    @property
+    def kept(self) -> int:
+        """How many cases wait for an absent owner because their channel keeps them for them."""
+        rules = self._ledger.rules
+        return 0 if rules is None else kept(self._ledger, rules, self._now_us)
 
     @property
     def policy_version(self) -> str:
@@ -169,10 +177,12 @@ class Engine:
                     forget(ledger, item, now_us)
                 for story in stories:
                     apply_story(ledger, self._timers, story)
-            case AgentChanged(name, availability, _, since_at):
+            case AgentChanged(name, availability, _, since_at, schedule, schedule_at):
                 agent = ledger.agent(name)
                 agent.availability = availability
                 agent.available_us = micros(since_at)
+                off_us = micros(since_at if schedule_at is None else schedule_at)
+                agent.off_us = off_us if schedule is Schedule.OFF_SHIFT else None
                 ledger.touch(agent)
             case PresenceChanged(name, presence, at):
                 agent = ledger.agent(name)
@@ -194,7 +204,8 @@ class Engine:
         for name in rules.config.agents:
             ledger.agent(name)
         for agent in ledger.agents.values():
-            agent.rule = rules.agent(agent.name)
+            before, agent.rule = agent.rule, rules.agent(agent.name)
+            recheck(agent, before, rules, self._now_us)
             self._index.enlist(agent)
             ledger.touch(agent)
         for item in ledger.items.values():
@@ -213,13 +224,15 @@ class Engine:
                 self._ledger.stir(item)
         self._matcher.epoch = epoch
 
-    def _watch_absent(self, rules: Rules, now_us: int) -> None:
-        """Whoever holds something while absent is under the eye of an alarm; so is a freeze."""
+    def _watch_owners(self, now_us: int, found: list[Decision]) -> None:
+        """See to what those hold who cannot; an alarm looks again, and one ends a freeze."""
         for agent in self._ledger.dirty_agents.values():
-            holds = agent.owned or agent.offers
-            if agent.absent_us is not None and holds and not agent.grace_us:
-                agent.grace_us = max(agent.absent_us + rules.gone_us, now_us)
-                self._timers.set(agent.grace_us, Alarm.GRACE, agent, 0)
+            if not in_trouble(agent):
+                continue
+            at_us = look(agent, self._ledger, self._absences, now_us, found)
+            if at_us and at_us != agent.grace_us:
+                self._timers.set(at_us, Alarm.GRACE, agent, 0)
+            agent.grace_us = at_us
         thaw_us = self._absences.thaw_us()
         if thaw_us is not None and thaw_us != self._thaw_us:
             self._timers.set(thaw_us, Alarm.THAW, None, thaw_us)

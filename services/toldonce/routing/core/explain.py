@@ -9,12 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from toldonce.kernel.skills import meets
-from toldonce.routing.core.gates import asked_in_words, first_gate, keeper_of, standing_gate
+from toldonce.routing.core.gates import (
+    asked_in_words,
+    first_gate,
+    keeper_of,
+    meant_for,
+    standing_gate,
+)
 from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index
-from toldonce.routing.core.instants import SECOND, instant, micros, wall
+from toldonce.routing.core.instants import SECOND, instant, wall
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.placing import relaxes_us
+from toldonce.routing.core.placing import relaxes_us, wait_began_us
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
@@ -71,7 +77,7 @@ def trace(
         chosen="" if chosen is None else chosen.name,
         step=item.step,
         relaxes_at=None if relax_us is None else instant(relax_us),
-        waited_s=max(0, now_us - micros(item.case.waiting_since)) / SECOND,
+        waited_s=max(0, now_us - wait_began_us(item.case)) / SECOND,
         considered=known,
         candidates=lines,
         reason=(_why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us))[
@@ -149,7 +155,7 @@ def _crowd(index: Index, item: Item, keeper: Agent | None) -> Counter[Finding]:
     for klass in (ABSENT, UNAVAILABLE):
         counts[_crowd_gate(klass, None, item, keeper)] += index.counts.get(klass, 0)
     if item.target:
-        counts[_of_target(item)] += sum(kind.present_count for kind in index.agent_kinds.values())
+        counts[meant_for(item)] += sum(kind.present_count for kind in index.agent_kinds.values())
         return counts
     work = index.work_kind(item)
     for lack, kinds in work.barred.items():
@@ -161,14 +167,10 @@ def _crowd(index: Index, item: Item, keeper: Agent | None) -> Counter[Finding]:
     return counts
 
 
-def _of_target(item: Item) -> Finding:
-    return Gate.EXCLUDED, f"handed to {item.target}"
-
-
 def _of_kind(agent: Agent, item: Item) -> Finding | None:
     """Name what everybody of this agent's kind lacks, as `_crowd` counted it."""
     if item.target:
-        return _of_target(item)
+        return meant_for(item)
     gate = None if agent.rule is None else meets(agent.rule, item.wants)
     if agent.rule is None or gate is None:
         return None
@@ -193,7 +195,7 @@ def _crowd_gate(klass: int, gate: Finding | None, item: Item, keeper: Agent | No
 
 def _why(item: Item, chosen: Agent, lines: tuple[Candidate, ...]) -> str:
     if item.target:
-        return f"handed to {chosen.name}"
+        return meant_for(item)[1]
     if chosen.name == item.preferred:
         return f"{chosen.name} had the case before"
     others = sum(line.count for line in lines if line.gate is Gate.OUTRANKED)
@@ -207,7 +209,7 @@ def _why_not(scene: Scene, item: Item, keeper: Agent | None, now_us: int) -> str
     whom = f"agent {asked_in_words(item, scene.rules)}"
     if item.offers:
         return f"offered to {', '.join(live.agent for live in item.offers.values())}"
-    if item.case.owner and item.case.handoff is None:
+    if item.case.owner and item.case.handoff is None and item.case.lapse is None:
         return f"{item.case.owner} owns it"
     if item.retry_us > now_us:
         return f"the last offer was refused ({item.refused}), again at {wall(item.retry_us)}"

@@ -9,7 +9,7 @@ from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.instants import wall
 from toldonce.routing.core.lacks import Finding, finding
-from toldonce.routing.core.placing import worth_waiting_for
+from toldonce.routing.core.placing import taken_from, worth_waiting_for
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import Availability, Gate, Presence
@@ -36,6 +36,8 @@ def first_gate(
     rule = agent.rule
     if rule is None or agent.absent_us is not None or agent.presence is not Presence.CONNECTED:
         return Gate.PRESENCE, _PRESENCE.get(agent.presence, "not connected")
+    if agent.off_us is not None:
+        return Gate.AVAILABILITY, "off shift"
     if agent.availability is not Availability.AVAILABLE:
         return Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
     return standing_gate(agent, item) or _moving_gate(agent, item, now_us, keeper)
@@ -47,22 +49,28 @@ def standing_gate(agent: Agent, item: Item) -> Finding | None:
     if rule is None:
         return Gate.QUEUE, "not in the configuration"
     if item.target:
-        return None if agent.name == item.target else _meant_for(item)
+        return None if agent.name == item.target else meant_for(item)
     gate = meets(rule, wants)
     if gate is StandingGate.QUEUE:
         return finding(gate, rule.skills, wants)
     if agent.name in item.excluded:
-        return Gate.EXCLUDED, "handed it over"
+        return Gate.EXCLUDED, "handed it over" if item.case.handoff else "owns it, and was absent"
     return None if gate is None else finding(gate, rule.skills, wants)
 
 
-def _meant_for(item: Item) -> Finding:
+def meant_for(item: Item) -> Finding:
+    """Say for whom a case is meant that nobody else may have."""
+    if item.case.handoff is None:
+        return Gate.EXCLUDED, f"{item.target} stands in for {item.case.owner}"
     return Gate.EXCLUDED, f"handed to {item.target}"
 
 
 def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) -> Finding | None:
     if item.cool.get(agent.name, 0) > now_us:
-        return Gate.COOL_DOWN, f"declined it, asked again from {wall(item.cool[agent.name])}"
+        case = item.case
+        lost = taken_from(case) and case.last_owner == agent.name
+        did = "had it before" if lost else "declined it"
+        return Gate.COOL_DOWN, f"{did}, asked again from {wall(item.cool[agent.name])}"
     if agent.cool_us > now_us:
         return Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
     if item.retry_us > now_us:

@@ -65,6 +65,7 @@ class Ledger:
         owner = item.case.owner if item.alive else ""
         if owner == before:
             return
+        item.lost_us = 0
         if before:
             agent = self.agent(before)
             agent.owned.pop(item.key, None)

@@ -151,8 +151,11 @@ class Matcher:
         self._displace(item)
         self._cease(item)
         expires_us = now_us + rules.queue(item.wants.queue).offer_us
-        if item.case.handoff is not None:
-            expires_us = min(expires_us, micros(item.case.handoff.expires_at))
+        case = item.case
+        if case.handoff is not None:
+            expires_us = min(expires_us, micros(case.handoff.expires_at))
+        elif case.lapse is not None:
+            expires_us = min(expires_us, micros(case.lapse.until_at))
         live = self.ledger.reserve(item, agent, own, expires_us, why)
         self.timers.set(expires_us, Alarm.OFFER, live, own)
         self.index.refresh(agent, now_us)

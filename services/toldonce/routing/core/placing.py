@@ -8,21 +8,28 @@ from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.instants import MINUTE, SECOND, micros
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.rules import Rules, released
 from toldonce.routing.core.state import Agent, Item, Place
 
 
 def waits(item: Item) -> bool:
     """Tell whether a case needs somebody and nobody is being asked.
 
-    It has no owner, or its owner hands it over; and no offer is out, in the log or on its way.
+    It has no owner, or its owner hands it over or is absent; and no offer is out, in the log or on
+    its way.
     """
     case = item.case
     if case.state is CaseState.CLOSED or item.offers:
         return False
-    if case.handoff is not None:
+    if case.handoff is not None or case.lapse is not None:
         return True
     return not case.owner and case.work in (WorkState.QUEUED, WorkState.OFFERED)
+
+
+def wait_began_us(case: Case) -> int:
+    """Say when the present wait for somebody began: for a lapse, when the owner was given up."""
+    lapsed = case.lapse is not None and case.handoff is None
+    return micros(case.lapse.at if lapsed and case.lapse is not None else case.waiting_since)
 
 
 def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
@@ -30,7 +37,7 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     case = item.case
     asked = rules.asked(case)
     queue = rules.queue(asked.requirement.queue)
-    waiting_us, enqueued_us = micros(case.waiting_since), micros(case.enqueued_at)
+    waiting_us, enqueued_us = wait_began_us(case), micros(case.enqueued_at)
     waited_us = now_us - waiting_us
     item.asked, item.target, item.preferred = asked.requirement, asked.target, asked.preferred
     item.excluded = asked.excluded
@@ -42,7 +49,15 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     overdue = now_us - enqueued_us >= queue.wait_max_us
     item.rank = (0 if overdue else 1, -item.base, enqueued_us, case.own, item.customer)
     item.hold_us = waiting_us + queue.prefer_owner_us
+    if taken_from(case):
+        until_us = micros(case.waiting_since) + queue.cool_us
+        item.cool[case.last_owner] = max(until_us, item.cool.get(case.last_owner, 0))
     item.cool = {name: until for name, until in item.cool.items() if until > now_us}
+
+
+def taken_from(case: Case) -> bool:
+    """Tell whether the case was taken from its last owner: then it does not go straight back."""
+    return bool(case.last_owner) and not case.owner and released(case)
 
 
 def place_of(item: Item, ledger: Ledger, now_us: int) -> Place:
@@ -74,7 +89,7 @@ def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the next step takes effect, or None after the last."""
     if item.target:
         return None
-    waiting_us = micros(item.case.waiting_since)
+    waiting_us = wait_began_us(item.case)
     steps = rules.queue(item.asked.queue).steps
     after_s = next_step_s(steps, (now_us - waiting_us) / SECOND)
     return None if after_s is None else waiting_us + after_s * SECOND

@@ -7,6 +7,7 @@ somebody than no one. A channel the configuration forgot costs one unit.
 import hashlib
 from dataclasses import dataclass
 
+from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.skills import Requirement, Step
@@ -32,9 +33,9 @@ class QueueRules:
 class Asked:
     """What a waiting case asks for: needs, who is out of the question, whom it is meant for.
 
-    `target` is the only agent of a handoff to a person. `preferred` had the matter before; nobody
-    is preferred for a case that was released, or it would go straight back to whom it was taken
-    from.
+    `target` is the only agent of a handoff to a person, or who stands in for an absent owner.
+    `preferred` had the matter before; nobody is preferred for a case that was released, or it
+    would go straight back to whom it was taken from.
     """
 
     requirement: Requirement
@@ -51,6 +52,7 @@ class Rules:
         self.config = config
         self.seed = seed
         self.gone_us = config.presence.gone_s * SECOND
+        self.stand_ins = config.stand_ins()
         self._spoken = frozenset(
             language for agent in config.agents.values() for language in agent.languages
         )
@@ -70,6 +72,14 @@ class Rules:
         known = self.config.channels.get(channel)
         return 1 if known is None else known.cost
 
+    def owner_absent(self, channel: str) -> OwnerAbsent:
+        """Return what this channel does about an owner who cannot see to a case."""
+        return self.config.owner_absent(channel)
+
+    def grace_us(self, rule: OwnerAbsent) -> int:
+        """Return how long it waits before it does anything."""
+        return self.gone_us if rule.grace_s is None else rule.grace_s * SECOND
+
     def queue(self, name: str) -> QueueRules:
         """Return how this queue's work is routed."""
         found = self._queues.get(name)
@@ -87,20 +97,28 @@ class Rules:
         return found
 
     def asked(self, case: Case) -> Asked:
-        """Say what a waiting case asks for: by its handoff if it has one, else by its queue.
+        """Say what a waiting case asks for: by its handoff or lapse if it has one, else its queue.
 
         One that was handed on or has climbed asks what its queue asks of everybody: there it is
         not skill in the first queue's matter that is wanted.
         """
-        handoff = case.handoff
+        handoff, lapse = case.handoff, case.lapse
+        if handoff is None and lapse is not None:
+            out = frozenset({case.owner} - {""})
+            if lapse.backup:
+                return Asked(Requirement(case.queue), lapse.backup, "", out)
+            return Asked(self.plain(case), "", "", out)
         if handoff is None:
-            own = () if case.rung else needs(case)
-            plain = self._requirement(case, case.queue, dict(own))
-            return Asked(plain, "", "" if released(case) else case.last_owner, frozenset())
+            before = "" if released(case) else case.last_owner
+            return Asked(self.plain(case), "", before, frozenset())
         out = frozenset({handoff.from_agent, case.owner} - {""})
         if handoff.target_kind is TargetKind.AGENT:
             return Asked(Requirement(case.queue), handoff.target, "", out)
         return Asked(self._requirement(case, handoff.target, {}), "", "", out)
+
+    def plain(self, case: Case) -> Requirement:
+        """Say what a case asks of its owner, by its queue and its own needs."""
+        return self._requirement(case, case.queue, {} if case.rung else dict(needs(case)))
 
     def _requirement(self, case: Case, queue: str, skills: dict[str, int]) -> Requirement:
         known = self.config.queues.get(queue)

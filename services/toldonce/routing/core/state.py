@@ -33,7 +33,10 @@ class Place(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Live:
-    """An offer that holds units: decided here, or seen in the log (`confirmed`)."""
+    """An offer that holds units: decided here, or seen in the log (`confirmed`).
+
+    `lost`: the agent has lost the right to it. `asked_us` is when it was last asked to end.
+    """
 
     own: Own
     item: "Item"
@@ -43,6 +46,8 @@ class Live:
     confirmed: bool
     trace: DecisionTrace | None = None
     live: bool = True
+    lost: bool = False
+    asked_us: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -51,8 +56,10 @@ class Agent:
 
     `used` units are held by owned and wrapping cases and by offers. `worked_us` is when work was
     last accepted or ended, `cool_us` until when a missed offer keeps new ones away. `absent_us` is
-    None while connected, `grace_us` when the alarm about it is set (0: it is not). `hopes` are
-    cases that would rather have this agent. `stamp` changes with every change of place.
+    None while connected, `off_us` while on shift, and `missing_us` is when the configuration lost
+    the agent. `grace_us` is when what they hold is looked at again (0: not by itself), and `ails`
+    says that something of it needs a look though they are there. `hopes` are cases that would
+    rather have this agent. `stamp` changes with every change of place.
     """
 
     name: str
@@ -66,6 +73,9 @@ class Agent:
     used: int = 0
     worked_us: int = 0
     cool_us: int = 0
+    off_us: int | None = None
+    missing_us: int = 0
+    ails: bool = False
     grace_us: int = 0
     owned: dict[ItemKey, "Item"] = field(default_factory=dict)
     offers: dict[str, Live] = field(default_factory=dict)
@@ -77,9 +87,10 @@ class Agent:
 
     @property
     def routable(self) -> bool:
-        """The visible rule: connected and declared available (and known to the configuration)."""
+        """The visible rule: connected, on shift, declared available (and in the configuration)."""
         return (
             self.rule is not None
+            and self.off_us is None
             and self.presence is Presence.CONNECTED
             and self.availability is Availability.AVAILABLE
         )
@@ -111,6 +122,8 @@ class Item:
 
     `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
     force. `rank` sorts within a kind; `base` + `per_us` x now are its points, in 1/60000000.
+    `lost_us` is since when its owner has no right to it any more (0: they have), `asked_us` when
+    its ownership was last asked to end, lapse or go on.
     """
 
     customer: str
@@ -137,6 +150,8 @@ class Item:
     retry_us: int = 0
     retries: int = 0
     refused: str = ""
+    lost_us: int = 0
+    asked_us: int = 0
     wake_us: int = 0
     stamp: int = 0
 

@@ -51,14 +51,25 @@ def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us:
         old, before = item.case, item.case.owner
         item.case = case
         if old != case:
-            item.retry_us = item.retries = 0
+            item.retry_us = item.retries = item.asked_us = 0
     new = ledger.see_offers(item, case)
     ledger.own(item, before, at_us)
     ledger.charge(item)
     ledger.stir(item)
     for live in new:
         timers.set(live.expires_us, Alarm.OFFER, live, live.own)
+    if case.lapse != (None if old is None else old.lapse):
+        item.declined = ""
+        _ail(ledger, item)
     _watch(timers, item, old)
+
+
+def _ail(ledger: Ledger, item: Item) -> None:
+    """Have what the owner of a case holds looked at."""
+    if item.case.owner:
+        owner = ledger.agent(item.case.owner)
+        owner.ails = True
+        ledger.touch(owner)
 
 
 def _watch(timers: Timers, item: Item, old: Case | None) -> None:
@@ -81,6 +92,8 @@ def _untaken(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
             cool_us = rules.queue(item.case.queue).cool_us
             item.cool[said.agent] = micros(said.at) + cool_us
             item.declined = said.agent
+            if item.case.lapse is not None:
+                _ail(ledger, item)
     for missed in fact.expiries:
         item = ledger.items.get((fact.customer, missed.case))
         cool_us = rules.queue("" if item is None else item.case.queue).cool_us

@@ -22,6 +22,13 @@ class Availability(IntEnum):
     OFFLINE = 4
 
 
+class Schedule(IntEnum):
+    """What the plan of work says of an agent."""
+
+    ON_SHIFT = 1
+    OFF_SHIFT = 2
+
+
 class Presence(IntEnum):
     """What the sessions see of an agent."""
 
@@ -71,6 +78,8 @@ class CancelReason(StrEnum):
 
 
 AGENT_GONE = "AGENT_GONE"
+AGENT_OFF_SHIFT = "AGENT_OFF_SHIFT"
+LOST_RIGHT = "LOST_RIGHT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +159,17 @@ class StoriesLoaded:
 
 @dataclass(frozen=True, slots=True)
 class AgentChanged:
-    """An agent declared `availability`, which holds since `since_at`."""
+    """An agent declared `availability`, which holds since `since_at`.
+
+    `schedule` is what the plan says, since `schedule_at` (None: since always).
+    """
 
     agent: str
     availability: Availability
     reason: str
     since_at: datetime
+    schedule: Schedule = Schedule.ON_SHIFT
+    schedule_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +275,10 @@ class CompleteWrapUp:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOwnership:
-    """The owner is gone for longer than the grace. Said again until the log shows it."""
+    """The owner cannot see to it for longer than the grace. Said again until the log shows it.
+
+    `reason` is the rule that took it, such as OWNER_GONE_REQUEUE.
+    """
 
     customer: str
     case: Own
@@ -270,8 +287,47 @@ class ReleaseOwnership:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LapseOwnership:
+    """The owner cannot see to it, and by `rule` somebody may take over within `lapse_s`.
+
+    `backup` is who stands in, or "" for the case's queue; the owner cannot since `since_at`. Said
+    again until the log shows it.
+    """
+
+    customer: str
+    case: Own
+    agent: str
+    epoch: int
+    rule: str
+    backup: str
+    lapse_s: int
+    since_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOwnership:
+    """The owner is back before anybody took over; the lapse began at `lapsed_at`.
+
+    Said again until the log shows it.
+    """
+
+    customer: str
+    case: Own
+    agent: str
+    epoch: int
+    lapsed_at: datetime
+
+
 type Decision = (
-    MakeOffer | ExpireOffer | RevokeOffer | CancelHandoff | CompleteWrapUp | ReleaseOwnership
+    MakeOffer
+    | ExpireOffer
+    | RevokeOffer
+    | CancelHandoff
+    | CompleteWrapUp
+    | ReleaseOwnership
+    | LapseOwnership
+    | ResumeOwnership
 )
 
 

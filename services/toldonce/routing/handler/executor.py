@@ -18,9 +18,11 @@ from toldonce.routing.core.types import (
     CompleteWrapUp,
     Decision,
     ExpireOffer,
+    LapseOwnership,
     MakeOffer,
     OfferFailed,
     ReleaseOwnership,
+    ResumeOwnership,
     RevokeOffer,
 )
 from toldonce.routing.handler.words import Leadership, Send
@@ -157,5 +159,7 @@ def key_of(decision: Decision) -> tuple[str, ...]:
             return (*name, own, reason)
         case CompleteWrapUp(epoch=epoch) | ReleaseOwnership(epoch=epoch):
             return (*name, str(epoch))
+        case LapseOwnership(epoch=epoch, since_at=at) | ResumeOwnership(epoch=epoch, lapsed_at=at):
+            return (*name, str(epoch), at.isoformat())
         case _:
             assert_never(decision)

@@ -19,8 +19,10 @@ from toldonce.routing.core.types import (
     CompleteWrapUp,
     Decision,
     ExpireOffer,
+    LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
+    ResumeOwnership,
     RevokeOffer,
 )
 from toldonce.routing.handler.words import Accept, Decline, WrapUp
@@ -72,6 +74,22 @@ def decided(tenant: str, decision: Decision, epoch: int, issued_at: datetime) ->
                 ownership_pb2.ReleaseOwnershipRequest(
                     case_id=case_id, epoch=case_epoch, reason=reason
                 )
+            )
+        case LapseOwnership():
+            operation = derive("lapse", case_id, decision.epoch, to_us(decision.since_at))
+            command.lapse_ownership.CopyFrom(
+                internal_pb2.LapseOwnership(
+                    case_id=case_id,
+                    epoch=decision.epoch,
+                    rule=decision.rule,
+                    backup=decision.backup,
+                    lapse_s=decision.lapse_s,
+                )
+            )
+        case ResumeOwnership(epoch=case_epoch, lapsed_at=lapsed_at):
+            operation = derive("resume", case_id, case_epoch, to_us(lapsed_at))
+            command.resume_ownership.CopyFrom(
+                internal_pb2.ResumeOwnership(case_id=case_id, epoch=case_epoch)
             )
         case _:
             assert_never(decision)

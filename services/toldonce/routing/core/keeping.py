@@ -1,0 +1,253 @@
+"""Ownership as a lease on presence: what becomes of what an agent holds and cannot see to.
+
+An owner may be gone, off shift, or without the right to the case since the configuration changed.
+After the grace of the channel the case is kept, offered to whoever stands in, or put back in its
+queue; a lapse ends by the owner's return or by its own time. What the log does not show yet is
+said again after a while. Every decision names its rule: the cause, then what was done.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+
+from toldonce.kernel.config.owning import AbsentPolicy
+from toldonce.kernel.config.types import Agent as AgentRule
+from toldonce.kernel.skills import Requirement, meets, relaxed
+from toldonce.kernel.story.types import Case, CaseState, Lapse
+from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.instants import SECOND, instant, micros
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Agent, Item, Live
+from toldonce.routing.core.types import (
+    AGENT_GONE,
+    AGENT_OFF_SHIFT,
+    LOST_RIGHT,
+    Decision,
+    LapseOwnership,
+    ReleaseOwnership,
+    ResumeOwnership,
+    RevokeOffer,
+)
+
+AGAIN_US = 5 * SECOND
+
+
+class Cause(StrEnum):
+    """Why an owner cannot see to a case; the first word of the rule's name."""
+
+    LOST_RIGHT = "LOST_RIGHT"
+    OFF_SHIFT = "OWNER_OFF_SHIFT"
+    GONE = "OWNER_GONE"
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What a look works with."""
+
+    ledger: Ledger
+    rules: Rules
+    frozen: bool
+    now_us: int
+    found: list[Decision]
+
+
+def in_trouble(agent: Agent) -> bool:
+    """Tell whether what an agent holds has to be looked at; cheap, because it is asked often."""
+    return (
+        agent.absent_us is not None or agent.off_us is not None or agent.rule is None or agent.ails
+    )
+
+
+def look(
+    agent: Agent, ledger: Ledger, absences: Absences, now_us: int, found: list[Decision]
+) -> int:
+    """Decide about everything an agent holds; return when to look again, 0 for not by itself."""
+    if ledger.rules is None:
+        return 0
+    desk = _Desk(ledger, ledger.rules, absences.frozen_us is not None, now_us, found)
+    if agent.rule is None:
+        agent.missing_us = agent.missing_us or now_us
+    ails = False
+    again: list[int] = []
+    for item in agent.owned.values():
+        ails = ails or item.case.lapse is not None or bool(item.lost_us)
+        again.append(_owned(agent, item, desk))
+    for live in agent.offers.values():
+        ails = ails or live.lost
+        again.append(_offered(agent, live, desk))
+    agent.ails = ails
+    return min((at_us for at_us in again if at_us), default=0)
+
+
+def kept(ledger: Ledger, rules: Rules, now_us: int) -> int:
+    """Count the cases that wait for an absent owner because their channel keeps them."""
+    return sum(
+        _is_kept(agent, item, rules, now_us)
+        for agent in ledger.agents.values()
+        if agent.owned and in_trouble(agent)
+        for item in agent.owned.values()
+    )
+
+
+def _is_kept(agent: Agent, item: Item, rules: Rules, now_us: int) -> bool:
+    rule, cause = rules.owner_absent(item.case.channel), _cause(agent, item)
+    if cause is None or not _open(item.case) or rule.policy is not AbsentPolicy.KEEP:
+        return False
+    return now_us >= cause[1] + rules.grace_us(rule)
+
+
+def recheck(agent: Agent, old: AgentRule | None, rules: Rules, now_us: int) -> None:
+    """See what another configuration took from an agent, or gave back.
+
+    Only what was theirs by right can be lost: a case given to them by name asks no skill.
+    """
+    new = agent.rule
+    agent.missing_us = 0 if new is not None else agent.missing_us or now_us
+    for item in agent.owned.values():
+        asked = rules.plain(item.case)
+        if new is None or not lacks(new, asked, rules):
+            item.lost_us = 0
+        elif not item.lost_us and old is not None and not lacks(old, asked, rules):
+            item.lost_us = now_us
+        agent.ails = agent.ails or bool(item.lost_us)
+    for live in agent.offers.values():
+        meant = rules.asked(live.item.case)
+        asked = meant.requirement
+        had = old is not None and not meant.target and not lacks(old, asked, rules)
+        live.lost = new is None or (had and lacks(new, asked, rules))
+        agent.ails = agent.ails or live.lost
+
+
+def lacks(rule: AgentRule, asked: Requirement, rules: Rules) -> bool:
+    """Tell whether somebody may not have work, even when it asks for the least it ever asks."""
+    return meets(rule, relaxed(asked, rules.queue(asked.queue).steps, inf)) is not None
+
+
+def stand_in(agent: Agent, ledger: Ledger, rules: Rules) -> str:
+    """Name the first of the substitutes, one after the other, who is there to be asked, or ""."""
+    for name in rules.stand_ins.after(agent.name):
+        other = ledger.agents.get(name)
+        if other is not None and other.routable:
+            return name
+    return ""
+
+
+def _open(case: Case) -> bool:
+    return case.state is not CaseState.CLOSED
+
+
+def _cause(agent: Agent, item: Item) -> tuple[Cause, int] | None:
+    """Say why an owner cannot see to a case and since when; the oldest cause counts."""
+    since = {
+        Cause.LOST_RIGHT: agent.missing_us if agent.rule is None else item.lost_us or None,
+        Cause.OFF_SHIFT: agent.off_us,
+        Cause.GONE: agent.absent_us,
+    }
+    causes = [(cause, at_us) for cause, at_us in since.items() if at_us is not None]
+    return min(causes, key=lambda one: one[1], default=None)
+
+
+def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
+    """See to one owned case; a wrap-up and a handoff end by their own time."""
+    case, cause = item.case, _cause(agent, item)
+    if not _open(case):
+        return 0
+    if case.lapse is not None:
+        return _lapsed(agent, item, case.lapse, cause, desk)
+    if cause is None:
+        return 0
+    why, since_us = cause
+    rule = desk.rules.owner_absent(case.channel)
+    policy = rule.policy
+    due_us = since_us + desk.rules.grace_us(rule)
+    if policy is AbsentPolicy.KEEP and why is not Cause.LOST_RIGHT:
+        due_us += rule.keep_max_s * SECOND
+    elif policy is AbsentPolicy.KEEP:
+        policy = AbsentPolicy.REQUEUE
+    if desk.now_us < due_us:
+        return due_us
+    if case.handoff is not None or (desk.frozen and why is Cause.GONE):
+        return desk.now_us + AGAIN_US
+    if desk.now_us < item.asked_us + AGAIN_US:
+        return item.asked_us + AGAIN_US
+    item.asked_us = desk.now_us
+    name = f"{why}_{policy.name}"
+    if policy is AbsentPolicy.BACKUP:
+        desk.found.append(
+            LapseOwnership(
+                item.customer,
+                case.own,
+                agent.name,
+                case.epoch,
+                name,
+                stand_in(agent, desk.ledger, desk.rules),
+                rule.backup_s,
+                instant(since_us),
+            )
+        )
+    else:
+        desk.found.append(_release(agent, item, name))
+    return desk.now_us + AGAIN_US
+
+
+def _lapsed(
+    agent: Agent, item: Item, lapse: Lapse, cause: tuple[Cause, int] | None, desk: _Desk
+) -> int:
+    """End a lapse: the owner is back, who stood in will not have it, or nobody came in time."""
+    case, until_us = item.case, micros(lapse.until_at)
+    back = cause is None and _ended_by_return(agent, item, lapse, desk.rules)
+    over = desk.now_us >= until_us or (lapse.backup != "" and item.declined == lapse.backup)
+    if not back and not over:
+        return until_us
+    if not back and desk.frozen and lapse.rule.startswith(Cause.GONE):
+        return desk.now_us + AGAIN_US
+    if desk.now_us < item.asked_us + AGAIN_US:
+        return item.asked_us + AGAIN_US
+    item.asked_us = desk.now_us
+    if back:
+        desk.found.append(
+            ResumeOwnership(item.customer, case.own, agent.name, case.epoch, lapse.at)
+        )
+    else:
+        desk.found.append(_release(agent, item, lapse.rule))
+    return desk.now_us + AGAIN_US
+
+
+def _ended_by_return(agent: Agent, item: Item, lapse: Lapse, rules: Rules) -> bool:
+    """Tell whether the owner's being there ends this lapse: a lost right does not come back so."""
+    if lapse.rule.startswith(Cause.LOST_RIGHT):
+        return agent.rule is not None and not lacks(agent.rule, rules.plain(item.case), rules)
+    return lapse.rule.startswith((Cause.GONE, Cause.OFF_SHIFT))
+
+
+def _release(agent: Agent, item: Item, rule: str) -> ReleaseOwnership:
+    return ReleaseOwnership(item.customer, item.case.own, agent.name, item.case.epoch, rule)
+
+
+def _offered(agent: Agent, live: Live, desk: _Desk) -> int:
+    """Take an offer back from somebody who cannot answer it any more."""
+    causes = [
+        (LOST_RIGHT, desk.now_us if live.lost else None),
+        (AGENT_OFF_SHIFT, agent.off_us),
+        (AGENT_GONE, agent.absent_us),
+    ]
+    again: list[int] = []
+    for reason, since_us in causes:
+        if since_us is None:
+            continue
+        due_us = since_us + (0 if reason == LOST_RIGHT else desk.rules.gone_us)
+        if desk.now_us < due_us:
+            again.append(due_us)
+            continue
+        if desk.frozen and reason == AGENT_GONE:
+            again.append(desk.now_us + AGAIN_US)
+            continue
+        if desk.now_us >= live.asked_us + AGAIN_US:
+            live.asked_us = desk.now_us
+            item = live.item
+            desk.found.append(
+                RevokeOffer(item.customer, item.case.own, live.own, agent.name, reason)
+            )
+        return live.asked_us + AGAIN_US
+    return min(again, default=0)
