@@ -43,11 +43,15 @@ _TENANT = re.compile(r"[0-9a-z]{1,32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+def _encode(raw: bytes) -> str:
+    number = int.from_bytes(raw, "big")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+
 @lru_cache(maxsize=CACHED_MAX)
 def encode(raw: bytes) -> str:
     """Write 16 bytes as 26 characters; a story's ids come again with each of its messages."""
-    number = int.from_bytes(raw, "big")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    return _encode(raw)
 
 
 @lru_cache(maxsize=CACHED_MAX)
@@ -63,13 +67,13 @@ def derive(kind: str, *parts: str | bytes | int) -> str:
 
     It never looks like a uuid7.
     """
-    digest = hashlib.sha256(kind.encode())
+    said = kind.encode()
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
-    made = bytearray(digest.digest()[:16])
+        said += len(raw).to_bytes(4, "big") + raw
+    made = bytearray(hashlib.sha256(said).digest()[:16])
     made[6] = made[6] & 0x0F | _DERIVED << 4
-    return encode(bytes(made))
+    return _encode(bytes(made))  # each is made once: in the memory of `encode` it would push
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:
