@@ -30,12 +30,12 @@ def to_us(instant: datetime | None) -> int:
 
 def from_us(count: int) -> datetime | None:
     """Read microseconds since 1970; 0 is none."""
-    return _EPOCH + timedelta(microseconds=count) if count else None
+    return at_us(count) if count else None
 
 
 def at_us(count: int) -> datetime:
     """Read microseconds since 1970 where an instant must be."""
-    return _EPOCH + timedelta(microseconds=count)
+    return _EPOCH + count * _MICROSECOND
 
 
 class Mapping[T]:
@@ -134,7 +134,7 @@ def _putting(name: str, wire: str, *, nested: bool, many: bool, plain: bool) -> 
 def _getting(wire: str, *, nested: bool, many: bool, maybe: bool, plain: bool) -> str:
     if many:
         item = "item" if plain else f"back_{wire}(item)"
-        return f"tuple([{item} for item in message.{wire}])"
+        return f"tuple([{item} for item in message.{wire}]) if message.{wire} else ()"
     if nested and maybe:
         return f"back_{wire}(message.{wire}) if message.HasField('{wire}') else None"
     return f"message.{wire}" if plain else f"back_{wire}(message.{wire})"
