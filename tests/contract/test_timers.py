@@ -231,19 +231,20 @@ def _history(draw: st.DrawFn) -> list[Step]:
         head = _head(beat, generation, lost=lost)
         match what:
             case "plan":
-                words: list[str | int] = []
+                lines = []
                 for story in draw(st.lists(_stories, max_size=3)):
                     timers = draw(st.dictionaries(_owns, _instants, max_size=3))
-                    words += [story, draw(st.integers(1, 4)), draw(st.integers(1, 2)), len(timers)]
-                    words += [word for timer in timers.items() for word in timer]
-                steps.append((PLAN, KEYS, [*head, *words]))
+                    line = [story, draw(st.integers(1, 4)), draw(st.integers(1, 2))]
+                    line += [word for timer in timers.items() for word in timer]
+                    lines.append(" ".join(map(str, line)))
+                steps.append((PLAN, KEYS, [*head, *lines]))
             case "claim":
                 margin, lease = draw(st.integers(0, 3)), draw(st.integers(1, 9))
                 limit, now = draw(st.integers(1, 4)), draw(_instants)
                 steps.append((CLAIM_AT, KEYS, [*head, margin, lease, limit, now]))
             case "settle":
                 again = draw(st.one_of(st.just(""), _instants))
-                words = [draw(_stories), draw(_owns), draw(_instants), again]
+                words: list[str | int] = [draw(_stories), draw(_owns), draw(_instants), again]
                 steps.append((SETTLE, KEYS[1:3], words))
             case _:
                 steps.append((BEGIN, [KEYS[0], KEYS[3]], ["g", beat, 60_000]))

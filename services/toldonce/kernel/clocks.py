@@ -56,6 +56,16 @@ class Target:
     warn_permille: int = 800
     escalate_after_s: int | None = None
 
+    @property
+    def warn_s(self) -> float:
+        """When the warning comes, in business seconds."""
+        return self.target_s * self.warn_permille / WHOLE_PERMILLE
+
+    @property
+    def escalate_s(self) -> int | None:
+        """When the escalation comes, in business seconds; None means never."""
+        return None if self.escalate_after_s is None else self.target_s + self.escalate_after_s
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -105,12 +115,9 @@ def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) 
         for begins, ends in spans
     )
     due_at = _reach(calendar, spans, target.target_s)
-    warn_at = _reach(calendar, spans, target.target_s * target.warn_permille / WHOLE_PERMILLE)
-    escalate_at = (
-        None
-        if target.escalate_after_s is None
-        else _reach(calendar, spans, target.target_s + target.escalate_after_s)
-    )
+    warn_at = _reach(calendar, spans, target.warn_s)
+    escalate_s = target.escalate_s
+    escalate_at = None if escalate_s is None else _reach(calendar, spans, escalate_s)
     ended = facts.stopped_at is not None and facts.stopped_at <= now
     return Clock(
         kind=target.kind,
@@ -122,6 +129,13 @@ def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) 
         remaining_s=round(target.target_s - elapsed_s, 6),
         ended=ended,
     )
+
+
+def reach_at(calendar: Calendar, facts: ClockFacts, seconds: float) -> datetime | None:
+    """Say when a clock has counted so many seconds; None when an open pause keeps it from that."""
+    if not facts.pauses:
+        return add_business_time(calendar, facts.started_at, seconds)
+    return _reach(calendar, tuple(_running(facts)), seconds)
 
 
 def _running(facts: ClockFacts) -> Iterator[tuple[datetime, datetime | None]]:

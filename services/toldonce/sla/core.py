@@ -1,7 +1,9 @@
 """Which timers a case wants, and what each one asks of ownership when its instant has come. Pure.
 
 A timer is wanted while its clock runs and its moment is not in the story yet; a breach is recorded
-before anybody is escalated to, so no rung can come before ownership has agreed that time is up.
+before anybody is escalated to, so no rung can come before ownership has agreed that time is up. Of
+each clock only the next timer is planned: what comes after it follows when the story has recorded
+that one, and whoever finds several due at once does them in order.
 """
 
 from collections.abc import Iterable
@@ -12,7 +14,7 @@ from typing import assert_never
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import Moment, Timer, timers_of
+from toldonce.kernel.sla import Moment, Timer, next_timers_of, timers_of
 from toldonce.kernel.story.types import PRIORITY_MAX, Case
 
 RUNG = 1
@@ -54,23 +56,28 @@ def wanted(cases: Iterable[Case], config: Config, now: datetime) -> tuple[Timer,
     return tuple(sorted(found, key=_place))
 
 
+def upcoming(cases: Iterable[Case], config: Config) -> tuple[tuple[Own, datetime], ...]:
+    """Give the timers to plan, id and instant: of `wanted` the next of each clock."""
+    return tuple(
+        timer
+        for case in cases
+        for timer in next_timers_of(case, config, climbs=_climbs(case, config))
+    )
+
+
 def acts_of(cases: Iterable[Case], config: Config, own: str, now: datetime) -> tuple[Act, ...]:
     """Say what firing a timer asks, in order; nothing when no case wants it any more.
 
-    It is the same answer before and at the timer's instant: the caller looks at `fires_at`.
+    What comes after it on the same clock and is due `now` is asked with it. Before the timer's own
+    instant the answer is the same as at it: the caller looks at `fires_at`.
     """
     for case in cases:
         timers = _wanted(case, config, now)
         timer = next((one for one in timers if one.own == own), None)
         if timer is None:
             continue
-        before = (
-            one
-            for one in timers
-            if timer.moment is Moment.ESCALATE
-            and (one.clock, one.moment) == (timer.clock, Moment.BREACH)
-        )
-        return tuple(_act(case, config, one) for one in (*before, timer))
+        due = [one for one in timers if one is timer or _goes_with(one, timer, now)]
+        return tuple(_act(case, config, one) for one in sorted(due, key=_place))
     return ()
 
 
@@ -79,9 +86,22 @@ def operation_of(timer: Timer) -> Own:
     return Own(derive("fire-timer", timer.own))
 
 
-def _wanted(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
+def _goes_with(one: Timer, timer: Timer, now: datetime) -> bool:
+    """Tell whether a timer is asked with another of its clock: its breach, or what is due too."""
+    if one.clock is not timer.clock:
+        return False
+    if timer.moment is Moment.ESCALATE and one.moment is Moment.BREACH:
+        return True
+    return _ORDER[one.moment] > _ORDER[timer.moment] and one.fires_at <= now
+
+
+def _climbs(case: Case, config: Config) -> bool:
     up = config.escalation_of(case.queue)
-    climbs = bool(up) and up != case.queue and case.rung < RUNG
+    return bool(up) and up != case.queue and case.rung < RUNG
+
+
+def _wanted(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
+    climbs = _climbs(case, config)
     return tuple(
         timer
         for timer in timers_of(case, config, now)

@@ -26,7 +26,7 @@ from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
-PLAN_STORIES_MAX = 64
+PLAN_STORIES_MAX = 128
 POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 512
 CLAIM_MIN = 128
@@ -155,7 +155,6 @@ class Timekeeper:
             if now_s < self._policy_at_s:
                 return
             self._policy_at_s = now_s + PLAN_STORIES_MAX / POLICY_STORIES_PER_S
-        now = self._clock.now()
         plans: list[Plan] = []
         keys = self._book.take(PLAN_STORIES_MAX)
         policies = {tenant: await self._config_of(tenant) for tenant in {key[0] for key in keys}}
@@ -165,7 +164,7 @@ class Timekeeper:
                 self._book.put_back([key])
                 self._policy_at_s = now_s + CONFIG_S
                 continue
-            plan = self._book.plan(key, config, now)
+            plan = self._book.plan(key, config)
             if plan is not None:
                 plans.append(plan)
         if not plans:

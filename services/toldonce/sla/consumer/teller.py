@@ -13,7 +13,7 @@ from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import logger
 from toldonce.runtime.telemetry import SLA_BREACHES, TIMERS_FIRED, TIMERS_LATE_SECONDS, Meter
-from toldonce.sla.core import Act, Breach
+from toldonce.sla.core import Act, Breach, Warn
 from toldonce.sla.handler import Book, Leased, Settled, Verdict
 from toldonce.sla.wire import command, read_reply
 
@@ -78,14 +78,18 @@ class Teller:
                 fires_at = acts[-1].timer.fires_at
         if self._clock.now() < fires_at:
             return fires_at + max(ahead, timedelta())
+        warn_again_s: float | None = None
         for act in acts:
             if act.timer.own in told:
                 continue
             again_s = await self._ask(timer, act)
-            if again_s is not None:
+            if again_s is None:
+                told.add(act.timer.own)
+            elif isinstance(act, Warn):
+                warn_again_s = again_s  # a breach must not wait for a warning that is refused
+            else:
                 return self._later(ahead, again_s)
-            told.add(act.timer.own)
-        return None
+        return None if warn_again_s is None else self._later(ahead, warn_again_s)
 
     async def _ask(self, timer: Leased, act: Act) -> float | None:
         """Ask ownership once; returns None when that is settled, or after how many seconds again.

@@ -14,7 +14,7 @@ from toldonce.kernel.config import Config
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import Case
 from toldonce.runtime.open_rows import OpenStory, StoryKey
-from toldonce.sla.core import Act, acts_of, wanted
+from toldonce.sla.core import Act, acts_of, upcoming
 from toldonce.sla.handler.timers import Leased, Plan
 
 
@@ -114,7 +114,7 @@ class Book:
         """Have stories planned after all, later."""
         self._later |= dict.fromkeys(keys)
 
-    def plan(self, key: StoryKey, config: Config, now: datetime) -> Plan | None:
+    def plan(self, key: StoryKey, config: Config) -> Plan | None:
         """Make the plan of a story; None when it stands already."""
         known = self._known.get(key)
         if known is None:
@@ -122,8 +122,7 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if self._planned.get(key) == done:
             return None
-        timers = tuple((t.own, t.fires_at) for t in wanted(known.cases, config, now))
-        return Plan(*key, known.sequence, config.revision, timers)
+        return Plan(*key, known.sequence, config.revision, upcoming(known.cases, config))
 
     def planned(self, plan: Plan) -> None:
         """Know that a plan stands; a story without cases is forgotten then."""

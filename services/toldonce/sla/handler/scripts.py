@@ -51,13 +51,9 @@ def _plan(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # n
     if not _beat(state, keys, args):
         return [b"gone"]
     added = removed = 0
-    place = 4
-    while place < len(args):
-        story, sequence, revision = args[place : place + 3]
-        count = int(args[place + 3])
-        place += 4
-        timers = args[place : place + 2 * count]
-        place += 2 * count
+    for plan in args[4:]:
+        story, _, line = plan.partition(b" ")
+        sequence, revision, *timers = line.split()
         words = (state.call("HGET", keys[2], story) or b"").split()
         if words and (int(sequence), int(revision)) <= (int(words[0]), int(words[1])):
             continue
@@ -69,7 +65,7 @@ def _plan(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # n
         for own in stands:
             removed += state.call("ZREM", keys[1], story + b"." + own)
         if timers:
-            state.call("HSET", keys[2], story, b" ".join((sequence, revision, *timers)))
+            state.call("HSET", keys[2], story, line)
         else:
             state.call("HDEL", keys[2], story)
     return [b"ok", added, removed]
@@ -79,37 +75,35 @@ PLAN = Script(
     name="plan the timers of stories",
     lua=_BEAT
     + """
-local added, removed, i = 0, 0, 5
-while i <= #ARGV do
-  local story, count = ARGV[i], tonumber(ARGV[i + 3])
-  local sequence, revision = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local line = {ARGV[i + 1], ARGV[i + 2]}
-  local first = i + 4
-  i = first + 2 * count
-  local stands, words, newer = {}, {}, true
-  for word in string.gmatch(redis.call('HGET', KEYS[3], story) or '', '%S+') do
-    words[#words + 1] = word
-  end
-  if #words > 0 then
-    local was, under = tonumber(words[1]), tonumber(words[2])
-    newer = sequence > was or (sequence == was and revision > under)
-    for k = 3, #words, 2 do stands[words[k]] = words[k + 1] end
+local added, removed = 0, 0
+for i = 5, #ARGV do
+  local story, line = string.match(ARGV[i], '^(%S+) (.*)$')
+  local sequence, revision, first = string.match(line, '^(%d+) (%d+)()')
+  local stands, newer = {}, true
+  local row = redis.call('HGET', KEYS[3], story)
+  if row then
+    local was, under, rest = string.match(row, '^(%d+) (%d+)()')
+    sequence, was = tonumber(sequence), tonumber(was)
+    newer = sequence > was or (sequence == was and tonumber(revision) > tonumber(under))
+    for own, fires in string.gmatch(string.sub(row, rest), '(%S+) (%S+)') do
+      stands[own] = fires
+    end
   end
   if newer then
-    for k = first, i - 1, 2 do
-      if stands[ARGV[k]] ~= ARGV[k + 1] then
-        redis.call('ZADD', KEYS[2], ARGV[k + 1], story .. '.' .. ARGV[k])
+    local planned = false
+    for own, fires in string.gmatch(string.sub(line, first), '(%S+) (%S+)') do
+      if stands[own] ~= fires then
+        redis.call('ZADD', KEYS[2], fires, story .. '.' .. own)
         added = added + 1
       end
-      stands[ARGV[k]] = nil
-      line[#line + 1] = ARGV[k]
-      line[#line + 1] = ARGV[k + 1]
+      stands[own] = nil
+      planned = true
     end
     for own in pairs(stands) do
       removed = removed + redis.call('ZREM', KEYS[2], story .. '.' .. own)
     end
-    if count > 0 then
-      redis.call('HSET', KEYS[3], story, table.concat(line, ' '))
+    if planned then
+      redis.call('HSET', KEYS[3], story, line)
     else
       redis.call('HDEL', KEYS[3], story)
     end
@@ -120,7 +114,7 @@ return {'ok', added, removed}
     python=_plan,
 )
 """KEYS generation, due, stories, beat; ARGV generation, last beat, next beat, its life (ms), then
-for each story: `tenant.customer`, sequence, revision, number of timers, and each with its instant.
+for each story one line: `tenant.customer`, sequence, revision, and each timer with its instant.
 """
 
 

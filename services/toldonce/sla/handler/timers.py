@@ -117,13 +117,7 @@ class RedisTimers:
 
     async def plan(self, plans: Sequence[Plan]) -> int:
         """See `TimerStore.plan`."""
-        words: list[Value] = []
-        for plan in plans:
-            words += (f"{plan.tenant}.{plan.customer}", plan.sequence, plan.revision)
-            words.append(len(plan.timers))
-            for own, fires_at in plan.timers:
-                words += (own, to_us(fires_at))
-        answer = await self._step(PLAN, words)
+        answer = await self._step(PLAN, [_line(plan) for plan in plans])
         return int(answer[1])
 
     async def claim(self, limit_max: int) -> Claim:
@@ -163,3 +157,8 @@ class RedisTimers:
             raise Wiped
         self._generation = generation
         return answer
+
+
+def _line(plan: Plan) -> str:
+    timers = "".join([f" {own} {to_us(fires_at)}" for own, fires_at in plan.timers])
+    return f"{plan.tenant}.{plan.customer} {plan.sequence} {plan.revision}{timers}"
