@@ -7,10 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.routing.world import COSTS, World, cid, office, own, person
+from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.skills import Step, meets
-from toldonce.kernel.story.events import OfferAccepted, OfferDeclined, OwnershipReleased
+from toldonce.kernel.story.events import (
+    OfferAccepted,
+    OfferDeclined,
+    OwnershipLapsed,
+    OwnershipReleased,
+)
 from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.rules import Rules
@@ -19,26 +25,41 @@ from toldonce.routing.core.types import (
     Availability,
     ConfigChanged,
     Gate,
+    LapseOwnership,
     LeadershipChanged,
     MakeOffer,
     Presence,
+    ReleaseOwnership,
+    Schedule,
 )
 
 AGENTS = ("anna", "bob", "cleo", "dora")
+RULES = {
+    *(
+        f"{cause}_{done}"
+        for cause in ("OWNER_GONE", "OWNER_OFF_SHIFT", "LOST_RIGHT")
+        for done in ("KEEP", "BACKUP", "REQUEUE")
+    ),
+    "BY_HAND",
+} - {"LOST_RIGHT_KEEP"}
 NAMES = tuple(f"c{i}" for i in range(6))
 
 
 def config(revision: int = 1) -> Config:
     lower = revision % 2
     return office(
-        person("anna", "en", "de", units=3, billing=3 + lower),
-        person("bob", units=1, billing=1),
+        person("anna", "en", "de", units=3, billing=3 + lower, substitute="bob"),
+        person("bob", units=1, billing=1 + 3 * lower, substitute="dora"),
         person("cleo", "de", units=4, queues=("billing", "experts"), technical=2),
         person("dora", units=2, billing=5, technical=5),
         steps=(Step(25, lower_by=1), Step(50, any_language=True)),
         queue_skills={"technical": (("technical", 2),)},
         wait_max_s=120,
         revision=revision,
+        absent={
+            "chat": OwnerAbsent(AbsentPolicy.BACKUP, grace_s=20, backup_s=30),
+            "email": OwnerAbsent(AbsentPolicy.KEEP, grace_s=20, keep_max_s=60),
+        },
     )
 
 
@@ -60,8 +81,10 @@ acts = st.one_of(
     st.tuples(st.just("log_on"), agents),
     st.tuples(st.just("declare"), agents, st.sampled_from(Availability)),
     st.tuples(st.just("seen"), agents, st.sampled_from(Presence)),
+    st.tuples(st.just("plan"), agents, st.sampled_from(Schedule)),
     st.tuples(
-        st.sampled_from(("accept", "accept", "decline", "close", "wrap", "release")), customers
+        st.sampled_from(("accept", "accept", "decline", "close", "wrap", "release", "lapse")),
+        customers,
     ),
     st.tuples(st.just("hand"), customers, st.sampled_from(TargetKind), agents),
     st.tuples(st.just("wait"), st.integers(0, 40)),
@@ -99,6 +122,8 @@ def play(world: World, act: tuple[object, ...]) -> None:
             world.declare(name, availability)
         case ("seen", str(name), Presence() as presence):
             world.seen(name, presence)
+        case ("plan", str(name), Schedule() as schedule):
+            world.plan(name, schedule)
         case ("wait", int(seconds)):
             world.wait(seconds)
         case ("config", int(revision)):
@@ -129,6 +154,10 @@ def move_case(world: World, move: str, name: str, case: Case, rest: list[object]
             world.happen(cid(name), OfferDeclined(offer.own, case.own, offer.agent, "busy"))
         case "close", _ if owned:
             world.close(name)
+        case "lapse", _ if owned and case.handoff is None and case.lapse is None:
+            until = world.now + timedelta(seconds=25)
+            lapsed = OwnershipLapsed(case.own, case.owner, case.epoch, "BY_HAND", "", until)
+            world.happen(cid(name), lapsed)
         case "wrap", _ if owned and case.handoff is None:
             world.wrap_up(name, 25)
         case "release", _ if owned:
@@ -157,7 +186,7 @@ def waiting(world: World) -> list[tuple[str, Case]]:
         for case in story.cases
         if not case.offers
         and case.state is not CaseState.CLOSED
-        and (case.handoff or (not case.owner and case.work is WorkState.QUEUED))
+        and (case.handoff or case.lapse or (not case.owner and case.work is WorkState.QUEUED))
     ]
 
 
@@ -195,6 +224,7 @@ def check_everything_that_time_ends_has_a_wake_up(world: World) -> None:
             *(offer.expires_at for offer in case.offers),
             case.handoff.expires_at if case.handoff else None,
             case.wrap_until if case.work is WorkState.WRAPPING else None,
+            case.lapse.until_at if case.lapse and case.state is not CaseState.CLOSED else None,
         )
         if end is not None
     ]
@@ -205,11 +235,34 @@ def check_everything_that_time_ends_has_a_wake_up(world: World) -> None:
         assert wake <= max(min(ends), world.now + timedelta(seconds=5))
 
 
+def check_nobody_takes_over_from_themselves_or_past_the_backup(world: World) -> None:
+    for story in world.stories.values():
+        for case in story.cases:
+            asked = {offer.agent for offer in case.offers}
+            assert case.owner not in asked
+            if case.lapse is not None and case.handoff is None and case.lapse.backup:
+                assert asked <= {case.lapse.backup}
+
+
+def check_each_release_and_lapse_names_its_rule(world: World) -> None:
+    for one in world.said:
+        match one:
+            case ReleaseOwnership(reason=rule) | LapseOwnership(rule=rule):
+                assert rule in RULES
+
+
+def check_no_owner_is_given_up_who_can_see_to_the_case(world: World) -> None:
+    assert world.unfair == []
+
+
 CHECKS: tuple[Callable[[World], None], ...] = (
     check_no_agent_is_over_capacity_by_our_doing,
     check_each_agent_has_one_gate_and_nobody_admitted_idles,
     check_no_case_has_two_offers,
     check_everything_that_time_ends_has_a_wake_up,
+    check_nobody_takes_over_from_themselves_or_past_the_backup,
+    check_each_release_and_lapse_names_its_rule,
+    check_no_owner_is_given_up_who_can_see_to_the_case,
 )
 
 

@@ -168,6 +168,10 @@ class World:
     said: list[Decision] = field(default_factory=list)
     facts: list[tuple[Fact, datetime]] = field(default_factory=list)
     outcomes: list[tuple[Decision, ...]] = field(default_factory=list)
+    connected: set[str] = field(default_factory=set)
+    off_shift: set[str] = field(default_factory=set)
+
+    unfair: list[Decision] = field(default_factory=list)
 
     def open_doors(self, *, all_in: bool = True) -> "World":
         self.tell(ConfigChanged(self.config))
@@ -177,13 +181,35 @@ class World:
         return self
 
     def tell(self, fact: Fact) -> tuple[Decision, ...]:
+        match fact:
+            case PresenceChanged(name, presence):
+                (self.connected.add if presence is Seen.CONNECTED else self.connected.discard)(name)
+            case AgentChanged(name, schedule=schedule):
+                on = schedule is Schedule.ON_SHIFT
+                (self.off_shift.discard if on else self.off_shift.add)(name)
+            case _:
+                pass
         self.facts.append((fact, self.now))
         decisions = self.engine.step(fact, self.now)
         self.outcomes.append(decisions)
         self.said.extend(decisions)
+        self.unfair.extend(one for one in decisions if self._is_unfair(one))
         for decision in decisions if self.obeys else ():
             self.obey(decision)
         return decisions
+
+    def _is_unfair(self, decision: Decision) -> bool:
+        """Tell whether it gives up an owner as absent who is connected and on shift."""
+        match decision:
+            case (
+                ReleaseOwnership(agent=agent, reason=rule) | LapseOwnership(agent=agent, rule=rule)
+            ):
+                absent = agent not in self.connected or agent in self.off_shift
+                lapse = self.stories[decision.customer].case(decision.case)
+                lapsed = lapse is not None and lapse.lapse is not None
+                return rule.startswith("OWNER_") and not absent and not lapsed
+            case _:
+                return False
 
     def wait(self, seconds: float) -> list[Decision]:
         """Let time pass, waking the engine whenever it asked for it."""
