@@ -28,7 +28,9 @@ from toldonce.kernel.story.events import (
     OfferDeclined,
     Offered,
     OfferExpired,
+    OwnershipLapsed,
     OwnershipReleased,
+    OwnershipResumed,
     SlaBreached,
     SlaWarned,
 )
@@ -74,6 +76,7 @@ class CaseTold:
     two_owners: bool = False
     handoffs: int = 0
     pending: HandoffBegun | None = None
+    lapsed: bool = False
 
 
 @dataclass(slots=True)
@@ -171,10 +174,16 @@ class Chronicle:
                 self._epoch(case, epoch)
                 self.sender_lost += case.owner != agent
                 self.released_gone += reason.startswith("OWNER_GONE")
-                case.owner, case.pending = "", None
+                case.owner, case.pending, case.lapsed = "", None, False
+            case OwnershipLapsed(_, agent):
+                self.sender_lost += case.owner != agent
+                case.lapsed = True
+            case OwnershipResumed(_, agent):
+                self.sender_lost += case.owner != agent
+                case.lapsed = False
             case HandoffBegun():
                 self.sender_lost += case.owner != event.from_agent
-                case.pending = event
+                case.pending, case.lapsed = event, False
             case HandoffCancelled():
                 case.pending = None
             case Escalated(_, _, queue):
@@ -192,7 +201,8 @@ class Chronicle:
     ) -> None:
         self._epoch(case, epoch)
         begun = case.pending
-        if case.owner and not (handoff and begun is not None and begun.handoff == handoff):
+        handed = bool(handoff) and begun is not None and begun.handoff == handoff
+        if case.owner and not handed and not case.lapsed:
             case.two_owners = True
         if handoff and begun is not None:
             self.handoffs.append(
@@ -201,7 +211,7 @@ class Chronicle:
                 )
             )
             case.handoffs += 1
-        case.owner, case.pending = agent, None
+        case.owner, case.pending, case.lapsed = agent, None, False
 
     def _epoch(self, case: CaseTold, epoch: int) -> None:
         self.owner_changes += 1
