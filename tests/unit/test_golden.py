@@ -43,7 +43,6 @@ def as_of(fold_version: int, head: Story) -> Story:
         cases=cases,
         commitments=(),
         forgotten=False,
-        moved_epoch=0,
     )
 
 

@@ -264,11 +264,10 @@ class OwnershipReleased:
 class Moved:
     """The story goes on under another customer id; nothing can be added here any more.
 
-    `epoch` is the log epoch where it goes on; 0: this one. The proof for a link is its words.
+    The proof for a link is its words.
     """
 
     to: str
-    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +296,7 @@ class Absorbed:
 class Carried:
     """A story came from an older epoch of the log, whole: `head` is how it stood there.
 
-    `source_digest` is the SHA-256 (32 bytes) of its `Moved` there, at log sequence
+    `source_digest` is the SHA-256 (32 bytes) of its last message there, at log sequence
     `source_sequence`.
     """
 

@@ -126,12 +126,12 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
         case CommitmentBroken(own):
             broken = _settled(story, own)
             return replace(broken, bad_experiences=broken.bad_experiences + 1)
-        case Moved(to, epoch):
-            return replace(_ended(story), moved_to=to, moved_epoch=epoch)
+        case Moved(to):
+            return replace(_ended(story), moved_to=to)
         case Forgotten():
             return replace(_ended(story), key=None, forgotten=True)
         case Carried(head=head):
-            return replace(head, moved_to="", moved_epoch=0)
+            return head
         case Absorbed():
             return _absorbed(story, event)
         case Diverted(contact, made_at):

@@ -225,8 +225,7 @@ class Story:
     `contacts` and `operations` are rings (`ring`) of the latest ids; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
     dropped operation, or when its id was drawn if that was later. `messages` counts appends;
-    `absorbed` are the customer ids whose stories came here, at most 32. `moved_epoch` is the log
-    epoch where the story goes on, 0 for the same one. `forgotten`: the words were destroyed and the
+    `absorbed` are the customer ids whose stories came here, at most 32. `forgotten`: the words were destroyed and the
     customer has not come back since.
     """
 
@@ -249,7 +248,6 @@ class Story:
     bad_experiences: int
     commitments: tuple[Commitment, ...]
     forgotten: bool
-    moved_epoch: int
 
     def case(self, own: str) -> Case | None:
         """Find an open case by its own id."""
@@ -296,5 +294,4 @@ EMPTY = Story(
     bad_experiences=0,
     commitments=(),
     forgotten=False,
-    moved_epoch=0,
 )

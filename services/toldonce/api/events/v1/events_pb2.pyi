@@ -697,7 +697,6 @@ class Story(_message.Message):
     BAD_EXPERIENCES_FIELD_NUMBER: _builtins.int
     COMMITMENTS_FIELD_NUMBER: _builtins.int
     FORGOTTEN_FIELD_NUMBER: _builtins.int
-    MOVED_EPOCH_FIELD_NUMBER: _builtins.int
     fold_version: _builtins.int
     """Version of the fold that made this head."""
     at_us: _builtins.int
@@ -726,8 +725,6 @@ class Story(_message.Message):
     """Breached clocks so far."""
     forgotten: _builtins.bool
     """True: the words were destroyed and the customer has not come back since."""
-    moved_epoch: _builtins.int
-    """Log epoch where the story goes on; 0: the same."""
     @_builtins.property
     def key(self) -> Global___KeyRef:
         """Key that seals the words."""
@@ -770,11 +767,10 @@ class Story(_message.Message):
         bad_experiences: _builtins.int = ...,
         commitments: _abc.Iterable[Global___Commitment] | None = ...,
         forgotten: _builtins.bool = ...,
-        moved_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "commitments", b"commitments", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "forgotten", b"forgotten", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_epoch", b"moved_epoch", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "at_us", b"at_us", "bad_experiences", b"bad_experiences", "cases", b"cases", "cases_total", b"cases_total", "commitments", b"commitments", "contact_floor_at_us", b"contact_floor_at_us", "contacts", b"contacts", "contacts_total", b"contacts_total", "engine_epoch", b"engine_epoch", "fold_version", b"fold_version", "forgotten", b"forgotten", "handoffs_total", b"handoffs_total", "key", b"key", "messages", b"messages", "moved_to", b"moved_to", "operation_floor_at_us", b"operation_floor_at_us", "operations", b"operations", "unconfirmed", b"unconfirmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1553,20 +1549,16 @@ class Moved(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TO_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
     to: _builtins.str
     """Customer id (26 characters)."""
-    epoch: _builtins.int
-    """Log epoch where the story goes on; 0: this one."""
     def __init__(
         self,
         *,
         to: _builtins.str = ...,
-        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2066,7 +2058,7 @@ class Carried(_message.Message):
     source_epoch: _builtins.int
     """That epoch."""
     source_sequence: _builtins.int
-    """Log sequence of its Moved there."""
+    """Log sequence of its last message there."""
     source_digest: _builtins.bytes
     """SHA-256 (32 bytes) of that message."""
     @_builtins.property

@@ -1013,19 +1013,25 @@ class Hint(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    KEY_BLOCKS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer whose story grew, 26 characters."""
     sequence: _builtins.int
     """Log position."""
+    @_builtins.property
+    def key_blocks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Blocks of data keys of which some were destroyed, 26 characters each; at most 64."""
+
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        key_blocks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "key_blocks", b"key_blocks", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

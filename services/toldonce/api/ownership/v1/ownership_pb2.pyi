@@ -1454,7 +1454,9 @@ class ForgetCustomerRequest(_message.Message):
     retry is then not recognised.
     """
     reason: _builtins.str
-    """Why; 1 to 512 bytes."""
+    """Why: a code such as ASKED_TO (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear.
+    Required.
+    """
     @_builtins.property
     def customer(self) -> Global___CustomerRef:
         """Who."""

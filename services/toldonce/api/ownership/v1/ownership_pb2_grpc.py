@@ -347,16 +347,17 @@ class OwnershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForgetCustomer(self, request, context):
-        """Destroy the key to a customer's words.
-        Errors: UNIMPLEMENTED in this version.
+        """Destroy the keys to a customer's words, those of linked stories too; whatever is open ends.
+        Doing it again changes nothing, and completes what was left half done.
+        Errors: NOT_FOUND (nobody knows this customer), INVALID_ARGUMENT (no reason).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportCustomer(self, request, context):
-        """Give all that is kept of a customer, as JSON lines.
-        Errors: UNIMPLEMENTED in this version.
+        """Give all that is kept of a customer, as JSON lines; words that were forgotten are null.
+        Errors: NOT_FOUND (nobody knows this customer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -139,12 +139,13 @@ class OwnershipServiceStub:
     (more than 8 would be open).
     """
     ForgetCustomer: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ForgetCustomerRequest, _ownership_pb2.ForgetCustomerResponse]
-    """Destroy the key to a customer's words.
-    Errors: UNIMPLEMENTED in this version.
+    """Destroy the keys to a customer's words, those of linked stories too; whatever is open ends.
+    Doing it again changes nothing, and completes what was left half done.
+    Errors: NOT_FOUND (nobody knows this customer), INVALID_ARGUMENT (no reason).
     """
     ExportCustomer: _aio.UnaryStreamMultiCallable[_ownership_pb2.ExportCustomerRequest, _ownership_pb2.ExportCustomerResponse]
-    """Give all that is kept of a customer, as JSON lines.
-    Errors: UNIMPLEMENTED in this version.
+    """Give all that is kept of a customer, as JSON lines; words that were forgotten are null.
+    Errors: NOT_FOUND (nobody knows this customer).
     """
     ReleaseOwnership: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ReleaseOwnershipRequest, _types_pb2.CaseView]
     """Take a case from its owner, or give it up: it queues anew at its original age, under epoch + 1.
@@ -389,8 +390,9 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.ForgetCustomerRequest,
         context: _aio.ServicerContext[_ownership_pb2.ForgetCustomerRequest, _abc.Awaitable[_ownership_pb2.ForgetCustomerResponse]],
     ) -> _abc.Awaitable[_ownership_pb2.ForgetCustomerResponse]:
-        """Destroy the key to a customer's words.
-        Errors: UNIMPLEMENTED in this version.
+        """Destroy the keys to a customer's words, those of linked stories too; whatever is open ends.
+        Doing it again changes nothing, and completes what was left half done.
+        Errors: NOT_FOUND (nobody knows this customer), INVALID_ARGUMENT (no reason).
         """
 
     @_abc_1.abstractmethod
@@ -399,8 +401,8 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ownership_pb2.ExportCustomerRequest,
         context: _aio.ServicerContext[_ownership_pb2.ExportCustomerRequest, _abc.AsyncIterator[_ownership_pb2.ExportCustomerResponse]],
     ) -> _abc.AsyncIterator[_ownership_pb2.ExportCustomerResponse]:
-        """Give all that is kept of a customer, as JSON lines.
-        Errors: UNIMPLEMENTED in this version.
+        """Give all that is kept of a customer, as JSON lines; words that were forgotten are null.
+        Errors: NOT_FOUND (nobody knows this customer).
         """
 
     @_abc_1.abstractmethod
