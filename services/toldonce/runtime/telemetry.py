@@ -49,12 +49,26 @@ def _seconds(name: str, formula: str, *labels: str) -> Metric:
 STUCK_ITEMS = _gauge(
     "stuck_items",
     "items",
-    "states in a head that are not terminal and past their bound and grace; promised: 0",
+    "what waits in a head and is past its bound and grace, by what it is (offer, handoff, queue, "
+    "owner, wrap_up, lapse, adviser, commitment, answer, move, forget); promised: 0",
+    "kind",
+)
+RECONCILED = _counter(
+    "reconciled_items_total",
+    "items",
+    "stuck things that this process put back, by what they were",
+    "kind",
 )
 OWNERSHIP_CONFLICTS = _counter(
     "ownership_conflicts_total",
     "cases",
-    "cases found with two owners at one log position; promised: 0",
+    "cases found in the log whose owner changed without a higher epoch; promised: 0",
+)
+QUARANTINED = _gauge(
+    "quarantined_stories",
+    "stories",
+    "stories found broken, which nobody reads or writes until a person has looked at them; "
+    "promised: 0",
 )
 ELIGIBLE_IDLE = _counter(
     "eligible_idle_seconds_total",
@@ -120,6 +134,16 @@ UNREADABLE = _counter(
     "messages",
     "messages of the log that this process could not read: their story has stopped here",
     "reason",
+)
+SCRUBBED = _counter(
+    "scrubbed_messages_total",
+    "messages",
+    "messages of the log whose chain, hash and head this process checked against their predecessor",
+)
+SCRUBBED_UPTO = _gauge(
+    "scrubbed_upto_sequence",
+    "sequence",
+    "log sequence up to which this process has checked the whole log; 0 while another one does",
 )
 
 # Views.

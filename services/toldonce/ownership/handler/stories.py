@@ -5,13 +5,16 @@ answer to a reader is only ever given after a read through the leader.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 
+from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
 from toldonce.runtime import names
 from toldonce.runtime.history import chain_of, head_of, history_of, logged_of
 from toldonce.runtime.log import Log, Stored
+from toldonce.runtime.open_rows import StoryKey
 
 CACHE_MAX = 50_000
 _EMPTY = Placed(EMPTY, 0, b"")
@@ -20,14 +23,17 @@ _EMPTY = Placed(EMPTY, 0, b"")
 class Stories:
     """Reads stories; one per process."""
 
-    def __init__(self, log: Log) -> None:
-        """Keep at most CACHE_MAX heads of `log`."""
+    def __init__(self, log: Log, quarantine: Container[StoryKey] = ()) -> None:
+        """Keep at most CACHE_MAX heads of `log`; refuse the stories in `quarantine`."""
         self._log = log
+        self._quarantine = quarantine
         self._cache: OrderedDict[tuple[str, str], Placed] = OrderedDict()
 
     def cached(self, tenant: str, customer: str) -> Placed | None:
         """Give the head this process last saw, if it still has it."""
         key = (tenant, customer)
+        if key in self._quarantine:
+            return None
         found = self._cache.get(key)
         if found is not None:
             self._cache.move_to_end(key)
@@ -47,8 +53,10 @@ class Stories:
     async def load(self, tenant: str, customer: str) -> Placed:
         """Read the head through the leader; an empty story for a customer never seen.
 
-        Raises Unavailable, or Rejected QUARANTINED when the last message cannot be read.
+        Raises Unavailable, or Rejected QUARANTINED when it was found broken or its last message
+        cannot be read.
         """
+        self._check(tenant, customer)
         stored = await self._log.last(names.story(tenant, customer))
         placed = _EMPTY if stored is None else await self._placed(stored, tenant, customer)
         self.keep(tenant, customer, placed)
@@ -61,7 +69,12 @@ class Stories:
 
         Raises Rejected QUARANTINED when the chain of hashes is broken, Unavailable.
         """
+        self._check(tenant, customer)
         return await history_of(self._log, tenant, customer, upto)
+
+    def _check(self, tenant: str, customer: str) -> None:
+        if (tenant, customer) in self._quarantine:
+            raise Rejected("QUARANTINED", "this story was found broken; tell operations")
 
     async def _placed(self, stored: Stored, tenant: str, customer: str) -> Placed:
         logged = logged_of(stored)
