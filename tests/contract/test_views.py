@@ -15,10 +15,11 @@ from tests.servers import Embedded, eventually
 from tests.tellers import TENANT, customer
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime.clock import SystemClock
-from toldonce.runtime.store import RedisStore, Store, Value
+from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.view_keys import ViewKeys
-from toldonce.runtime.view_scripts import APPLY, BAND, BEGIN, FILL, FLIP, PAGE, QUEUE, STORY
+from toldonce.runtime.view_queries import BAND, CHECK, PAGE, QUEUE, STORY
+from toldonce.runtime.view_scripts import APPLY, BEGIN, FILL, FLIP, row
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -240,52 +241,58 @@ async def test_views_of_two_tenants_do_not_mix(here: World) -> None:
 _WHO = ("a" * 26, "b" * 26, "c" * 26)
 _LISTS = ("list1", "list2")
 _generation = st.sampled_from(["1", "2"])
-_position = st.sampled_from(["0", "5", "9", "building"])
+_position = st.sampled_from(["0", "5", "9"])
+_prev = st.sampled_from(["0", "5", "9", "building"])
+_fills = st.sampled_from(["0", "0", "1", "2"])
 _places = st.lists(
     st.tuples(
-        st.sampled_from(_LISTS), st.sampled_from(_WHO), st.integers(0, 3), st.integers(0, 2**41)
+        st.sampled_from(_LISTS), st.sampled_from("yz"), st.integers(0, 3), st.integers(0, 2**41)
     ),
     max_size=3,
 ).map(
     lambda lines: "\n".join(
-        f"{key} {who + 'z' * 26} {band * BAND + at}" for key, who, band, at in lines
+        f"{name} {own * 26} {band * BAND + at}" for name, own, band, at in lines
     )
 )
 _rows = st.lists(
-    st.tuples(st.sampled_from(_WHO), st.sampled_from(["", "x", "yy"]), _places), max_size=4
-).map(lambda rows: [part for row in rows for part in row])
+    st.tuples(st.sampled_from(_WHO), _places, st.sampled_from([b"", b"x", b"y\0y\xff"])), max_size=4
+).map(lambda rows: [row(who, places.encode(), value) for who, places, value in rows])
 
 
 def _keys(generation: str) -> list[str]:
-    return [f"m{generation}", f"s{generation}", f"i{generation}", f"l{generation}"]
+    prefix = f"g{generation}:"
+    return [f"m{generation}", f"{prefix}stories", f"{prefix}index", f"{prefix}lists"]
 
 
 @st.composite
 def _step(draw: st.DrawFn) -> Step:
     generation = draw(_generation)
     meta, *rest = _keys(generation)
-    stories = rest[0]
+    head = ["p", meta, rest[0], rest[2]]
+    lists = [f"g{generation}:{name}" for name in _LISTS]
     member = draw(st.sampled_from(["", _WHO[0] + "z" * 26]))
-    args: list[Value]
-    match draw(st.integers(0, 6)):
+    match draw(st.integers(0, 8)):
         case 0 | 1:
-            args = [generation, "log", draw(_position), draw(_position), 7, *draw(_rows)]
-            return APPLY, ["p", meta, *rest], args
+            prev, to, ahead = draw(_prev), draw(_position), draw(_position)
+            return APPLY, ["p", meta, *rest], [generation, "log", prev, to, ahead, 7, *draw(_rows)]
         case 2:
             return BEGIN, ["old", meta], [generation, "log", 70]
         case 3:
-            return FILL, ["old", meta, *rest], [generation, 70, *draw(_rows)]
+            return FILL, ["old", meta, *rest], [generation, 70, draw(_fills), *draw(_rows)]
         case 4:
             before = draw(st.sampled_from(["", "1", "2"]))
-            return FLIP, ["p", "old", meta], [before, generation, draw(_position), 7, 8]
+            to, ahead, fills = draw(_position), draw(_position), draw(_fills)
+            return FLIP, ["p", "old", meta], [before, generation, to, ahead, 7, 8, fills]
         case 5:
             score = draw(st.integers(0, 2**43))
             many = draw(st.integers(1, 3))
-            return PAGE, ["p", meta, stories, _LISTS[0]], [generation, member, score, many]
+            return PAGE, [*head, lists[0]], [generation, member, score, many]
+        case 6:
+            return STORY, head, [generation, _WHO[0]]
+        case 7:
+            return CHECK, [*head, *draw(st.lists(st.sampled_from(lists)))], [generation]
         case _:
-            if draw(st.booleans()):
-                return STORY, ["p", meta, stories], [generation, _WHO[0]]
-            return QUEUE, ["p", meta, stories, *_LISTS], [generation, member]
+            return QUEUE, [*head, *lists], [generation, member]
 
 
 @given(steps=st.lists(_step(), max_size=30))
@@ -297,6 +304,6 @@ async def test_the_scripts_do_the_same_in_lua_and_in_python(
 ) -> None:
     begun: list[Step] = [
         (BEGIN, ["old", "m1"], ["1", "log", 70]),
-        (FLIP, ["p", "old", "m1"], ["", "1", "0", 7, 8]),
+        (FLIP, ["p", "old", "m1"], ["", "1", "0", "0", 7, 8, 0]),
     ]
     await compare(real, FakeStore(clock=SystemClock()), [*begun, *steps])

@@ -30,7 +30,7 @@ __all__ = ["Exact", "Feed", "OpenStory", "Subscriber"]
 QUEUE_BATCHES_MAX = 16
 PAUSE_S = 0.1
 PAUSE_MAX_S = 5.0
-_BREATH = 16
+_BREATH = 64
 
 _log = structlog.get_logger()
 
@@ -160,7 +160,7 @@ class Feed:
         try:
             sequence, head = unpack_open(row.value)
             if head is not None and head.fold_version <= FOLD_VERSION:
-                return OpenStory(tenant, customer, head, sequence)
+                return OpenStory(tenant, customer, head, sequence, row.value)
         except Garbled:
             sequence = place_of(row.value)
         # whoever wrote this row could not read the story either, or was newer: look for ourselves

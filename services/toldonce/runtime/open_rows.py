@@ -1,6 +1,6 @@
 """Rows of OPEN: the head of a story with something not terminal, and where in the log it stood."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toldonce.kernel.story.types import Story
 from toldonce.runtime.envelope import Garbled, decode_head, encode_head
@@ -18,6 +18,7 @@ class OpenStory:
     customer: str
     head: Story
     sequence: int
+    row: bytes = field(default=b"", repr=False, compare=False)  # as OPEN had it, if it came so
 
 
 def pack_open(sequence: int, head: Story | None) -> bytes:

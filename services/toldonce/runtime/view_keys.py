@@ -1,14 +1,16 @@
 """What stands where in the views: the keys of a generation, and a case's places in its lists."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, Story, TargetKind, WorkState
 from toldonce.runtime import names
-from toldonce.runtime.view_scripts import BAND
+from toldonce.runtime.view_queries import BAND
+from toldonce.runtime.view_scripts import PREFIX_OF
 
 VIEW = "cases"
-FORMAT = 1
+FORMAT = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -32,13 +34,13 @@ class ViewKeys:
 
     @property
     def meta(self) -> str:
-        """Position, log, freshness and count of a generation."""
+        """Position, log, freshness and counts of a generation."""
         return names.redis_key(VIEW, self.tenant, self.generation)
 
     @property
     def head(self) -> list[str]:
         """What every reading script begins with."""
-        return [self.pointer, self.meta, self._key("stories")]
+        return [self.pointer, self.meta, self._key("stories"), self._key("lists")]
 
     @property
     def rows(self) -> list[str]:
@@ -62,6 +64,11 @@ class ViewKeys:
         """Name the list of those of them that are offered to somebody."""
         return self._key("offered", queue)
 
+    def named(self, lists: Iterable[bytes]) -> list[str]:
+        """Give the keys of lists as the scripts name them."""
+        prefix = self._key("stories").removesuffix(PREFIX_OF)
+        return [prefix + name.decode() for name in lists]
+
     def _key(self, *parts: str) -> str:
         return names.redis_key(VIEW, self.tenant, self.generation, *parts)
 
@@ -75,20 +82,20 @@ def waits_in(case: Case) -> str:
     return case.queue if waiting else ""
 
 
-def places(of: ViewKeys, customer: str, head: Story) -> bytes:
-    """Write the places a story's cases have in the lists, as lines `key member score`."""
+def places(head: Story) -> bytes:
+    """Write the places a story's cases have in the lists, as lines `list own score`."""
     lines = []
     for case in head.cases:
-        member, enqueued = customer + case.own, ms(case.enqueued_at)
-        lines.append((of.every, member, enqueued))
+        own, enqueued = case.own, ms(case.enqueued_at)
+        lines.append(f"every {own} {enqueued}")
         if case.owner:
-            lines.append((of.owner(case.owner), member, enqueued))
+            lines.append(f"owner:{case.owner} {own} {enqueued}")
         if queue := waits_in(case):
             urgency = PRIORITY_MAX - min(max(case.priority, 0), PRIORITY_MAX)
-            lines.append((of.waiting(queue), member, urgency * BAND + enqueued))
+            lines.append(f"waiting:{queue} {own} {urgency * BAND + enqueued}")
             if case.offers:
-                lines.append((of.offered(queue), member, enqueued))
-    return "\n".join(f"{key} {member} {score}" for key, member, score in lines).encode()
+                lines.append(f"offered:{queue} {own} {enqueued}")
+    return "\n".join(lines).encode()
 
 
 def ms(instant: datetime) -> int:

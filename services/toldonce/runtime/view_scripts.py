@@ -1,61 +1,84 @@
-"""The scripts behind the views of open cases, each in Lua and in Python.
+"""The scripts that write the views of open cases, each in Lua and in Python.
 
-A tenant's view is one generation of keys, named by the pointer: `meta` (log, position, at, count of
-stories), `stories` (customer -> row of OPEN), `index` (customer -> the lists it stands in, as lines
-`key member score`) and the lists themselves, sorted sets. A change is applied only on its exact
-predecessor; everything else is answered with what stands there, and nothing is changed.
+A tenant's view is one generation of keys, named by the pointer: `meta` (log, position, ahead, at,
+count of stories), `stories` (customer -> row of OPEN), `index` (customer -> the lists it stands in,
+as lines `list own score`), the lists themselves, sorted sets of `customer + own`, and `lists` (how
+many stand in each). A change is applied only on its exact predecessor; everything else is answered
+with what stands there, and nothing is changed. `ahead` is how new the newest row may be: while it
+is past `position`, rows of different log positions stand side by side and nobody may read.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from toldonce.runtime.store import Script, State
 
 BUILDING = "building"
-BAND = 2**42  # milliseconds; a priority's band in the order of a queue (until the year 2109)
+CUSTOMER_CHARS = 26
+PREFIX_OF = "stories"  # a key of a generation is the key of its stories with this replaced
+
+
+def row(customer: str, places: bytes, value: bytes) -> bytes:
+    """Write a row for these scripts; without a value the story goes."""
+    return b"%s%s\0%s" % (customer.encode(), places, value)
 
 
 def _put_rows(state: State, keys: Sequence[str], rows: Sequence[bytes]) -> int:
-    """Replace rows (customer, value or nothing, index) and the places they have in lists."""
+    """Replace rows and the places they have in lists; returns how many stories there are."""
     stories, index, lists = keys
-    for customer, value, places in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+    prefix = stories[: -len(PREFIX_OF)]
+    grown: Counter[bytes] = Counter()
+    for one in rows:
+        customer = one[:CUSTOMER_CHARS]
+        places, _, value = one[CUSTOMER_CHARS:].partition(b"\0")
         for line in (state.call("HGET", index, customer) or b"").splitlines():
-            key, member, _ = line.split()
-            state.call("ZREM", key.decode(), member)
+            name, own, _ = line.split()
+            grown[name] -= state.call("ZREM", prefix + name.decode(), customer + own)
         if value:
             state.call("HSET", stories, customer, value)
             state.call("HSET", index, customer, places)
             for line in places.splitlines():
-                key, member, score = line.split()
-                state.call("ZADD", key.decode(), score, member)
-                state.call("SADD", lists, key)
+                name, own, score = line.split()
+                grown[name] += state.call("ZADD", prefix + name.decode(), score, customer + own)
         else:
             state.call("HDEL", stories, customer)
             state.call("HDEL", index, customer)
+    for name, by in grown.items():
+        if by:
+            state.call("HINCRBY", lists, name, by)
     return int(state.call("HLEN", stories))
 
 
 _PUT_ROWS = """
 local function put_rows(stories, index, lists, first)
-  for i = first, #ARGV, 3 do
-    local customer, value, places = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local prefix, grown = string.sub(stories, 1, -8), {}
+  for i = first, #ARGV do
+    local row = ARGV[i]
+    local cut = string.find(row, '\\0', 27, true)
+    local customer, value = string.sub(row, 1, 26), string.sub(row, cut + 1)
+    local places = string.sub(row, 27, cut - 1)
     local old = redis.call('HGET', index, customer)
     if old then
-      for key, member in string.gmatch(old, '(%S+) (%S+) %S+') do
-        redis.call('ZREM', key, member)
+      for name, own in string.gmatch(old, '(%S+) (%S+) %S+') do
+        local gone = redis.call('ZREM', prefix .. name, customer .. own)
+        grown[name] = (grown[name] or 0) - gone
       end
     end
     if value ~= '' then
       redis.call('HSET', stories, customer, value)
       redis.call('HSET', index, customer, places)
-      for key, member, score in string.gmatch(places, '(%S+) (%S+) (%S+)') do
-        redis.call('ZADD', key, score, member)
-        redis.call('SADD', lists, key)
+      for name, own, score in string.gmatch(places, '(%S+) (%S+) (%S+)') do
+        local added = redis.call('ZADD', prefix .. name, score, customer .. own)
+        grown[name] = (grown[name] or 0) + added
       end
     else
       redis.call('HDEL', stories, customer)
       redis.call('HDEL', index, customer)
     end
+  end
+  for name, by in pairs(grown) do
+    if by ~= 0 then redis.call('HINCRBY', lists, name, by) end
   end
   return redis.call('HLEN', stories)
 end
@@ -64,16 +87,18 @@ end
 
 def _apply(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
     pointer, meta, *rest = keys
-    generation, log, prev, position, at = args[:5]
+    generation, log, prev, position, ahead, at = args[:6]
     if state.call("GET", pointer) != generation:
         return [b"moved", state.call("GET", pointer) or b""]
-    stored, its_log, count = state.call("HMGET", meta, "position", "log", "count")
-    if its_log != log or count != b"%d" % state.call("HLEN", rest[0]):
+    stored, its_log, count, before = state.call("HMGET", meta, "position", "log", "count", "ahead")
+    held = [b"%d" % state.call("HLEN", key) for key in rest[:2]]
+    if its_log != log or held != [count, count]:
         return [b"gone", b""]
     if stored != prev:
         return [b"other", stored]
-    count = _put_rows(state, rest, args[5:])
-    state.call("HSET", meta, "position", position, "at", at, "count", count)
+    ahead = b"%d" % max(int(before or b"0"), int(ahead))
+    changed = _put_rows(state, rest, args[6:])
+    state.call("HSET", meta, "position", position, "ahead", ahead, "at", at, "count", changed)
     return [b"ok", position]
 
 
@@ -81,25 +106,31 @@ APPLY = Script(
     name="apply a view's exact successor",
     lua=_PUT_ROWS
     + """
-local generation, log, prev, position, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local generation, log, prev, position, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local live = redis.call('GET', KEYS[1])
 if live ~= generation then return {'moved', live or ''} end
-local meta = redis.call('HMGET', KEYS[2], 'position', 'log', 'count')
-if meta[2] ~= log or meta[3] ~= tostring(redis.call('HLEN', KEYS[3])) then return {'gone', ''} end
+local meta = redis.call('HMGET', KEYS[2], 'position', 'log', 'count', 'ahead')
+if meta[2] ~= log then return {'gone', ''} end
+for k = 3, 4 do
+  if meta[3] ~= tostring(redis.call('HLEN', KEYS[k])) then return {'gone', ''} end
+end
 if meta[1] ~= prev then return {'other', meta[1]} end
-local count = put_rows(KEYS[3], KEYS[4], KEYS[5], 6)
-redis.call('HSET', KEYS[2], 'position', position, 'at', at, 'count', count)
+local ahead = string.format('%.0f', math.max(tonumber(meta[4] or '0'), tonumber(ARGV[5])))
+local count = put_rows(KEYS[3], KEYS[4], KEYS[5], 7)
+redis.call('HSET', KEYS[2], 'position', position, 'ahead', ahead, 'at', at, 'count', count)
 return {'ok', position}
 """,
     python=_apply,
 )
-"""KEYS pointer, meta, stories, index, lists; ARGV generation, log, prev, position, at, rows."""
+"""KEYS pointer, meta, stories, index, lists; ARGV generation, log, prev, position, how new the rows
+and those of the same look may be, at, rows.
+"""
 
 
 def _begin(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
     old, meta = keys
     generation, log, give_up_at = args
-    state.call("HSET", meta, "position", BUILDING, "log", log, "count", 0, "at", 0)
+    state.call("HSET", meta, "position", BUILDING, "log", log, "count", 0, "at", 0, "step", 0)
     state.call("ZADD", old, give_up_at, generation)
     return [b"ok", b""]
 
@@ -107,7 +138,7 @@ def _begin(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # 
 BEGIN = Script(
     name="begin a generation",
     lua="""
-redis.call('HSET', KEYS[2], 'position', 'building', 'log', ARGV[2], 'count', 0, 'at', 0)
+redis.call('HSET', KEYS[2], 'position', 'building', 'log', ARGV[2], 'count', 0, 'at', 0, 'step', 0)
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return {'ok', ''}
 """,
@@ -118,10 +149,11 @@ return {'ok', ''}
 
 def _fill(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
     old, meta, *rest = keys
-    generation, give_up_at = args[:2]
-    if state.call("HGET", meta, "position") != BUILDING.encode():
+    generation, give_up_at, step = args[:3]
+    if state.call("HMGET", meta, "position", "step") != [BUILDING.encode(), step]:
         return [b"gone", b""]
-    state.call("HSET", meta, "count", _put_rows(state, rest, args[2:]))
+    state.call("HSET", meta, "count", _put_rows(state, rest, args[3:]))
+    state.call("HINCRBY", meta, "step", 1)
     state.call("ZADD", old, give_up_at, generation)
     return [b"ok", b""]
 
@@ -130,25 +162,29 @@ FILL = Script(
     name="fill a generation",
     lua=_PUT_ROWS
     + """
-if redis.call('HGET', KEYS[2], 'position') ~= 'building' then return {'gone', ''} end
-redis.call('HSET', KEYS[2], 'count', put_rows(KEYS[3], KEYS[4], KEYS[5], 3))
+local meta = redis.call('HMGET', KEYS[2], 'position', 'step')
+if meta[1] ~= 'building' or meta[2] ~= ARGV[3] then return {'gone', ''} end
+redis.call('HSET', KEYS[2], 'count', put_rows(KEYS[3], KEYS[4], KEYS[5], 4))
+redis.call('HINCRBY', KEYS[2], 'step', 1)
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 return {'ok', ''}
 """,
     python=_fill,
 )
-"""KEYS old, meta, stories, index, lists; ARGV generation, give up at (ms), rows."""
+"""KEYS old, meta, stories, index, lists; ARGV generation, give up at (ms), how many fills came
+before, rows. A store that went back meanwhile has had fewer.
+"""
 
 
 def _flip(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
     pointer, old, meta = keys
-    before, generation, position, at, now = args
+    before, generation, position, ahead, at, now, step = args
     live = state.call("GET", pointer) or b""
     if live != before:
         return [b"moved", live]
-    if state.call("HGET", meta, "position") != BUILDING.encode():
+    if state.call("HMGET", meta, "position", "step") != [BUILDING.encode(), step]:
         return [b"gone", b""]
-    state.call("HSET", meta, "position", position, "at", at)
+    state.call("HSET", meta, "position", position, "ahead", ahead, "at", at)
     state.call("SET", pointer, generation)
     state.call("ZREM", old, generation)
     if live:
@@ -161,149 +197,16 @@ FLIP = Script(
     lua="""
 local live = redis.call('GET', KEYS[1]) or ''
 if live ~= ARGV[1] then return {'moved', live} end
-if redis.call('HGET', KEYS[3], 'position') ~= 'building' then return {'gone', ''} end
-redis.call('HSET', KEYS[3], 'position', ARGV[3], 'at', ARGV[4])
+local meta = redis.call('HMGET', KEYS[3], 'position', 'step')
+if meta[1] ~= 'building' or meta[2] ~= ARGV[7] then return {'gone', ''} end
+redis.call('HSET', KEYS[3], 'position', ARGV[3], 'ahead', ARGV[4], 'at', ARGV[5])
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[2])
-if live ~= '' then redis.call('ZADD', KEYS[2], ARGV[5], live) end
+if live ~= '' then redis.call('ZADD', KEYS[2], ARGV[6], live) end
 return {'ok', ARGV[3]}
 """,
     python=_flip,
 )
-"""KEYS pointer, old, meta; ARGV live generation so far, generation, position, at, now (ms)."""
-
-
-def _header(state: State, keys: Sequence[str], args: Sequence[bytes]) -> list[Any]:
-    """Say whether this generation may be read: `ok`, its position and until when it is complete."""
-    pointer, meta, stories = keys[:3]
-    live = state.call("GET", pointer) or b""
-    if live != args[0]:
-        return [b"moved", live, b""]
-    position, at, count = state.call("HMGET", meta, "position", "at", "count")
-    if count != b"%d" % state.call("HLEN", stories):
-        return [b"gone", b"", b""]
-    return [b"ok", position, at]
-
-
-_HEADER = """
-local live = redis.call('GET', KEYS[1]) or ''
-if live ~= ARGV[1] then return {'moved', live, ''} end
-local meta = redis.call('HMGET', KEYS[2], 'position', 'at', 'count')
-if meta[3] ~= tostring(redis.call('HLEN', KEYS[3])) then return {'gone', '', ''} end
-local answer = {'ok', meta[1], meta[2]}
+"""KEYS pointer, old, meta; ARGV live generation so far, generation, position, how new its rows may
+be, at, now (ms), how many fills came before.
 """
-
-
-def _page(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
-    answer = _header(state, keys, args)
-    if answer[0] != b"ok":
-        return answer
-    stories, listing = keys[2:4]
-    after, score, wanted = args[1], args[2], int(args[3])
-    start = 0
-    if after:
-        rank = state.call("ZRANK", listing, after)
-        start = rank + 1 if rank is not None else state.call("ZCOUNT", listing, "-inf", score)
-    found = state.call("ZRANGE", listing, start, start + wanted - 1, "WITHSCORES")
-    for member, place in zip(found[::2], found[1::2], strict=True):
-        answer += [member, place, state.call("HGET", stories, member[:26]) or b""]
-    return answer
-
-
-PAGE = Script(
-    name="read a page of a list",
-    lua=_HEADER
-    + """
-local start = 0
-if ARGV[2] ~= '' then
-  local rank = redis.call('ZRANK', KEYS[4], ARGV[2])
-  if rank then start = rank + 1 else start = redis.call('ZCOUNT', KEYS[4], '-inf', ARGV[3]) end
-end
-local found = redis.call('ZRANGE', KEYS[4], start, start + ARGV[4] - 1, 'WITHSCORES')
-for i = 1, #found, 2 do
-  answer[#answer + 1] = found[i]
-  answer[#answer + 1] = found[i + 1]
-  answer[#answer + 1] = redis.call('HGET', KEYS[3], string.sub(found[i], 1, 26)) or ''
-end
-return answer
-""",
-    python=_page,
-)
-"""KEYS pointer, meta, stories, list; ARGV generation, last member seen, its score, how many."""
-
-
-def _story(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
-    answer = _header(state, keys, args)
-    if answer[0] == b"ok":
-        answer.append(state.call("HGET", keys[2], args[1]) or b"")
-    return answer
-
-
-STORY = Script(
-    name="read one story of a view",
-    lua=_HEADER
-    + """
-answer[4] = redis.call('HGET', KEYS[3], ARGV[2]) or ''
-return answer
-""",
-    python=_story,
-)
-"""KEYS pointer, meta, stories; ARGV generation, customer."""
-
-
-def _queue(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
-    answer = _header(state, keys, args)
-    if answer[0] != b"ok":
-        return answer
-    waiting, offered = keys[3:5]
-    rank = state.call("ZRANK", waiting, args[1])
-    answer += [-1 if rank is None else rank, state.call("ZCARD", offered)]
-    band = 0
-    while True:
-        first = state.call(
-            "ZRANGEBYSCORE", waiting, band * BAND, "+inf", "WITHSCORES", "LIMIT", 0, 1
-        )
-        if not first:
-            return answer
-        score = int(float(first[1]))
-        band = score // BAND
-        low, high = band * BAND, (band + 1) * BAND
-        count = state.call("ZCOUNT", waiting, low, f"({high}")
-        answer += [b"%d" % band, count, b"%d" % (score - low)]
-        band += 1
-
-
-QUEUE = Script(
-    name="read how a queue stands",
-    lua=_HEADER
-    + f"""
-local band_size = {BAND}
-"""
-    + """
-answer[4] = redis.call('ZRANK', KEYS[4], ARGV[2]) or -1
-answer[5] = redis.call('ZCARD', KEYS[5])
-local band = 0
-while true do
-  local from = string.format('%.0f', band * band_size)
-  local first = redis.call('ZRANGEBYSCORE', KEYS[4], from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  if #first == 0 then return answer end
-  local score = tonumber(first[2])
-  band = math.floor(score / band_size)
-  local low, high = band * band_size, (band + 1) * band_size
-  local count = redis.call('ZCOUNT', KEYS[4], string.format('%.0f', low),
-    '(' .. string.format('%.0f', high))
-  answer[#answer + 1] = string.format('%.0f', band)
-  answer[#answer + 1] = count
-  answer[#answer + 1] = string.format('%.0f', score - low)
-  band = band + 1
-end
-""",
-    python=_queue,
-)
-"""KEYS pointer, meta, stories, waiting, offered; ARGV generation, a member to find (or nothing).
-
-After the header: rank of the member or -1, how many are offered, then for each band of priority
-(most urgent first) its number, how many wait in it, and since when (ms) the oldest.
-"""
-
-SCRIPTS = (APPLY, BEGIN, FILL, FLIP, PAGE, STORY, QUEUE)

@@ -19,7 +19,7 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.open_rows import OpenStory, unpack_open
 from toldonce.runtime.store import Script, Store, Value
 from toldonce.runtime.view_keys import ViewKeys, from_ms, ms, waits_in
-from toldonce.runtime.view_scripts import PAGE, QUEUE, STORY
+from toldonce.runtime.view_queries import PAGE, QUEUE, STORY
 
 FRESH_S = 2.0
 WITHIN_S = 2.0
@@ -125,8 +125,12 @@ class Views:
             min_sequence=min_sequence,
             within_s=within_s,
         )
-        story = _story(found[0]) if found[0] else None
-        return story and OpenStory(tenant, customer, story[1], story[0]), position
+        if not found[0]:
+            return None, position
+        story = _story(found[0])
+        if story is None:
+            raise Unavailable("This story cannot be read at present; the log has it.", retry_s=5.0)
+        return OpenStory(tenant, customer, story[1], story[0]), position
 
     async def queue(
         self, tenant: str, queue: str, *, min_sequence: int = 0, within_s: float = WITHIN_S
@@ -200,7 +204,9 @@ class Views:
                 self._generations[tenant] = int(position)
                 moved += 1
                 continue
-            if status != b"ok":
+            if status == b"torn":
+                why = "The views are being brought up to date."
+            elif status != b"ok":
                 why = "The views are being rebuilt."
             elif int(position) < min_sequence:
                 why = f"The views stand at {int(position)}, before {min_sequence}."

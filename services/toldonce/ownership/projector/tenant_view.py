@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
@@ -14,7 +14,8 @@ from toldonce.runtime.open_rows import pack_open
 from toldonce.runtime.store import Store, Value
 from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter
 from toldonce.runtime.view_keys import VIEW, ViewKeys, ms, places
-from toldonce.runtime.view_scripts import APPLY, BEGIN, BUILDING, FILL, FLIP
+from toldonce.runtime.view_queries import CHECK
+from toldonce.runtime.view_scripts import APPLY, BEGIN, BUILDING, FILL, FLIP, row
 
 ROWS_MAX = 200
 JOIN_S = 0.005
@@ -50,8 +51,10 @@ class TenantView:
         self._meter = meter
         self._rng = rng
         self._open: dict[str, OpenStory] = {}
+        self._unread: dict[str, int] = {}
         self._pending: dict[str, int] = {}
         self._since = 0  # every change after this log position is pending
+        self._ahead = 0  # no row written here is newer than this log position
         self._position = 0
         self._written = 0
         self._generation = 0
@@ -65,9 +68,9 @@ class TenantView:
     def begin(self, stories: Iterable[OpenStory], position: int) -> None:
         """Begin (again) with these stories."""
         self._open = {story.customer: story for story in stories}
-        self._pending = {}
-        self._since = max((story.sequence for story in self._open.values()), default=0)
-        self._since = max(self._since, position)
+        self._pending, self._unread = {}, {}
+        newest = max((story.sequence for story in self._open.values()), default=0)
+        self._since = self._ahead = max(newest, position)
         self._position = position
         self._generation = 0
         self._era += 1
@@ -83,7 +86,15 @@ class TenantView:
             self._open[record.customer] = OpenStory(
                 record.tenant, record.customer, record.head, logged.sequence
             )
-        self._pending[record.customer] = logged.sequence
+        self._unread.pop(record.customer, None)
+        self._pending[record.customer] = self._ahead = logged.sequence
+
+    def stop(self, customer: str, sequence: int) -> None:
+        """Know that nobody here can read a story from `sequence` on: nobody is to be told of it."""
+        if self._unread.get(customer) != sequence:
+            self._open.pop(customer, None)
+            self._pending[customer] = self._unread[customer] = sequence
+            self._ahead = max(self._ahead, sequence)
 
     def reach(self, position: int) -> None:
         """Know that everything up to `position` was given."""
@@ -116,6 +127,7 @@ class TenantView:
         await self._apply()
         if self._generation and self._clock.monotonic() >= self._sweep_at_s:
             self._sweep_at_s = self._clock.monotonic() + SWEEP_S
+            await self._look()
             await self._sweep()
 
     async def _apply(self) -> None:
@@ -127,7 +139,7 @@ class TenantView:
                 due = [who for who, sequence in taken.items() if sequence > self._written]
                 some, last = due[:ROWS_MAX], len(due) <= ROWS_MAX
                 to = position if last else self._written
-                status, what = await self._run_apply(to, some)
+                status, what = await self._run_apply(to, some, max(self._ahead, position))
                 if status == b"ok":
                     for who in some:
                         del taken[who]
@@ -148,7 +160,7 @@ class TenantView:
         finally:
             self._pending = taken | self._pending
 
-    async def _run_apply(self, to: int, who: Sequence[str]) -> tuple[bytes, bytes]:
+    async def _run_apply(self, to: int, who: Sequence[str], ahead: int) -> tuple[bytes, bytes]:
         of = self._keys()
         status, what = await self._store.run(
             APPLY,
@@ -158,33 +170,46 @@ class TenantView:
                 self._log_id,
                 self._written,
                 to,
+                ahead if who else to,
                 self._complete_at(to),
-                *self._rows(of, who),
+                *self._rows(who),
             ],
         )
         return status, what
 
     async def _adopt(self) -> bool:
         """Go on with the live generation if it holds all that is not pending here."""
-        if self._broken:
-            return False
         live = int(await self._store.get(self._keys().pointer) or 0)
         meta = await self._store.hgetall(ViewKeys(self._tenant, live).meta) if live else {}
         stored = meta.get(b"position", BUILDING.encode())
-        if meta.get(b"log") != self._log_id.encode() or stored == BUILDING.encode():
+        if self._is_newer(meta) and not self._is_late(meta):
+            raise Unavailable("a process of a newer version keeps this view")
+        if self._broken or stored == BUILDING.encode():
+            return False
+        if meta.get(b"log") != self._log_id.encode():
             return False
         if int(stored) >= self._since:
             self._generation, self._written = live, int(stored)
             self._adopt_until_s = 0.0
             return True
         now_s = self._clock.monotonic()
-        if ms(self._clock.now()) - int(meta[b"at"]) > ALIVE_MS:
+        if self._is_late(meta):
             return False
         # somebody looks after it: let them catch up before writing it anew beside them
         self._adopt_until_s = self._adopt_until_s or now_s + ADOPT_S
         if now_s >= self._adopt_until_s:
             return False
         raise Unavailable("another process is a little behind")
+
+    def _is_newer(self, meta: Mapping[bytes, bytes]) -> bool:
+        """Tell whether a view of the same log was written by a newer version of this program."""
+        log, _, fold = meta.get(b"log", b"").decode().rpartition("/")
+        mine, _, my_fold = self._log_id.rpartition("/")
+        return log == mine and int(fold) > int(my_fold)
+
+    def _is_late(self, meta: Mapping[bytes, bytes]) -> bool:
+        """Tell whether nobody seems to look after a view."""
+        return self._now_ms() - int(meta.get(b"at", b"0")) > ALIVE_MS
 
     async def _rebuild(self) -> bool:
         """Write a new generation from the heads and make it the live one."""
@@ -196,16 +221,20 @@ class TenantView:
         )
         position, era, self._pending = self._position, self._era, {}
         self._since = position
-        for who in itertools.batched(tuple(self._open), ROWS_MAX):
-            args = [generation, self._now_ms() + GIVE_UP_MS, *self._rows(of, who)]
+        step = 0
+        for who in itertools.batched((*self._open, *self._unread), ROWS_MAX):
+            args = [generation, self._now_ms() + GIVE_UP_MS, step, *self._rows(who)]
             status, _ = await self._store.run(FILL, [of.old, of.meta, *of.rows], args)
             if status != b"ok":
                 self._wake.set()
                 return False
+            step += 1
+        ahead = max(position, self._ahead)
+        at, now = self._complete_at(position), self._now_ms()
         status, _ = await self._store.run(
             FLIP,
             [of.pointer, of.old, of.meta],
-            [before, generation, position, self._complete_at(position), self._now_ms()],
+            [before, generation, position, ahead, at, now, step],
         )
         self._broken = False
         self._adopt_until_s = 0.0
@@ -217,6 +246,17 @@ class TenantView:
         _log.info("view written anew", tenant=self._tenant, view=VIEW, position=position)
         return True
 
+    async def _look(self) -> None:
+        """Look whether every list still has all that was put into it: a store may lose a key."""
+        of = self._keys()
+        names = await self._store.call("HKEYS", of.rows[-1])
+        for some in itertools.batched(of.named(names), ROWS_MAX):
+            status, *_ = await self._store.run(CHECK, [*of.head, *some], [self._generation])
+            if status == b"gone":
+                self._generation, self._broken = 0, True
+                self._wake.set()
+                return
+
     async def _sweep(self) -> None:
         """Drop generations that nobody reads or builds any more."""
         old = self._keys().old
@@ -224,22 +264,24 @@ class TenantView:
             old, 0, self._now_ms(), limit_max=_SWEEP_MAX
         ):
             of = ViewKeys(self._tenant, int(name))
-            lists = await self._store.call("SMEMBERS", of.rows[-1])
-            keys = [of.meta, *(key.decode() for key in lists), *of.rows]
+            lists = await self._store.call("HKEYS", of.rows[-1])
+            keys = [of.meta, *of.named(lists), *of.rows]
             for some in itertools.batched(keys, ROWS_MAX):
                 await self._store.call("UNLINK", *some)
             await self._store.call("ZREM", old, name)
 
-    def _rows(self, of: ViewKeys, who: Iterable[str]) -> list[Value]:
+    def _rows(self, who: Iterable[str]) -> list[Value]:
         """Write the rows of some customers as they are now; an empty one for who has ended."""
         rows: list[Value] = []
         for customer in who:
             story = self._open.get(customer)
-            if story is None:
-                rows += [customer, b"", b""]
+            if story is not None:
+                value = story.row or pack_open(story.sequence, story.head)
+                rows.append(row(customer, places(story.head), value))
+            elif customer in self._unread:
+                rows.append(row(customer, b"", pack_open(self._unread[customer], None)))
             else:
-                value = pack_open(story.sequence, story.head)
-                rows += [customer, value, places(of, customer, story.head)]
+                rows.append(row(customer, b"", b""))
         return rows
 
     def _keys(self) -> ViewKeys:

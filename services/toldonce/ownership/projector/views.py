@@ -3,9 +3,10 @@
 Each tenant's view is written by exact predecessor under a generation, position and rows in one
 script. Where that does not fit (a wipe, a gap, a store that went back) a new generation is written
 beside the old one from the heads at hand and made the live one in one step. Several processes may
-do this at once: who finds the view ahead leaves out what is in it. A view says up to when it is
-complete only as far as the log's leader was asked, so a feed that is stuck cannot pass it off as
-fresh.
+do this at once: who finds the view ahead leaves out what is in it. Where a process of a newer
+version keeps a view an older one stands by, as it could not read all that must be in it. A view
+says up to when it is complete only as far as the log's leader was asked, so a feed that is stuck
+cannot pass it off as fresh.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import FOLD_VERSION
 from toldonce.ownership.projector.tenant_view import TenantView
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import Feed, OpenStory
@@ -60,6 +62,7 @@ class ViewKeeper:
         self._meter = meter or Meter()
         self._rng = rng or random.Random()  # noqa: S311  tells generations apart, keeps no secret
         self._tick_s = tick_s
+        self._stopped = feed.stopped
         self._views: dict[str, TenantView] = {}
         self._group: asyncio.TaskGroup | None = None
         self._log_id = ""
@@ -76,6 +79,7 @@ class ViewKeeper:
             by_tenant.setdefault(story.tenant, []).append(story)
         for tenant, theirs in by_tenant.items():
             self._view(tenant).begin(theirs, position)
+        self._stop()
 
     async def records(self, batch: Sequence[Logged]) -> None:
         """See `Subscriber.records`; never waits for the store."""
@@ -85,6 +89,7 @@ class ViewKeeper:
     async def reached(self, position: int) -> None:
         """See `Exact.reached`."""
         self._position = position
+        self._stop()
         for view in self._views.values():
             view.reach(position)
 
@@ -100,6 +105,12 @@ class ViewKeeper:
                     _log.warning("views not checked", sentence=str(error))
                 await asyncio.sleep(self._tick_s)
 
+    def _stop(self) -> None:
+        """Let the views tell nobody of a story that cannot be read here any more."""
+        for (tenant, customer), sequence in self._stopped.items():
+            if sequence <= self._position:
+                self._view(tenant).stop(customer, sequence)
+
     def complete_at(self, position: int) -> int:
         """Say up to when (ms) a view is complete that holds the log up to `position`; 0: unknown.
 
@@ -112,7 +123,7 @@ class ViewKeeper:
         now: datetime = self._clock.now()
         info = await self._log.info()
         self._asked.append((ms(now), info.last))
-        self._log_id = f"{FORMAT}/{info.epoch}/{info.created_at.isoformat()}"
+        self._log_id = f"{FORMAT}/{info.epoch}/{info.created_at.isoformat()}/{FOLD_VERSION}"
         for tenant in await self._tenants():
             self._view(tenant)
         for view in self._views.values():

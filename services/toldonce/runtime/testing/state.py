@@ -163,6 +163,10 @@ class FakeState:
         found: Hash = self._of(dict, key) or {}
         return [word for pair in found.items() for word in pair]
 
+    def _hkeys(self, key: bytes) -> list[bytes]:
+        found: Hash = self._of(dict, key) or {}
+        return list(found)
+
     def _hdel(self, key: bytes, field: bytes, *more: bytes) -> int:
         found: Hash = self._of(dict, key) or {}
         gone = sum(found.pop(name, None) is not None for name in (field, *more))
