@@ -1,6 +1,6 @@
 """The end of a case, its wrap-up, its return, and what its clocks record."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.principal import Role
@@ -8,7 +8,6 @@ from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
-    CaseReopened,
     Event,
     HandoffCancelled,
     PriorityRaised,
@@ -44,7 +43,7 @@ from toldonce.ownership.core.guards import (
     seen_all,
 )
 from toldonce.ownership.core.offers import expiry, revoked
-from toldonce.ownership.core.returns import reopening
+from toldonce.ownership.core.returns import in_window, reopened
 from toldonce.ownership.core.rules import Rules
 
 
@@ -125,17 +124,14 @@ def reopen(story: Story, command: ReopenCase, now: datetime, rules: Rules) -> tu
         return ()
     if command.closed is None:
         raise Missing("case", "there is no closed case of this id")
-    if now - command.closed.at > timedelta(seconds=rules.reopen_window_s):
+    if not in_window(command.closed, now, rules):
         days = rules.reopen_window_s / 86_400
         raise Rejected(
             "REOPEN_WINDOW", f"the case ended more than {days:g} days ago; take a new contact in"
         )
     if present is None and len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
-    reopened = CaseReopened(reopening(command.closed.case, now), command.reason or "UNSPECIFIED")
-    if present is None:
-        return (reopened,)
-    return (WrapUpCompleted(present.own, present.owner), reopened)
+    return reopened(story, command.closed, now, command.reason or "UNSPECIFIED")
 
 
 def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Event, ...]:

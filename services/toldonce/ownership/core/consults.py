@@ -5,9 +5,9 @@ from datetime import datetime
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import ConsultJoined, ConsultLeft, Event
-from toldonce.kernel.story.types import ADVISERS_MAX, AdviserKind, Story
+from toldonce.kernel.story.types import AdviserKind, Story
 from toldonce.ownership.core.commands import Asked, JoinConsult, LeaveConsult
-from toldonce.ownership.core.guards import OVERRIDERS, open_case
+from toldonce.ownership.core.guards import OVERRIDERS, open_case, room_for_one_more
 from toldonce.ownership.core.offers import expiry
 from toldonce.ownership.core.rules import Rules
 
@@ -18,6 +18,8 @@ def join(
     """Let an agent in: themself, or whom the owner or a supervisor names. Once."""
     case = open_case(story, command.case)
     agent = command.agent or by.agent
+    if not agent:
+        raise Invalid("agent", "name the agent who is to advise")
     if agent not in rules.agents:
         raise Invalid("agent", "no agent of this name is configured")
     if by.agent and by.agent not in {agent, case.owner}:
@@ -26,8 +28,7 @@ def join(
         raise Rejected("OWNER", "this agent owns the case already")
     if case.adviser(agent) is not None:
         return ()
-    if len(case.advisers) >= ADVISERS_MAX:
-        raise Rejected("TOO_MANY_ADVISERS", f"{ADVISERS_MAX} advise on this case already")
+    room_for_one_more(case, kept=case.handoff is not None and case.handoff.warm)
     until_at = expiry(now, rules.consult_max_s)
     return (ConsultJoined(case.own, agent, AdviserKind.CONSULT, until_at),)
 

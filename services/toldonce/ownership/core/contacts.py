@@ -1,13 +1,12 @@
 """Contacts and entries: what comes in, what goes out."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import (
     CaseOpened,
-    CaseReopened,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -16,7 +15,7 @@ from toldonce.kernel.story.events import (
     Event,
 )
 from toldonce.kernel.story.ring import times
-from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, Case, CaseState, Story
+from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, CaseState, Story
 from toldonce.ownership.core.commands import (
     AppendEntry,
     Asked,
@@ -25,7 +24,7 @@ from toldonce.ownership.core.commands import (
     ReceiveContact,
 )
 from toldonce.ownership.core.guards import held, open_case
-from toldonce.ownership.core.returns import reopening
+from toldonce.ownership.core.returns import in_window, reopened
 from toldonce.ownership.core.rules import Rules
 
 
@@ -38,15 +37,9 @@ def receive(
     Raises Rejected TOO_MANY_CASES when it would open a ninth case: the handler then diverts it.
     """
     entry = Own(derive("entry", command.contact))
-    joined = _joins(story, command)
-    reopened: tuple[Event, ...] = ()
-    closed = command.closed
-    if joined is None and closed is not None and len(story.cases) < CASES_MAX:
-        window = timedelta(seconds=rules.reopen_window_s)
-        if story.case(closed.case.own) is None and now - closed.at <= window:
-            joined = reopening(closed.case, now)
-            reopened = (CaseReopened(joined, "CUSTOMER_RETURNED"),)
-    case = joined.own if joined else Own(derive("case", command.contact))
+    back = _comes_back(story, command, now, rules)
+    joined = command.thread if back else _joins(story, command)
+    case = joined or Own(derive("case", command.contact))
     received = ContactReceived(
         contact=command.contact,
         case=case,
@@ -55,11 +48,11 @@ def receive(
         channel=command.channel,
         language=command.language,
         made_at=command.made_at,
-        joined=joined is not None,
+        joined=bool(joined),
         promised_at=command.promised_at,
     )
-    if joined is not None:
-        return (*reopened, received)
+    if joined:
+        return (*back, received)
     if len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
     opened = CaseOpened(
@@ -83,8 +76,11 @@ def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 
 
-def append_entry(story: Story, command: AppendEntry, by: Asked) -> tuple[Event, ...]:
-    """Add an entry. An agent must own the case; a gateway may add what the customer says."""
+def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -> tuple[Event, ...]:
+    """Add an entry. An agent must own the case; a gateway may add what the customer says.
+
+    Who advises on it adds notes and references while their time lasts.
+    """
     case = open_case(story, command.case)
     match command.kind:
         case EntryKind.MESSAGE_IN:
@@ -98,7 +94,9 @@ def append_entry(story: Story, command: AppendEntry, by: Asked) -> tuple[Event, 
                     f"{ANSWERS_MAX} answers still wait for their gateway; it may be down",
                 )
         case _:
-            if by.principal.role is Role.AGENT and case.adviser(by.agent) is None:
+            adviser = case.adviser(by.agent)
+            advises = adviser is not None and now < adviser.until_at
+            if by.principal.role is Role.AGENT and not advises:
                 held(case, by, command.epoch)
     return (
         EntryAppended(
@@ -118,15 +116,26 @@ def confirm(story: Story, command: ConfirmDelivery) -> tuple[Event, ...]:
     return ()
 
 
-def _joins(story: Story, command: ReceiveContact) -> Case | None:
+def _comes_back(
+    story: Story, command: ReceiveContact, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Open the case again that the contact answers, if it ended and there is time and room."""
+    closed, present = command.closed, story.case(command.thread)
+    if closed is None or not in_window(closed, now, rules):
+        return ()
+    if present is None and len(story.cases) >= CASES_MAX:
+        return ()
+    if present is not None and present.state is not CaseState.CLOSED:
+        return ()
+    return reopened(story, closed, now, "CUSTOMER_RETURNED")
+
+
+def _joins(story: Story, command: ReceiveContact) -> Own:
+    """Name the open case a contact belongs to: its thread, else the latest on its matter."""
     candidates = [case for case in story.cases if case.state is not CaseState.CLOSED]
-    if command.thread:
-        for case in candidates:
-            if case.own == command.thread:
-                return case
-    if command.closed is not None:
-        return None
+    if any(case.own == command.thread for case in candidates):
+        return command.thread
     for case in reversed(candidates):
         if not command.topic or not case.topic or case.topic == command.topic:
-            return case
-    return None
+            return case.own
+    return Own("")

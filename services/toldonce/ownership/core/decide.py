@@ -71,7 +71,7 @@ def decide(
         case DivertContact():
             return contacts.divert(story, command)
         case AppendEntry():
-            return contacts.append_entry(story, command, by)
+            return contacts.append_entry(story, command, by, now)
         case ConfirmDelivery():
             return contacts.confirm(story, command)
         case MakeOffer():

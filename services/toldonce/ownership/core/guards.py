@@ -5,7 +5,7 @@ from datetime import datetime
 from toldonce.kernel.errors import Invalid, Missing, Rejected
 from toldonce.kernel.principal import Role
 from toldonce.kernel.sla import Moment, facts_of, timer_id
-from toldonce.kernel.story.types import Case, CaseState, Offer, Story
+from toldonce.kernel.story.types import ADVISERS_MAX, Case, CaseState, Offer, Story
 from toldonce.ownership.core.commands import Asked, DueTimer
 from toldonce.ownership.core.rules import QueueRules, Rules
 
@@ -43,6 +43,15 @@ def seen_all(case: Case, seen: str) -> None:
         raise Rejected(
             "UNSEEN_MESSAGE",
             "the customer has added something you have not seen; read it, then try again",
+        )
+
+
+def room_for_one_more(case: Case, *, kept: bool = False) -> None:
+    """Check that one more can advise; a place is `kept` for the sender of a warm handoff."""
+    if len(case.advisers) + kept >= ADVISERS_MAX:
+        raise Rejected(
+            "TOO_MANY_ADVISERS",
+            f"{ADVISERS_MAX} advise on this case already, or will; let one of them go first",
         )
 
 

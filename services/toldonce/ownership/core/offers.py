@@ -14,7 +14,7 @@ from toldonce.kernel.story.events import (
     OfferExpired,
     OfferRevoked,
 )
-from toldonce.kernel.story.types import ADVISERS_MAX, AdviserKind, Case, Story, TargetKind
+from toldonce.kernel.story.types import AdviserKind, Case, Story, TargetKind
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     Asked,
@@ -43,6 +43,13 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
         raise Rejected("OFFERED", "the case is on offer already")
     if command.agent == case.owner:
         raise Rejected("OWNER", "the owner cannot be offered what they own")
+    handoff = case.handoff
+    if (
+        handoff is not None
+        and handoff.target_kind is TargetKind.AGENT
+        and handoff.target != command.agent
+    ):
+        raise Rejected("STALE_DECISION", "the case is being handed to another agent")
     if command.expires_at <= now:
         raise Rejected("STALE_DECISION", "the offer would have expired already")
     return (
@@ -128,9 +135,7 @@ def _returned(case: Case, agent: str, reason: str) -> tuple[Event, ...]:
 
 
 def _stays(case: Case, now: datetime, rules: Rules) -> tuple[Event, ...]:
-    if case.handoff is None or not case.handoff.warm or not case.owner:
-        return ()
-    if len(case.advisers) >= ADVISERS_MAX and case.adviser(case.owner) is None:
+    if case.handoff is None or not case.handoff.warm:
         return ()
     until_at = expiry(now, rules.warm_max_s)
     return (ConsultJoined(case.own, case.owner, AdviserKind.WARM, until_at),)

@@ -1,9 +1,25 @@
 """How a case that ended comes back: it waits for a person anew, its last owner preferred."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from toldonce.kernel.story.types import Case, CaseState, WorkState
+from toldonce.kernel.story.events import CaseReopened, Event, WrapUpCompleted
+from toldonce.kernel.story.types import Case, CaseState, Story, WorkState
+from toldonce.ownership.core.commands import Ended
+from toldonce.ownership.core.rules import Rules
+
+
+def in_window(closed: Ended, now: datetime, rules: Rules) -> bool:
+    """Tell whether a case that ended can still be opened again; a window of 0 s is none."""
+    window = timedelta(seconds=rules.reopen_window_s)
+    return bool(window) and now - closed.at <= window
+
+
+def reopened(story: Story, closed: Ended, now: datetime, reason: str) -> tuple[Event, ...]:
+    """Open a case again; paperwork that still goes on ends with that."""
+    again = CaseReopened(reopening(closed.case, now), reason)
+    present = story.case(closed.case.own)
+    return (again,) if present is None else (WrapUpCompleted(present.own, present.owner), again)
 
 
 def reopening(old: Case, now: datetime) -> Case:

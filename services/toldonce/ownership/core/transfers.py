@@ -13,7 +13,7 @@ from toldonce.kernel.story.events import (
     HandoffCancelled,
     OwnershipReleased,
 )
-from toldonce.kernel.story.types import Case, Story, TargetKind
+from toldonce.kernel.story.types import Case, Handoff, Story, TargetKind
 from toldonce.ownership.core.commands import (
     Asked,
     BeginHandoff,
@@ -21,11 +21,21 @@ from toldonce.ownership.core.commands import (
     Escalate,
     ReleaseOwnership,
 )
-from toldonce.ownership.core.guards import held, open_case, queue_rules, running, seen_all
+from toldonce.ownership.core.guards import (
+    held,
+    open_case,
+    queue_rules,
+    room_for_one_more,
+    running,
+    seen_all,
+)
 from toldonce.ownership.core.offers import expiry, revoked
 from toldonce.ownership.core.rules import Rules
 
 TIERS_MAX = 9
+_SAID_BY_US = frozenset(
+    {"CASE_ENDED", "DECLINED", "NO_RECEIVER", "REPLACED", "SENDER_RELEASED", "TIMED_OUT"}
+)
 
 
 def begin(
@@ -37,7 +47,9 @@ def begin(
         raise Rejected("NOT_OWNED", "nobody owns the case: there is nothing to hand over")
     seen_all(case, command.seen)
     if case.handoff is not None:
-        raise Rejected("HANDOFF_PENDING", "a handoff is pending already; cancel it first")
+        raise Rejected("HANDOFF_PENDING", _pending(case.handoff))
+    if command.warm:
+        room_for_one_more(case)
     target = _target(command, case, rules)
     _guard(command, case, target, rules)
     timeout_s = command.timeout_s or rules.handoff_timeout_s
@@ -68,6 +80,8 @@ def cancel(story: Story, command: CancelHandoff, by: Asked, now: datetime) -> tu
     if handoff is None or (command.handoff and handoff.own != command.handoff):
         raise Rejected("NO_HANDOFF", "that handoff is not pending any more")
     held(case, by, command.epoch)
+    if command.reason in _SAID_BY_US and by.principal.role is not Role.SERVICE:
+        raise Invalid("reason", f"{command.reason} is said by the services alone")
     if handoff.rung and by.principal.role is Role.AGENT:
         raise Rejected("ESCALATED", "an escalation is ended by a supervisor, or by its receiver")
     if command.reason == "TIMED_OUT" and now < handoff.expires_at:
@@ -81,12 +95,14 @@ def escalate(
 ) -> tuple[Event, ...]:
     """Climb a rung: hand an owned case over with its story, move a waiting one to its queue.
 
-    A higher rung replaces a pending transfer, a lower or equal one is refused; a rung that was
-    reached already changes nothing.
+    A higher rung replaces a pending transfer; a lower one is refused while that lasts. A rung that
+    was reached already changes nothing.
     """
     case = open_case(story, command.case)
     held(case, by, command.epoch)
     rung = command.rung or case.rung + 1
+    if case.handoff is not None and rung < case.handoff.rung:
+        raise Rejected("LOWER_RUNG", f"the case is being handed to rung {case.handoff.rung}")
     if rung <= case.rung:
         return ()
     if command.timer is not None:
@@ -98,7 +114,8 @@ def escalate(
     if not case.owner:
         return (*revoked(case, "ESCALATED"), climbed)
     return (
-        *_replaced(case, rung),
+        *revoked(case, "REPLACED"),
+        *_cancelled(case, "REPLACED"),
         climbed,
         HandoffBegun(
             handoff=Own(derive("handoff", by.operation)),
@@ -119,25 +136,24 @@ def release(story: Story, command: ReleaseOwnership, by: Asked) -> tuple[Event, 
     case = held(open_case(story, command.case), by, command.epoch)
     if not case.owner:
         raise Rejected("NOT_OWNED", "nobody owns the case")
-    ended: tuple[Event, ...] = ()
-    if case.handoff is not None:
-        ended = (HandoffCancelled(case.handoff.own, case.own, "SENDER_RELEASED"),)
+    if not command.reason:
+        raise Invalid("reason", "say why: a code such as LUNCH")
     return (
         *revoked(case, "SENDER_RELEASED"),
-        *ended,
-        OwnershipReleased(case.own, case.owner, case.epoch + 1, command.reason or "UNSPECIFIED"),
+        *_cancelled(case, "SENDER_RELEASED"),
+        OwnershipReleased(case.own, case.owner, case.epoch + 1, command.reason),
     )
 
 
-def _replaced(case: Case, rung: int) -> tuple[Event, ...]:
-    if case.handoff is None:
-        return revoked(case, "REPLACED")
-    if case.handoff.rung >= rung:
-        raise Rejected("LOWER_RUNG", "a transfer of this rung or a higher one is pending")
-    return (
-        *revoked(case, "REPLACED"),
-        HandoffCancelled(case.handoff.own, case.own, "REPLACED"),
-    )
+def _cancelled(case: Case, reason: str) -> tuple[Event, ...]:
+    """End a pending transfer, whoever began it."""
+    return () if case.handoff is None else (HandoffCancelled(case.handoff.own, case.own, reason),)
+
+
+def _pending(handoff: Handoff) -> str:
+    if handoff.rung:
+        return "an escalation is pending: it finds the next owner"
+    return "a handoff is pending already; cancel it first"
 
 
 def _target(command: BeginHandoff, case: Case, rules: Rules) -> str:
