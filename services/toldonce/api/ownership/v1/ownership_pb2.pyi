@@ -254,7 +254,7 @@ class GetContextRequest(_message.Message):
     """The answer must include this log position, so that one reads what one wrote; 0 = no demand."""
     upto_sequence: _builtins.int
     """Nothing after this log position (a handoff's `context_sequence`); 0 = all there is. It holds
-    for all pages: the first answer says what was taken.
+    for all pages: the first answer says what was taken, never more than there is.
     """
     page_token: _builtins.str
     """From the previous page; empty = the first. At most 256 bytes."""
@@ -591,6 +591,9 @@ class HandoffRecord(_message.Message):
     ENVELOPE_FIELD_NUMBER: _builtins.int
     BEGUN_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    WARM_FIELD_NUMBER: _builtins.int
+    ENDED_REASON_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
     handoff_id: _builtins.str
     """The handoff, 52 characters."""
     case_id: _builtins.str
@@ -601,6 +604,12 @@ class HandoffRecord(_message.Message):
     """Name of the agent who handed over; empty when nobody owned the case."""
     outcome: _types_pb2.HandoffOutcome.ValueType
     """How it ended by `upto_sequence`; UNSPECIFIED while pending."""
+    warm: _builtins.bool
+    """The sender stays reachable after the accept, until the receiver lets them go."""
+    ended_reason: _builtins.str
+    """Why it ended without a new owner, as a code (DECLINED, TIMED_OUT, SENDER_RELEASED, MOVED);
+    empty while pending and when accepted. At most 64 bytes.
+    """
     @_builtins.property
     def target(self) -> _types_pb2.HandoffTarget:
         """Whom it went to."""
@@ -613,6 +622,10 @@ class HandoffRecord(_message.Message):
     def begun_at(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
 
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; not set while pending."""
+
     def __init__(
         self,
         *,
@@ -624,10 +637,13 @@ class HandoffRecord(_message.Message):
         envelope: _types_pb2.HandoffEnvelope | None = ...,
         begun_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: _types_pb2.HandoffOutcome.ValueType = ...,
+        warm: _builtins.bool = ...,
+        ended_reason: _builtins.str = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "envelope", b"envelope", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "ended_at", b"ended_at", "envelope", b"envelope", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "case_id", b"case_id", "envelope", b"envelope", "from_agent", b"from_agent", "handoff_id", b"handoff_id", "outcome", b"outcome", "sequence", b"sequence", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "case_id", b"case_id", "ended_at", b"ended_at", "ended_reason", b"ended_reason", "envelope", b"envelope", "from_agent", b"from_agent", "handoff_id", b"handoff_id", "outcome", b"outcome", "sequence", b"sequence", "target", b"target", "warm", b"warm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

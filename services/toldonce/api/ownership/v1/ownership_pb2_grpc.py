@@ -185,8 +185,10 @@ class OwnershipServiceServicer:
     def GetContext(self, request, context):
         """Give the story a case belongs to, over all channels and cases, oldest first, page by page: what
         the next person has to know so that the customer need not tell it again.
-        Errors: NOT_FOUND; FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet);
-        INVALID_ARGUMENT (a page token of another request).
+        Errors: NOT_FOUND (also: the case was not in this story by `upto_sequence`);
+        FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet, a second later either);
+        INVALID_ARGUMENT (a page token of another request); ABORTED (the story was joined with another
+        between two pages: begin anew).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

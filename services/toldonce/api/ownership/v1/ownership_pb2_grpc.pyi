@@ -45,8 +45,10 @@ class OwnershipServiceStub:
     GetContext: _aio.UnaryUnaryMultiCallable[_ownership_pb2.GetContextRequest, _ownership_pb2.GetContextResponse]
     """Give the story a case belongs to, over all channels and cases, oldest first, page by page: what
     the next person has to know so that the customer need not tell it again.
-    Errors: NOT_FOUND; FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet);
-    INVALID_ARGUMENT (a page token of another request).
+    Errors: NOT_FOUND (also: the case was not in this story by `upto_sequence`);
+    FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet, a second later either);
+    INVALID_ARGUMENT (a page token of another request); ABORTED (the story was joined with another
+    between two pages: begin anew).
     """
     AppendEntry: _aio.UnaryUnaryMultiCallable[_ownership_pb2.AppendEntryRequest, _ownership_pb2.AppendEntryResponse]
     """Write to the customer, note something for colleagues, or attach a file.
@@ -194,8 +196,10 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_ownership_pb2.GetContextResponse]:
         """Give the story a case belongs to, over all channels and cases, oldest first, page by page: what
         the next person has to know so that the customer need not tell it again.
-        Errors: NOT_FOUND; FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet);
-        INVALID_ARGUMENT (a page token of another request).
+        Errors: NOT_FOUND (also: the case was not in this story by `upto_sequence`);
+        FAILED_PRECONDITION BEHIND (`min_sequence` is not in the log yet, a second later either);
+        INVALID_ARGUMENT (a page token of another request); ABORTED (the story was joined with another
+        between two pages: begin anew).
         """
 
     @_abc_1.abstractmethod
