@@ -62,6 +62,10 @@ class Stories:
         self.keep(tenant, customer, placed)
         return placed
 
+    async def position(self) -> int:
+        """Ask the leader for the last position of the log; raises Unavailable."""
+        return (await self._log.info()).last
+
     async def history(
         self, tenant: str, customer: str, upto: int | None = None
     ) -> tuple[Logged, ...]:
