@@ -172,6 +172,13 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
     to = next((o.agent for e in story.cases for o in e.offers if o.own == offered), "anna")
     number = draw.draw(st.integers(1, 60))
     digest = case.handoff.context_hash if case and case.handoff else b""
+
+    def handoff(kind: TargetKind, to: str) -> BeginHandoff:
+        hashed = b"h" * 32
+        return BeginHandoff(
+            own_case, epoch, seen, kind, to, 0, context_sequence=3, context_hash=hashed
+        )
+
     commands: list[tuple[Command, Principal]] = [
         (contact(number, topic=f"topic{number % 11}"), SERVICE),
         (contact(number, topic=""), SERVICE),
@@ -182,8 +189,8 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
         (ExpireOffer(offered), SERVICE),
         (RevokeOffer(offered, "TEST"), SERVICE),
         (AppendEntry(own_case, epoch, EntryKind(1 + number % 4)), who),
-        (BeginHandoff(own_case, epoch, seen, TargetKind.AGENT, "bram", 0, 3, b"h" * 32), who),
-        (BeginHandoff(own_case, epoch, seen, TargetKind.QUEUE, "returns", 0, 3, b"h" * 32), who),
+        (handoff(TargetKind.AGENT, "bram"), who),
+        (handoff(TargetKind.QUEUE, "returns"), who),
         (CancelHandoff(own_case, epoch, Own(""), "CANCELLED"), who),
         (Escalate(own_case, epoch, 0, "", "TEST", None, 3, b"h" * 32), who),
         (BeginWrapUp(own_case, epoch), who),
