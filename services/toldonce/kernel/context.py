@@ -71,7 +71,7 @@ def items(logged: Logged, words: Mapping[int, Words] | None) -> tuple[Item, ...]
                 index=index,
                 event_id=record.event_id(index),
                 at_us=at_us,
-                type=_snake(type(event).__name__),
+                type=type_of(event),
                 case=_case_of(event),
                 channel=getattr(event, "channel", ""),
                 actor=record.actor,
@@ -106,6 +106,11 @@ def context_hash(timeline: Iterable[Item]) -> bytes:
     for item in timeline:
         digest.update(canonical(item))
     return digest.digest()
+
+
+def type_of(event: Event) -> str:
+    """Name the type of an event as a timeline does: `contact_received`."""
+    return _snake(type(event).__name__)
 
 
 def normal(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -9,17 +10,19 @@ import grpc
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.ownership.v1.ownership_pb2_grpc import OwnershipServiceServicer
 from toldonce.api.types.v1 import types_pb2
-from toldonce.kernel.errors import Invalid, Unavailable, Unbuilt
+from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.kernel.ids import customer_of, parse_name, parse_own, parse_whole
 from toldonce.kernel.sla import clocks_of
-from toldonce.ownership.handler import Ownership
+from toldonce.ownership.handler import Ownership, export
 from toldonce.ownership.wire import (
+    Customers,
     case_view,
     command_of,
     context_page,
     execute,
     listed,
     parse_context_request,
+    pieces,
 )
 from toldonce.runtime.auth import current_principal
 from toldonce.runtime.clock import Clock
@@ -32,13 +35,6 @@ type Context = grpc.aio.ServicerContext[Any, Any]
 CASES_A_PAGE_MAX = 500
 
 
-async def _refuse(*_: object) -> None:
-    raise Unbuilt("this version does not do that yet")
-
-
-_unbuilt: Any = _refuse  # stands for calls of every shape; the gate refuses them before that
-
-
 class Servicer(OwnershipServiceServicer):
     """OwnershipService."""
 
@@ -49,13 +45,16 @@ class Servicer(OwnershipServiceServicer):
         clock: Clock,
         hints: Hints,
         views: Views,
+        *,
+        customers: Customers,
     ) -> None:
-        """Answer from `ownership`; lists from `views`."""
+        """Answer from `ownership`; lists from `views`; find who has an address by `customers`."""
         self._ownership = ownership
         self._config = config
         self._clock = clock
         self._hints = hints
         self._views = views
+        self._customers = customers
 
     async def GetCase(
         self, request: ownership_pb2.GetCaseRequest, context: Context
@@ -187,7 +186,30 @@ class Servicer(OwnershipServiceServicer):
         self, request: ownership_pb2.LinkCustomersRequest, context: Context
     ) -> ownership_pb2.LinkCustomersResponse:
         """Join two stories."""
-        return (await self._do(request.operation_id, link_customers=request)).link
+        named, by_id = ownership_pb2.LinkCustomersRequest(), self._by_id
+        named.CopyFrom(request)
+        named.first.CopyFrom(by_id("first", request.first))
+        named.second.CopyFrom(by_id("second", request.second))
+        return (await self._do(request.operation_id, link_customers=named)).link
+
+    async def ForgetCustomer(
+        self, request: ownership_pb2.ForgetCustomerRequest, context: Context
+    ) -> ownership_pb2.ForgetCustomerResponse:
+        """Destroy the keys to a customer's words."""
+        named = ownership_pb2.ForgetCustomerRequest()
+        named.CopyFrom(request)
+        named.customer.CopyFrom(self._by_id("customer", request.customer))
+        return (await self._do(request.operation_id, forget_customer=named)).forgotten
+
+    async def ExportCustomer(
+        self, request: ownership_pb2.ExportCustomerRequest, context: Context
+    ) -> AsyncIterator[ownership_pb2.ExportCustomerResponse]:
+        """Give all that is kept of a customer."""
+        customer = self._by_id("customer", request.customer).customer_id
+        found = pieces(export(self._ownership, current_principal().tenant, customer))
+        async with aclosing(found):
+            async for piece in found:
+                yield piece
 
     async def MakeCommitment(
         self, request: ownership_pb2.MakeCommitmentRequest, context: Context
@@ -229,10 +251,11 @@ class Servicer(OwnershipServiceServicer):
         done = await self._do(request.operation_id, split_case=request)
         return ownership_pb2.SplitCaseResponse(case=done.case, new_case=done.new_case)
 
-    ForgetCustomer = ExportCustomer = _unbuilt
-
     async def _do(self, operation: str, **body: Any) -> internal_pb2.CommandDone:  # noqa: ANN401 - one body of many
         return await execute(self._ownership, command_of(current_principal(), operation, **body))
+
+    def _by_id(self, field: str, ref: ownership_pb2.CustomerRef) -> ownership_pb2.CustomerRef:
+        return self._customers.by_id(current_principal().tenant, field, ref)
 
     async def _view(self, tenant: str, case_id: str) -> types_pb2.CaseView:
         parse_whole("case_id", case_id)

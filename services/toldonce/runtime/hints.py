@@ -1,10 +1,13 @@
 """Hints that a story changed: who watches one wakes at once, and looks by itself every 10 s.
 
+The same hints say which keys were destroyed, so that nobody believes them any longer.
+
 A hint may be lost and says nothing but where to look; the truth is read from the log.
 """
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
 
@@ -18,9 +21,12 @@ RECHECK_S = 10.0
 class Hints:
     """The hints of every tenant, for one process."""
 
-    def __init__(self, bus: Bus) -> None:
-        """Hear nothing until `start`."""
+    def __init__(
+        self, bus: Bus, destroyed: Callable[[str, str], None] = lambda _tenant, _block: None
+    ) -> None:
+        """Hear nothing until `start`; `destroyed(tenant, block)`: keys of a block were."""
         self._bus = bus
+        self._destroyed = destroyed
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._subscription: Subscription | None = None
 
@@ -53,5 +59,8 @@ class Hints:
             hint = internal_pb2.Hint.FromString(data)
         except DecodeError:
             return
-        for woken in self._waiting.get((subject.rpartition(".")[2], hint.customer_id), ()):
+        tenant = subject.rpartition(".")[2]
+        for block in hint.key_blocks:
+            self._destroyed(tenant, block)
+        for woken in self._waiting.get((tenant, hint.customer_id), ()):
             woken.set()

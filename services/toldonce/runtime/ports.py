@@ -134,6 +134,7 @@ def assemble(
 ) -> Ports:
     """Put together what stands on the adapters, real or fake."""
     zones = WheelZones()
+    keys = KeyRing(tables.keys, app.secrets, app.clock)
     return Ports(
         log=log,
         tables=tables,
@@ -141,11 +142,11 @@ def assemble(
         store=store,
         clock=app.clock,
         secrets=app.secrets,
-        keys=KeyRing(tables.keys, app.secrets, app.clock),
+        keys=keys,
         zones=zones,
         config=ConfigCache(tables.config, zones),
         feed=Feed(log, tables.open, meter=app.meter),
-        hints=Hints(bus),
+        hints=Hints(bus, keys.drop),
         views=Views(store, app.clock),
         door=door,
         meter=app.meter,

@@ -1,8 +1,9 @@
 """The context of a story: its timeline with the words unsealed, and its hash."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from toldonce.kernel.context import Item, context_hash, items
+from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import Words
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.ownership.handler.stories import Stories
@@ -13,10 +14,19 @@ from toldonce.runtime.words import words_of
 class Context:
     """Reads timelines; words whose key was destroyed are shown as forgotten."""
 
-    def __init__(self, stories: Stories, keys: KeyRing) -> None:
-        """Read through `stories`, unseal with `keys`."""
+    def __init__(
+        self,
+        stories: Stories,
+        keys: KeyRing,
+        destroyed: Callable[[str, frozenset[str]], None] = lambda _tenant, _blocks: None,
+    ) -> None:
+        """Read through `stories`, unseal with `keys`.
+
+        `destroyed(tenant, blocks)` is called when keys of these blocks were.
+        """
         self._stories = stories
         self._keys = keys
+        self._destroyed = destroyed
 
     async def timeline(
         self, tenant: str, customer: str, upto: int | None = None
@@ -41,3 +51,9 @@ class Context:
         Raises Unavailable, or Unreadable when the bytes were changed.
         """
         return await words_of(self._keys, record)
+
+    async def destroy(self, tenant: str, refs: Iterable[KeyRef]) -> None:
+        """Destroy keys, so that the words under them are forgotten; raises Unavailable."""
+        gone = tuple(refs)
+        await self._keys.forget(tenant, gone)
+        self._destroyed(tenant, frozenset(ref.block for ref in gone))

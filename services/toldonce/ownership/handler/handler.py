@@ -7,8 +7,8 @@ answer, and what a full story cannot hold goes to a fresh one, marked in the fir
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
-from toldonce.kernel.ids import CustomerId, Own, customer_of, derive, own_of
+from toldonce.kernel.errors import Invalid, Missing, Problem, Rejected, Unavailable
+from toldonce.kernel.ids import CustomerId, Own, customer_of, derive, own_of, whole
 from toldonce.kernel.story.events import (
     ContactReceived,
     ContactWords,
@@ -17,7 +17,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.record import Logged, Placed, Record
 from toldonce.kernel.story.ring import times
-from toldonce.kernel.story.types import Case, Story
+from toldonce.kernel.story.types import Case, CaseState, Story
 from toldonce.ownership.core import Command, Rules
 from toldonce.ownership.core.commands import (
     BeginHandoff,
@@ -31,6 +31,7 @@ from toldonce.ownership.core.commands import (
 )
 from toldonce.ownership.handler import past
 from toldonce.ownership.handler.context import Context
+from toldonce.ownership.handler.forgetting import Forgetting
 from toldonce.ownership.handler.moves import MOVES_MAX, Moves
 from toldonce.ownership.handler.recorder import Ask
 from toldonce.ownership.handler.stories import Stories
@@ -41,7 +42,10 @@ type RulesOf = Callable[[str], Awaitable[Rules]]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A contact as it was first taken in: who, where, what they were told at once."""
+    """A contact as it was first taken in: who, where, what they were told at once.
+
+    `moved` is the case it is in now, when a split or a merge took it elsewhere.
+    """
 
     customer: CustomerId
     event: ContactReceived
@@ -49,6 +53,7 @@ class Received:
     words: ContactWords | None
     story: Story
     repeated: bool
+    moved: Own = Own("")  # noqa: RUF009 - a new type of str
 
 
 class Ownership:
@@ -65,6 +70,7 @@ class Ownership:
         self._moves = Moves(stories, self.do)
         self.find = self._moves.find
         self.link = self._moves.link
+        self.forgetting = Forgetting(stories, do=self.do, find=self.find, destroy=context.destroy)
 
     async def do(self, ask: Ask) -> Done:
         """Do one command once. Raises Invalid, Rejected, Missing, Exhausted or Unavailable."""
@@ -141,11 +147,13 @@ class Ownership:
         who, own = customer_of(contact_id), Own(own_of(contact_id))
         for _ in range(MOVES_MAX):
             who, _ = await self.find(tenant, who)
-            told = past.contact(await self.stories.history(tenant, who), own)
+            history = await self.stories.history(tenant, who)
+            told = past.contact(history, own)
             if told is None:
                 raise Missing("contact", "there is no contact of this id")
             if not told.diverted_to:
-                return await self._repeated(tenant, told)
+                moved = past.whereabouts(history)[own]
+                return replace(await self._repeated(tenant, told), moved=moved)
             who = CustomerId(told.diverted_to)
         raise Unavailable("the story is being moved; ask again")
 
@@ -163,9 +171,14 @@ class Ownership:
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
                 case ReceiveContact(thread=thread):
                     await self._look_back(ask.tenant, ask.customer, placed.story, command)
-                    if not thread or placed.story.case(thread) or not placed.story.messages:
+                    present = placed.story.case(thread)
+                    if not thread or not placed.story.messages:
                         return command
-                    return replace(command, closed=past.ended(await history(), thread))
+                    if present is not None and present.state is not CaseState.CLOSED:
+                        return command
+                    told = await history()
+                    thread = past.goes_on(told, thread)
+                    return replace(command, thread=thread, closed=past.ended(told, thread))
                 case ReopenCase(case) if placed.story.messages:
                     return replace(command, closed=past.ended(await history(), case))
                 case SplitCase(case, contacts=chosen) if placed.story.messages:
@@ -219,11 +232,18 @@ class Ownership:
         return past.offer_gone(await self.stories.history(ask.tenant, ask.customer), offer)
 
     async def _case_gone(self, ask: Ask, no: Missing) -> Exception:
-        own = Own(getattr(ask.command, "case", ""))
-        ended = past.case_ended(await self.stories.history(ask.tenant, ask.customer), own)
-        if ended is None:
-            return no
-        return Rejected("CASE_CLOSED", f"the case has ended ({ended.disposition}); reopen it")
+        history = await self.stories.history(ask.tenant, ask.customer)
+        for part in ("case", "merged"):
+            own = Own(getattr(ask.command, part, ""))
+            into = past.goes_on(history, own)
+            if into != own:
+                on = whole(CustomerId(ask.customer), into)
+                return Rejected("CASE_CLOSED", f"the case was merged; it goes on in {on}")
+            ended = past.case_ended(history, own)
+            if ended is not None:
+                said = f"the case has ended ({ended.disposition}); reopen it first"
+                return Rejected("CASE_CLOSED", said)
+        return no
 
 
 def _received(record: Record) -> ContactReceived:
@@ -241,10 +261,9 @@ def _complete(ask: Ask, rules: Rules) -> None:
         return
     words: Words | None = ask.words
     envelope = words if isinstance(words, EnvelopeWords) else EnvelopeWords("", "", "", "", "", "")
-    lacking = [
-        part
-        for part in rules.envelope_required
-        if not getattr(envelope, "told_customer" if part == "told" else part)
-    ]
+    fields = ["told_customer" if part == "told" else part for part in rules.envelope_required]
+    lacking = [field for field in fields if not getattr(envelope, field).strip()]
     if lacking:
-        raise Invalid(f"envelope.{lacking[0]}", f"the envelope needs: {', '.join(lacking)}")
+        said = f"the envelope needs: {', '.join(lacking)}"
+        more = (Problem(f"envelope.{field}", "it is required") for field in lacking[1:])
+        raise Invalid(f"envelope.{lacking[0]}", said, *more)

@@ -43,6 +43,10 @@ class Ask:
     traceparent: str = ""
 
 
+class KeyGone(Unavailable):
+    """The key of a story was destroyed, as a later head would say."""
+
+
 class Recorder:
     """Makes records; one per process."""
 
@@ -52,7 +56,10 @@ class Recorder:
         self._clock = clock
 
     async def record(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Record:
-        """Make the record of these events; raises Unavailable when its key cannot be had."""
+        """Make the record of these events; raises Unavailable when its key cannot be had.
+
+        Raises KeyGone when `placed` is older than the forgetting of this customer.
+        """
         key, secret = _carried(events) or placed.story.key, None
         if any(isinstance(event, Forgotten) for event in events):
             key = None
@@ -63,7 +70,7 @@ class Recorder:
         if ask.words is not None and at is not None and key is not None:
             secret = secret or await self._keys.find(ask.tenant, key)
             if secret is None:
-                raise Unavailable("this customer was forgotten; their next contact starts anew")
+                raise KeyGone("this customer was forgotten; their next contact starts anew")
             nonce = os.urandom(NONCE_BYTES)
             sealed = seal(secret, nonce, encode_words({at: ask.words}), place(record))
             record = replace(record, nonce=nonce, sealed=sealed)

@@ -22,7 +22,7 @@ from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.ring import times
 from toldonce.kernel.story.types import AHEAD_MAX, HEAD_BYTES_MAX, Story
 from toldonce.ownership.core import Command, Rules, decide
-from toldonce.ownership.handler.recorder import Ask, Recorder
+from toldonce.ownership.handler.recorder import Ask, KeyGone, Recorder
 from toldonce.ownership.handler.stories import Stories
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
@@ -162,7 +162,13 @@ class Writer:
         self, ask: Ask, placed: Placed, events: tuple[Event, ...], *, fresh: bool
     ) -> Done | None:
         """Append; None when somebody else was first."""
-        record = await self._recorder.record(ask, placed, events)
+        try:
+            record = await self._recorder.record(ask, placed, events)
+        except KeyGone:
+            self._stories.drop(ask.tenant, ask.customer)
+            if fresh:
+                raise
+            return None
         payload = encode_record(record)
         if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
             if not fresh:

@@ -16,7 +16,9 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.types import CaseState
 from toldonce.ownership.core.commands import AbandonCase
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
-from toldonce.ownership.handler.past import contacts_in, ended_at, ended_by
+from toldonce.ownership.handler.past import ended_at, ended_by, whereabouts
+from toldonce.ownership.wire.customers import customer_of_ref
+from toldonce.ownership.wire.forget import forgotten
 from toldonce.ownership.wire.parse import ask_of, asked, contact_of, text_of
 from toldonce.ownership.wire.views import acknowledgement, contact_facts
 from toldonce.runtime.case_views import case_view
@@ -44,6 +46,10 @@ async def execute(ownership: Ownership, message: internal_pb2.Command) -> intern
             return await _abandoned(ownership, message)
         case "link_customers":
             return await _linked(ownership, message)
+        case "forget_customer":
+            return await forgotten(ownership, message)
+        case "keep_commitment":
+            return await _kept(ownership, message)
         case _:
             ask = ask_of(message)
             return _done(ask, await ownership.do(ask))
@@ -91,7 +97,7 @@ async def _found(ownership: Ownership, message: internal_pb2.Command) -> interna
     contact_id = parse_whole("contact_id", message.find_contact.contact_id)
     received = await ownership.contact(message.tenant, contact_id)
     made = _taken(received)
-    case_id = whole(received.customer, received.event.case)
+    case_id = whole(received.customer, received.moved)
     who, placed, case = await ownership.case(message.tenant, case_id)
     made.case.CopyFrom(case_view(who, case, placed.sequence))
     made.contact.CopyFrom(
@@ -108,17 +114,33 @@ async def _abandoned(
 ) -> internal_pb2.CommandDone:
     contact_id = parse_whole("contact_id", message.abandon_case.contact_id)
     received = await ownership.contact(message.tenant, contact_id)
-    history = await ownership.stories.history(message.tenant, received.customer)
-    if contacts_in(history, received.event.case) > 1:
+    who, _ = await ownership.find(message.tenant, received.customer)
+    now = whereabouts(await ownership.stories.history(message.tenant, who))
+    if sum(case == received.moved for case in now.values()) > 1:
         raise Rejected("CASE_SHARED", "the customer said more in this case: it stays open")
-    command = AbandonCase(received.event.case, message.abandon_case.reason)
+    command = AbandonCase(received.moved, message.abandon_case.reason)
     ask = Ask(message.tenant, received.customer, command, asked(message))
     return _done(ask, await ownership.do(ask))
 
 
+async def _kept(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
+    """Note that a promise was kept, and show its case even when that has ended."""
+    ask = ask_of(message)
+    done = await ownership.do(ask)
+    made = _done(ask, done)
+    own = "" if done.logged is None else _case_of(done.logged.record.events)
+    if own and not made.HasField("case"):
+        case_id = whole(made.customer_id, own)
+        who, placed, case = await ownership.case(message.tenant, case_id)
+        made.case.CopyFrom(
+            case_view(who, case, placed.sequence, commitments=placed.story.commitments)
+        )
+    return made
+
+
 async def _linked(ownership: Ownership, message: internal_pb2.Command) -> internal_pb2.CommandDone:
     body = message.link_customers
-    pair = (_customer("first", body.first), _customer("second", body.second))
+    pair = (customer_of_ref("first", body.first), customer_of_ref("second", body.second))
     proof = text_of("reason", body.reason, PROOF_BYTES_MAX)
     to = await ownership.link(message.tenant, pair, asked(message), proof)
     who, placed = await ownership.find(message.tenant, to)
@@ -132,12 +154,6 @@ async def _linked(ownership: Ownership, message: internal_pb2.Command) -> intern
         sequence=placed.sequence,
     )
     return internal_pb2.CommandDone(sequence=placed.sequence, link=link, customer_id=who)
-
-
-def _customer(field: str, ref: ownership_pb2.CustomerRef) -> str:
-    if ref.WhichOneof("ref") != "customer_id":
-        raise Invalid(field, "name the customer by id; intake finds the id of an address")
-    return parse_own(f"{field}.customer_id", ref.customer_id)
 
 
 def _done(ask: Ask, done: Done) -> internal_pb2.CommandDone:
