@@ -15,6 +15,7 @@ from toldonce.kernel.errors import Conflict, Refusal, Unavailable
 from toldonce.kernel.story.events import Absorbed, Forgotten, Moved
 from toldonce.ownership.handler.quarantine import Quarantine
 from toldonce.ownership.handler.scrubbing import Inspected, Inspector
+from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import Log, Stored
 from toldonce.runtime.logs import logger
@@ -52,7 +53,6 @@ class Scrubber:
         self,
         log: Log,
         table: Table,
-        key: str,
         *,
         quarantine: Quarantine,
         complete_move: Complete,
@@ -61,10 +61,10 @@ class Scrubber:
         meter: Meter,
         inspector: Inspector | None = None,
     ) -> None:
-        """`table` is LEASES, `key` the row of this log; the completers are idempotent."""
+        """`table` is LEASES; what `complete_...` does is done once, however often it is asked."""
         self._log = log
         self._table = table
-        self._key = key
+        self._key = names.scrubber_key()
         self._quarantine = quarantine
         self._complete_move = complete_move
         self._complete_forget = complete_forget
@@ -98,6 +98,7 @@ class Scrubber:
 
     async def _take_turn(self) -> None:
         """Wait until nobody else scrubs; raises Conflict when somebody was quicker, Unavailable."""
+        self._key = names.scrubber_key((await self._log.info()).epoch)
         row = await self._table.get(self._key)
         while row is not None:
             await asyncio.sleep(STANDBY_S)

@@ -108,7 +108,6 @@ class World:
         scrubber = Scrubber(
             self.log,
             self.leases,
-            names.scrubber_key(),
             quarantine=quarantine,
             complete_move=ownership.find,
             complete_forget=reconciling.complete_forget,
