@@ -2,12 +2,13 @@
 
 import json
 
-from toldonce.runtime.append import Accepted, Answer, Busy, Full, Moved, Silent
+from toldonce.runtime.append import Accepted, Answer, Busy, Full, Moved, Sealed, Silent
 
 _WRONG_LAST = 10071
 _BUSY = frozenset({10158, 10163, 10164})
 _LIMITS = frozenset({10002, 10023, 10028, 10047, 10054})
 _STORE_FAILED = 10077
+_SEALED = 10109
 
 
 def read_answer(data: bytes) -> Answer:
@@ -19,6 +20,8 @@ def read_answer(data: bytes) -> Answer:
     code, words = int(error.get("err_code", 0)), str(error.get("description", ""))
     if code == _WRONG_LAST and words.rpartition(" ")[2].isdecimal():
         return Moved(int(words.rpartition(" ")[2]))
+    if code == _SEALED:
+        return Sealed()
     if code in _BUSY or code == _WRONG_LAST:
         return Busy()
     if code in _LIMITS or (code == _STORE_FAILED and "exceeded" in words):

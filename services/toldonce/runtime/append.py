@@ -47,6 +47,11 @@ class Full:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """The stream takes nothing any more; what reached it before is in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """It was sent and nothing came back: it may be in the log now or later."""
 
@@ -56,7 +61,7 @@ class Unsent:
     """It did not reach anybody."""
 
 
-type Answer = Accepted | Moved | Busy | Full | Silent | Unsent
+type Answer = Accepted | Moved | Busy | Full | Sealed | Silent | Unsent
 
 
 class Wire(Protocol):
@@ -199,11 +204,22 @@ async def _judge(wire: Wire, message: _Message, tries: _Tries, answer: Answer) -
             if tries.open:
                 return None
             raise Exhausted(sentence)
+        case Sealed():
+            return await _settled(wire, message)
         case Silent():
             tries.open = True
             return None
         case _:
             assert_never(answer)
+
+
+async def _settled(wire: Wire, message: _Message) -> Outcome:
+    """Say whether the append was in the stream when it was sealed."""
+    seen = await wire.read(message.subject, after=message.expected)
+    for stored in seen:
+        if stored.message_id == message.about_id:
+            return Committed(stored.sequence, duplicate=True)
+    return Refused(seen[-1].sequence if seen else message.expected, sealed=True)
 
 
 async def _resolve(wire: Wire, message: _Message, last: int) -> Outcome | None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from toldonce.kernel.errors import Denied
 from toldonce.runtime import names
-from toldonce.runtime.log import READ_MAX, Fence, LogInfo, Outcome, Stored
+from toldonce.runtime.log import READ_MAX, Fence, LogInfo, Outcome, Stored, first_epochs
 from toldonce.runtime.table import Row
 
 
@@ -64,6 +64,7 @@ class ClosedLog:
     settled = True
     halted: str | None = None
     clock_offset_s = 0.0
+    epochs = first_epochs()
 
     def __init__(self, stream: str) -> None:
         """Stand for the log of this stream."""
@@ -100,6 +101,11 @@ class ClosedLog:
     def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
         """Raise Denied."""
         del after
+        raise _denied(self._stream)
+
+    def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
+        """Raise Denied."""
+        del epoch
         raise _denied(self._stream)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from toldonce.kernel.errors import Exhausted, Invalid
+from toldonce.runtime import names
 
 PAYLOAD_BYTES_MAX = 92 * 1024
 READ_MAX = 10_000
@@ -44,9 +45,13 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It is not in the log and never will be; the subject now ends at `last_sequence`."""
+    """It is not in the log and never will be; the subject now ends at `last_sequence`.
+
+    `sealed`: nothing will ever be again, on this subject or any other of this stream.
+    """
 
     last_sequence: int
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,54 @@ class Unknown:
 
 
 type Outcome = Committed | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of the log: its number, where its sequences begin, and (once sealed) its last.
+
+    `carried`: every story of the epoch before it is here or need not be. `dropped`: its stream is
+    gone.
+    """
+
+    number: int
+    first: int
+    last: int | None = None
+    carried: bool = True
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """All epochs there ever were, oldest first; `opening`: the last one is not open yet."""
+
+    all: tuple[Epoch, ...]
+    opening: bool = False
+
+    @property
+    def current(self) -> Epoch:
+        """The epoch in which stories begin and go on."""
+        return self.all[-2] if self.opening else self.all[-1]
+
+    @property
+    def before(self) -> Epoch | None:
+        """The epoch stories still have to be carried from, or None."""
+        return None if self.current.carried else self.all[self.all.index(self.current) - 1]
+
+    def of(self, sequence: int) -> Epoch:
+        """Say which epoch a log sequence belongs to."""
+        return next((one for one in reversed(self.all) if one.first <= sequence), self.all[0])
+
+    def number(self, number: int) -> Epoch | None:
+        """Find an epoch by its number."""
+        return next((one for one in self.all if one.number == number), None)
+
+
+def first_epochs(number: int = names.STORY_EPOCH) -> Epochs:
+    """Say what holds where the log never went on in another epoch."""
+    return Epochs((Epoch(number, 1),))
+
+
 type Fence = Callable[[], bytes]
 
 
@@ -113,6 +166,18 @@ class Log(Protocol):
         Survives restarts of the server. Raises Unavailable when the log has a hole or ends before
         the position reached. Close the iterator (`contextlib.aclosing`) when leaving early.
         """
+        ...
+
+    def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
+        """Give the last message of every subject of an epoch, in log order, and end.
+
+        Raises Unavailable. Close the iterator when leaving early.
+        """
+        ...
+
+    @property
+    def epochs(self) -> Epochs:
+        """The epochs of this log, the current one last."""
         ...
 
     @property

@@ -50,6 +50,7 @@ KEYS = Bucket("KEYS", "keys")
 BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
 
 OPEN_POSITION_KEY = "open.position"
+EPOCHS_KEY = "leases.epochs.all"
 QUARANTINED_PREFIX = "leases.quarantined."
 
 
@@ -82,6 +83,14 @@ def story_of(subject: str) -> tuple[Tenant, CustomerId]:
     if tokens[2] != str(partition(tenant, customer)):
         raise Invalid("subject", "the story is not in its own part of the log")
     return tenant, CustomerId(customer)
+
+
+def epoch_of(subject: str) -> int:
+    """Say which epoch the subject of a story belongs to; raises Invalid for any other subject."""
+    tokens = subject.split(".")
+    if len(tokens) != _STORY_TOKENS or tokens[0] != "story" or not tokens[1].isdecimal():
+        raise Invalid("subject", "this is not the subject of a story")
+    return _epoch(int(tokens[1]))
 
 
 def _epoch(epoch: int) -> int:

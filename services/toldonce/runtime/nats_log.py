@@ -24,6 +24,8 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import (
     READ_MAX,
     Committed,
+    Epoch,
+    Epochs,
     Fence,
     LogInfo,
     Outcome,
@@ -33,7 +35,7 @@ from toldonce.runtime.log import (
 )
 from toldonce.runtime.log_guard import Guard
 from toldonce.runtime.nats_link import ApiError, Link
-from toldonce.runtime.pull import Regressed, pull
+from toldonce.runtime.pull import Pulled, Regressed, pull
 from toldonce.runtime.streams import Wants, look, moment
 
 _NO_MESSAGE = 10037
@@ -53,24 +55,29 @@ async def nats_log(
     monitor_urls: Sequence[str],
     replicas: int = 1,
     bytes_max: int = -1,
+    first: int = 1,
+    sealed: bool = False,
     rng: random.Random | None = None,
 ) -> AsyncIterator["NatsLog"]:
     """Open the log of an epoch, or raise Unavailable with the sentence why it cannot be trusted.
 
     `monitor_urls` names the monitoring page of every node; `replicas` is 3 in production;
-    `bytes_max` is the most the stream may hold on disk (-1: no limit).
+    `bytes_max` is the most the stream may hold on disk (-1: no limit); `first` is where its
+    sequences begin. One that is `sealed` is only read.
     """
     wants = Wants(
         name=names.stories_stream(epoch),
         subjects=names.stories_subjects(epoch),
         replicas=replicas,
         bytes_max=bytes_max,
+        first=first,
+        sealed=sealed,
     )
     guard = Guard(link, wants, clock=clock, monitor_urls=monitor_urls)
     await guard.start()
     watching = asyncio.create_task(guard.run())
     try:
-        yield NatsLog(link, epoch, guard, rng or random.Random())  # noqa: S311  spreads retries
+        yield NatsLog(link, Epoch(epoch, first), guard, rng or random.Random())  # noqa: S311  spreads retries
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError, TimeoutError):
@@ -81,10 +88,10 @@ async def nats_log(
 class NatsLog:
     """`runtime.log.Log` on one JetStream stream."""
 
-    def __init__(self, link: Link, epoch: int, guard: Guard, rng: random.Random) -> None:
+    def __init__(self, link: Link, epoch: Epoch, guard: Guard, rng: random.Random) -> None:
         """Use `nats_log`, which checks everything first."""
         self._link = link
-        self._epoch = epoch
+        self.epochs = Epochs((epoch,))
         self._stream = guard.stream
         self._guard = guard
         self._rng = rng
@@ -169,7 +176,7 @@ class NatsLog:
         except ApiError as error:
             raise Unavailable(f"The log does not tell how it stands: {error}.") from error
         return LogInfo(
-            epoch=self._epoch,
+            epoch=self.epochs.current.number,
             first=info.first,
             last=info.last,
             messages=info.messages,
@@ -185,19 +192,20 @@ class NatsLog:
             async with contextlib.aclosing(batches):
                 async for batch in batches:
                     self._guard.saw(batch[-1].sequence)
-                    yield [
-                        Stored(
-                            subject=item.subject,
-                            sequence=item.sequence,
-                            payload=item.payload,
-                            message_id=item.headers.get("Nats-Msg-Id", ""),
-                            stored_at=item.stored_at,
-                        )
-                        for item in batch
-                    ]
+                    yield [_stored(item) for item in batch]
         except Regressed as error:
             self._guard.halt(str(error))
             raise
+
+    async def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
+        """See `Log.latest`."""
+        subject = names.stories_subjects(epoch)[0]
+        batches = pull(self._link, self._stream, after=0, subject=subject, idle=True, latest=True)
+        async with contextlib.aclosing(batches):
+            async for batch in batches:
+                if not batch:
+                    return
+                yield [_stored(item) for item in batch]
 
     @property
     def settled(self) -> bool:
@@ -230,6 +238,16 @@ class NatsLog:
     async def _pause(self, number: int) -> None:
         longest = min(_PAUSE_MAX_S, _PAUSE_S * _PAUSE_GROWTH**number)
         await asyncio.sleep(self._rng.uniform(longest / 3, longest))
+
+
+def _stored(item: Pulled) -> Stored:
+    return Stored(
+        subject=item.subject,
+        sequence=item.sequence,
+        payload=item.payload,
+        message_id=item.headers.get("Nats-Msg-Id", ""),
+        stored_at=item.stored_at,
+    )
 
 
 def _parse_stored(message: dict[str, Any]) -> Stored:

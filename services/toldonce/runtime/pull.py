@@ -60,11 +60,13 @@ async def pull(
     subject: str = "",
     contiguous: bool = False,
     idle: bool = False,
+    latest: bool = False,
 ) -> AsyncGenerator[list[Pulled]]:
     """Yield batches (1 to 256, in order) of messages with a sequence above `after`, for ever.
 
     `subject` filters; with `contiguous` each sequence must be its predecessor's plus one. With
-    `idle` an empty batch is yielded when there is nothing more for now. Raises Regressed when the
+    `idle` an empty batch is yielded when there is nothing more for now. `latest` leaves out all but
+    the last message of each subject (give a `subject` with wildcards). Raises Regressed when the
     stream ends before the position reached. Whoever stops iterating early should `aclose()`.
     """
     cursor: _Cursor | None = None
@@ -73,7 +75,7 @@ async def pull(
     try:
         while True:
             if cursor is None:
-                cursor = await _open(link, stream, position, subject)
+                cursor = await _open(link, stream, position, subject, latest=latest)
                 if idle and cursor.drained:
                     yield []
             batch = await cursor.next(position, contiguous=contiguous)
@@ -94,14 +96,14 @@ async def pull(
             await cursor.close()
 
 
-async def _open(link: Link, stream: str, position: int, subject: str) -> "_Cursor":
+async def _open(link: Link, stream: str, position: int, subject: str, *, latest: bool) -> "_Cursor":
     failures = regressions = 0
     while True:
         if link.lost.done():
             raise Unavailable("The connection to NATS was closed for good.")
         await link.wait_connected(_EXPIRES_S)
         try:
-            return await _Cursor.open(link, stream, position, subject)
+            return await _Cursor.open(link, stream, position, subject, latest=latest)
         except Regressed:
             regressions += 1
             if regressions > _DOUBTS_MAX:
@@ -115,10 +117,13 @@ async def _open(link: Link, stream: str, position: int, subject: str) -> "_Curso
 class _Cursor:
     """A consumer on the server and what has come from it."""
 
-    def __init__(self, link: Link, stream: str, name: str, inbox: str, pending: int) -> None:
+    def __init__(
+        self, link: Link, stream: str, name: str, inbox: str, pending: int, *, latest: bool
+    ) -> None:
         self.broken = False
         self.holed = False
         self.drained = pending == 0
+        self._again = latest
         self._link = link
         self._next = names.jetstream(f"CONSUMER.MSG.NEXT.{stream}.{name}")
         self._info = f"CONSUMER.INFO.{stream}.{name}"
@@ -133,7 +138,9 @@ class _Cursor:
         self._idle = 0
 
     @classmethod
-    async def open(cls, link: Link, stream: str, after: int, subject: str) -> "_Cursor":
+    async def open(
+        cls, link: Link, stream: str, after: int, subject: str, *, latest: bool
+    ) -> "_Cursor":
         """Make a consumer right after `after`."""
         if (info := await streams.look(link, stream)).last < after:
             raise Regressed(
@@ -143,21 +150,25 @@ class _Cursor:
         name = link.client.new_inbox().rpartition(".")[2]
         config: dict[str, Any] = {
             "name": name,
-            "deliver_policy": "by_start_sequence",
-            "opt_start_seq": after + 1,
             "ack_policy": "none",
             "replay_policy": "instant",
             "mem_storage": True,
             "num_replicas": 1,
             "inactive_threshold": _UNUSED_S * _NANO,
         }
+        if latest:
+            config["deliver_policy"] = "last_per_subject"
+        else:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": after + 1}
         if subject:
             config["filter_subject"] = subject
         made = await link.api(
             f"CONSUMER.CREATE.{stream}.{name}{f'.{subject}' if subject else ''}",
             {"stream_name": stream, "config": config},
         )
-        cursor = cls(link, stream, name, link.client.new_inbox(), int(made["num_pending"]))
+        cursor = cls(
+            link, stream, name, link.client.new_inbox(), int(made["num_pending"]), latest=latest
+        )
         try:
             cursor._subscription = await link.client.subscribe(cursor._inbox, cb=cursor._on_message)
         except (nats_errors.Error, OSError) as error:
@@ -190,6 +201,9 @@ class _Cursor:
                 continue
             item, number = _parse(message)
             self._asked -= 1
+            if self._again and number == self._delivered + 1 and item.sequence <= position:
+                self._delivered, self.drained = number, item.pending == 0  # it begins anew
+                continue
             skipped = contiguous and item.sequence > position + 1
             if number != self._delivered + 1 or item.sequence <= position or skipped:
                 self.broken = True

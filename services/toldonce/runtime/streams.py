@@ -28,6 +28,8 @@ class Wants:
     bytes_max: int = -1
     per_subject_max: int = -1
     message_ttl: bool = False
+    first: int = 1
+    sealed: bool = False
 
     def config(self) -> dict[str, Any]:
         """Return the settings in JetStream's words, every one that matters."""
@@ -48,7 +50,8 @@ class Wants:
             "duplicate_window": DUPLICATE_WINDOW_S * _NANO,
             "compression": "none",
             "no_ack": False,
-            "sealed": False,
+            "sealed": self.sealed,
+            "first_seq": self.first if self.first > 1 else 0,
             "deny_delete": True,
             "deny_purge": True,
             "allow_rollup_hdrs": False,

@@ -18,7 +18,7 @@ from nats import errors as nats_errors
 
 from toldonce.kernel.errors import Conflict, Exhausted, Invalid, Unavailable
 from toldonce.runtime.answers import read_answer
-from toldonce.runtime.append import Accepted, Busy, Full, Moved, Silent, Unsent
+from toldonce.runtime.append import Accepted, Busy, Full, Moved, Sealed, Silent, Unsent
 from toldonce.runtime.log import PAYLOAD_BYTES_MAX, check_subject
 from toldonce.runtime.names import Bucket
 from toldonce.runtime.nats_link import ApiError, Link
@@ -204,7 +204,7 @@ class NatsTable:
                 raise Conflict(f"{key} was changed by somebody else.", last)
             case Full(sentence):
                 raise Exhausted(sentence)
-            case Silent():
+            case Silent() | Sealed():
                 raise Unavailable(f"The table {self._stream} cannot be written.", retry_s=0.5)
             case Busy() | Unsent():
                 return None

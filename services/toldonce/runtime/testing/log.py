@@ -11,11 +11,13 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import append as appending
-from toldonce.runtime.append import Accepted, Answer, Full, Moved, Silent, Unsent
+from toldonce.runtime.append import Accepted, Answer, Full, Moved, Sealed, Silent, Unsent
 from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.log import (
     CLOCK_OFFSET_MAX_S,
     READ_MAX,
+    Epoch,
+    Epochs,
     Fence,
     LogInfo,
     Outcome,
@@ -51,8 +53,11 @@ class FakeLog:
         server_clock: Clock | None = None,
         dedupe_first: bool = False,
         messages_max: int | None = None,
+        first: int = 1,
     ) -> None:
         """`dedupe_first`: look for repeats before the condition (a cluster does, one node not).
+
+        `first` is the sequence the log begins at; `sealed` set to true ends it.
 
         `server_clock` is the server's time where it differs from the process's `clock`.
         """
@@ -61,7 +66,9 @@ class FakeLog:
         self.halted: str | None = None
         self.settled = True
         self.clock_offset_s = 0.0
-        self._epoch = epoch
+        self.sealed = False
+        self.epochs = Epochs((Epoch(epoch, first),))
+        self._first = first
         self._clock = server_clock or clock or LoopClock()
         self._dedupe_first = dedupe_first
         self._messages_max = messages_max
@@ -120,6 +127,23 @@ class FakeLog:
                 self._late.append(store)
                 return Silent()
 
+    @property
+    def count(self) -> int:
+        """How many messages there are: the sequence of the last."""
+        return self._first - 1 + len(self._messages)
+
+    def arrive(self, subject: str, payload: bytes, expected: int, message_id: str) -> Answer:
+        """Take one attempt as the server does when it comes in, whoever hears the answer."""
+        return self._store(subject, payload, expected, message_id)
+
+    def messages_after(self, sequence: int) -> list[Stored]:
+        """Every message after a sequence, as it lies there."""
+        return self._messages[max(sequence - self._first + 1, 0) :]
+
+    def subjects(self) -> tuple[str, ...]:
+        """Every subject that holds a message, in the order of its first."""
+        return tuple(subject for subject, places in self._by_subject.items() if places)
+
     def deliver_late(self) -> list[Answer]:
         """Let every attempt held back arrive now; nobody hears the answers but the test."""
         late, self._late = self._late, []
@@ -134,13 +158,13 @@ class FakeLog:
         check_subject(subject)
         await self._reachable()
         places = self._by_subject.get(subject)
-        return self._messages[places[-1] - 1] if places else None
+        return self._messages[places[-1] - self._first] if places else None
 
     async def get(self, sequence: int) -> Stored | None:
         """See `Log.get`."""
         await self._reachable()
-        known = 0 < sequence <= len(self._messages)
-        return self._messages[sequence - 1] if known else None
+        known = self._first <= sequence <= self.count
+        return self._messages[sequence - self._first] if known else None
 
     async def read(
         self, subject: str, *, after: int = 0, upto: int | None = None, limit_max: int = READ_MAX
@@ -148,9 +172,9 @@ class FakeLog:
         """See `Log.read`."""
         check_subject(subject)
         await self._reachable()
-        end = len(self._messages) if upto is None else upto
+        end = self.count if upto is None else upto
         places = [place for place in self._by_subject.get(subject, ()) if after < place <= end]
-        return [self._messages[place - 1] for place in places[:limit_max]]
+        return [self._messages[place - self._first] for place in places[:limit_max]]
 
     async def info(self) -> LogInfo:
         """See `Log.info`."""
@@ -159,9 +183,9 @@ class FakeLog:
         self._created_at = self._created_at or now
         count = len(self._messages)
         return LogInfo(
-            epoch=self._epoch,
-            first=min(count, 1),
-            last=count,
+            epoch=self.epochs.current.number,
+            first=self._first if count else 0,
+            last=self.count if count else 0,
             messages=count,
             deleted=0,
             created_at=self._created_at,
@@ -170,17 +194,26 @@ class FakeLog:
 
     async def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
         """See `Log.tail`."""
-        position = after
-        if position > len(self._messages):
-            raise Unavailable(f"The log ends at {len(self._messages)}, before {position}.")
+        position = max(after, self._first - 1)
+        if position > self.count:
+            raise Unavailable(f"The log ends at {self.count}, before {position}.")
         while True:
             grew = self._grew
-            batch = self._messages[position : position + _TAIL_MAX]
+            start = position - self._first + 1
+            batch = self._messages[start : start + _TAIL_MAX]
             if batch and not self.down:
                 position = batch[-1].sequence
                 yield batch
             else:
                 await grew.wait()
+
+    async def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
+        """See `Log.latest`."""
+        del epoch
+        await self._reachable()
+        ends = sorted(places[-1] for places in self._by_subject.values() if places)
+        for sequence in ends:
+            yield [self._messages[sequence - self._first]]
 
     def wake(self) -> None:
         """Let tails look again (after `down` was set back, for one)."""
@@ -188,6 +221,8 @@ class FakeLog:
         grew.set()
 
     def _store(self, subject: str, payload: bytes, expected: int, message_id: str) -> Answer:
+        if self.sealed:
+            return Sealed()
         places = self._by_subject.setdefault(subject, [])
         last = places[-1] if places else 0
         known = self._by_id.get(message_id)
@@ -196,8 +231,8 @@ class FakeLog:
             return Accepted(known[1], duplicate=True)
         if last != expected:
             return Moved(last)
-        sequence = len(self._messages) + 1
-        if self._messages_max is not None and sequence > self._messages_max:
+        sequence = self.count + 1
+        if self._messages_max is not None and len(self._messages) >= self._messages_max:
             return Full("The log takes no more. Give it more room.")
         stored = Stored(subject, sequence, payload, message_id, self._clock.now())
         self._messages.append(stored)
