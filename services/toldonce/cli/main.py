@@ -11,6 +11,8 @@ from toldonce.cli.apply import apply
 from toldonce.cli.case import case
 from toldonce.cli.check import check
 from toldonce.cli.demo import demo
+from toldonce.cli.export_customer import export_customer
+from toldonce.cli.forget import forget
 from toldonce.cli.options import arguments
 from toldonce.cli.output import complain, explain
 from toldonce.cli.rotate_keys import rotate_keys
@@ -30,7 +32,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, agent, case, status, check, apply, rotate_keys, serve):
+_EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
+_SELDOM = (forget, export_customer, rotate_keys, serve)
+for _command in (*_EVERYDAY, *_SELDOM):
     app.command()(_command)
 
 
