@@ -113,6 +113,8 @@ class Engines:
             fact = story_standing(story)
             if fact is not None:
                 standing[story.tenant].append(fact)
+                # a few at a time: all at once would hold everybody else up for seconds
+                await self.seat(story.tenant).shell.put(fact)
         self._loaded = True
         for tenant, seat in tuple(self._seats.items()):
             seat.shell.load(StoriesLoaded(tuple(standing[tenant])))
