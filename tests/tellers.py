@@ -14,6 +14,7 @@ from toldonce.ownership.core import Asked, Command, Rules
 from toldonce.ownership.core.commands import MakeOffer, ReceiveContact
 from toldonce.ownership.core.rules import QueueRules
 from toldonce.ownership.handler import Ask, Context, Ownership, Stories, Writer
+from toldonce.ownership.handler.carrying import Carrying
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.secrets import Secrets
@@ -123,18 +124,20 @@ def secrets() -> Secrets:
     )
 
 
-def office(log: FakeLog | None = None, keys: KeyRing | None = None) -> Office:
-    """Open an ownership service on fakes; two on one log are two replicas."""
+def office(
+    log: FakeLog | None = None, keys: KeyRing | None = None, *, book: Rules = RULES
+) -> Office:
+    """Open an ownership service on fakes under `book`; two on one log are two replicas."""
     clock = LoopClock(START)
     log = log or FakeLog(clock=clock)
     keys = keys or KeyRing(FakeTable(clock=clock), secrets(), clock)
-    stories = Stories(log)
+    stories = Stories(log, carrier=Carrying(log, clock))
     writer = Writer(log=log, stories=stories, keys=keys, clock=clock, committed=_nothing)
 
     async def rules(tenant: str) -> Rules:
         await asyncio.sleep(0)
         assert tenant == TENANT
-        return RULES
+        return book
 
     ownership = Ownership(
         writer=writer, stories=stories, context=Context(stories, keys), rules=rules

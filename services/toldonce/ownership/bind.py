@@ -7,6 +7,7 @@ from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2, ownership_pb2
 from toldonce.ownership.consumer import Consumer
 from toldonce.ownership.core import Rules
 from toldonce.ownership.handler import Context, Ownership, Stories, Writer, rules_of
+from toldonce.ownership.handler.carrying import Carrying
 from toldonce.ownership.handler.quarantine import Quarantine
 from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.projector import Checks, HeadKeeper, ViewKeeper
@@ -57,7 +58,7 @@ async def bind(app: App, ports: Ports) -> Consumer:
 
 def build(ports: Ports, hint: "Hinting", quarantine: Container[tuple[str, str]] = ()) -> Ownership:
     """Build the handler on its ports; it refuses the stories in `quarantine`."""
-    stories = Stories(ports.log, quarantine)
+    stories = Stories(ports.log, quarantine, Carrying(ports.log, ports.clock))
     writer = Writer(
         log=ports.log,
         stories=stories,

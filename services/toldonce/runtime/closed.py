@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from toldonce.kernel.errors import Denied
 from toldonce.runtime import names
-from toldonce.runtime.log import READ_MAX, Fence, LogInfo, Outcome, Stored, first_epochs
+from toldonce.runtime.log import READ_MAX, Epochs, Fence, LogInfo, Outcome, Stored
 from toldonce.runtime.table import Row
 
 
@@ -64,7 +64,6 @@ class ClosedLog:
     settled = True
     halted: str | None = None
     clock_offset_s = 0.0
-    epochs = first_epochs()
 
     def __init__(self, stream: str) -> None:
         """Stand for the log of this stream."""
@@ -101,6 +100,10 @@ class ClosedLog:
     def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
         """Raise Denied."""
         del after
+        raise _denied(self._stream)
+
+    async def fresh(self) -> Epochs:
+        """Raise Denied."""
         raise _denied(self._stream)
 
     def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:

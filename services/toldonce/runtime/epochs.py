@@ -102,9 +102,10 @@ class EpochLog:
         self._changed = asyncio.Event()
         self._epochs = first_epochs()
 
-    @property
-    def epochs(self) -> Epochs:
-        """Which epochs there are, as last looked at."""
+    async def fresh(self) -> Epochs:
+        """See `Log.fresh`."""
+        if self._clock.monotonic() - self._looked_s > SEEN_S:
+            await self.look()
         return self._epochs
 
     async def look(self) -> None:
@@ -163,20 +164,20 @@ class EpochLog:
 
     async def get(self, sequence: int) -> Stored | None:
         """See `Log.get`; None for what was dropped."""
-        await self._fresh()
+        await self.fresh()
         epoch = self._epochs.of(sequence)
         return None if epoch.dropped else await (await self._log(epoch)).get(sequence)
 
     async def info(self) -> LogInfo:
         """See `Log.info`: how the current epoch stands; one that is empty ends where it begins."""
-        await self._fresh()
+        await self.fresh()
         current = self._epochs.current
         info = await (await self._log(current)).info()
         return replace(info, last=max(info.last, current.first - 1))
 
     async def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
         """See `Log.tail`: the messages of a sealed epoch, then those of the next."""
-        await self._fresh()
+        await self.fresh()
         position = after
         while True:
             epoch = self._epochs.of(position + 1)
@@ -248,12 +249,8 @@ class EpochLog:
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Unavailable):
                     await coming
 
-    async def _fresh(self) -> None:
-        if self._clock.monotonic() - self._looked_s > SEEN_S:
-            await self.look()
-
     async def _epoch_of(self, subject: str) -> Epoch:
-        await self._fresh()
+        await self.fresh()
         epoch = self._epochs.number(names.epoch_of(subject))
         if epoch is None or epoch.dropped:
             raise Unavailable("That epoch of the log is not here.")

@@ -20,6 +20,7 @@ from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import FOLD_VERSION
 from toldonce.runtime import names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
+from toldonce.runtime.history import last_of
 from toldonce.runtime.log import Log, Stored
 from toldonce.runtime.open_rows import OpenStory, StoryKey, place_of, unpack_open
 from toldonce.runtime.table import Row, Table
@@ -164,7 +165,7 @@ class Feed:
         except Garbled:
             sequence = place_of(row.value)
         # whoever wrote this row could not read the story either, or was newer: look for ourselves
-        stored = await self._log.last(names.story(tenant, customer))
+        stored = await last_of(self._log, tenant, customer)
         if stored is None:
             return None
         logged = self._logged(stored)

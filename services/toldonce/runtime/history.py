@@ -5,12 +5,12 @@ is QUARANTINED ends when a person has looked at it.
 """
 
 from toldonce.kernel.errors import Rejected, Unavailable
-from toldonce.kernel.story.events import Absorbed
-from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.events import Absorbed, Carried
+from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import ABSORBED_MAX, FOLD_VERSION, Story
 from toldonce.runtime import names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
-from toldonce.runtime.log import READ_MAX, Log, Stored
+from toldonce.runtime.log import READ_MAX, Epoch, Log, Stored
 
 SOURCES_MAX = 2 * ABSORBED_MAX  # two that join at once see each other too late
 
@@ -46,8 +46,49 @@ async def history_of(
 async def chain_of(
     log: Log, tenant: str, customer: str, upto: int | None = None, *, page_max: int = READ_MAX
 ) -> list[Logged]:
-    """Read what one subject of the log holds up to `upto`; raises as `history_of` does."""
-    subject, chain = names.story(tenant, customer), list[Logged]()
+    """Read what a story itself says up to `upto`, from all epochs that are kept, oldest first.
+
+    Raises as `history_of` does.
+    """
+    epochs = await log.fresh()
+    epoch = epochs.current if upto is None else epochs.of(upto)
+    chain = await _part(log, epoch, (tenant, customer), upto, page_max)
+    if not chain:
+        older = epochs.before_of(epoch)
+        return [] if older is None else await _part(log, older, (tenant, customer), upto, page_max)
+    while (came := carried_by(chain[0].record)) is not None:
+        source = epochs.number(came.source_epoch)
+        if source is None or source.dropped:
+            break
+        part = await _part(log, source, (tenant, customer), came.source_sequence, page_max)
+        if not part or (part[-1].sequence, part[-1].digest) != (
+            came.source_sequence,
+            came.source_digest,
+        ):
+            raise Rejected("QUARANTINED", "the chain of this story is broken; tell operations")
+        chain = part + chain
+    return chain
+
+
+async def last_of(log: Log, tenant: str, customer: str) -> Stored | None:
+    """Read the last message of a story through the leader, in whichever epoch it stands."""
+    epochs = await log.fresh()
+    found = await log.last(names.story(tenant, customer, epochs.current.number))
+    if found is None and epochs.before is not None:
+        found = await log.last(names.story(tenant, customer, epochs.before.number))
+    return found
+
+
+def carried_by(record: Record) -> Carried | None:
+    """Give the event that brought a story from an older epoch, if this append does so."""
+    return next((event for event in record.events if isinstance(event, Carried)), None)
+
+
+async def _part(
+    log: Log, epoch: Epoch, who: tuple[str, str], upto: int | None, page_max: int
+) -> list[Logged]:
+    """Read what one subject of the log holds up to `upto`, its chain checked."""
+    subject, chain = names.story(*who, epoch.number), list[Logged]()
     before, before_hash = 0, b""
     while True:
         page = await log.read(subject, after=before, upto=upto, limit_max=page_max)
@@ -55,7 +96,7 @@ async def chain_of(
             logged = logged_of(stored)
             record = logged.record
             named = (record.tenant, record.customer, record.previous_sequence, record.previous_hash)
-            if named != (tenant, customer, before, before_hash):
+            if named != (*who, before, before_hash):
                 raise Rejected("QUARANTINED", "the chain of this story is broken; tell operations")
             chain.append(logged)
             before, before_hash = logged.sequence, logged.digest

@@ -98,6 +98,11 @@ class Epochs:
         """Say which epoch a log sequence belongs to."""
         return next((one for one in reversed(self.all) if one.first <= sequence), self.all[0])
 
+    def before_of(self, epoch: Epoch) -> Epoch | None:
+        """Give the epoch before one, if it is kept."""
+        at = self.all.index(epoch)
+        return None if not at or self.all[at - 1].dropped else self.all[at - 1]
+
     def number(self, number: int) -> Epoch | None:
         """Find an epoch by its number."""
         return next((one for one in self.all if one.number == number), None)
@@ -175,9 +180,8 @@ class Log(Protocol):
         """
         ...
 
-    @property
-    def epochs(self) -> Epochs:
-        """The epochs of this log, the current one last."""
+    async def fresh(self) -> Epochs:
+        """Say which epochs there are: what is read by it now is the present. Raises Unavailable."""
         ...
 
     @property

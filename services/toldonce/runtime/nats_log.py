@@ -91,7 +91,7 @@ class NatsLog:
     def __init__(self, link: Link, epoch: Epoch, guard: Guard, rng: random.Random) -> None:
         """Use `nats_log`, which checks everything first."""
         self._link = link
-        self.epochs = Epochs((epoch,))
+        self._epochs = Epochs((epoch,))
         self._stream = guard.stream
         self._guard = guard
         self._rng = rng
@@ -176,7 +176,7 @@ class NatsLog:
         except ApiError as error:
             raise Unavailable(f"The log does not tell how it stands: {error}.") from error
         return LogInfo(
-            epoch=self.epochs.current.number,
+            epoch=self._epochs.current.number,
             first=info.first,
             last=info.last,
             messages=info.messages,
@@ -196,6 +196,10 @@ class NatsLog:
         except Regressed as error:
             self._guard.halt(str(error))
             raise
+
+    async def fresh(self) -> Epochs:
+        """See `Log.fresh`: there is this one."""
+        return self._epochs
 
     async def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
         """See `Log.latest`."""

@@ -41,11 +41,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A story and where it stands: the log sequence and the SHA-256 of its last message."""
+    """A story and where it stands: the log sequence and the SHA-256 of its last message.
+
+    `epoch` is the log epoch in which it goes on.
+    """
 
     story: Story
     sequence: int
     digest: bytes
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,9 +205,16 @@ class Ownership:
         floor, own = story.contact_floor_at, command.contact
         if not times(story.contacts, own) and (floor is None or command.made_at > floor):
             return
-        told = past.contact(await self.stories.history(tenant, customer), own)
+        history = await self.stories.history(tenant, customer)
+        told = past.contact(history, own)
         if told is not None:
             raise told
+        cut_at = past.cut_at(history)
+        if cut_at is not None and command.made_at <= cut_at:
+            raise Rejected(
+                "MADE_BEFORE_RETENTION",
+                "it was made before the oldest story kept, so a repeat could not be recognised",
+            )
 
     async def _repeated(self, tenant: str, told: past.ToldBefore) -> Received:
         """Give the first answer again."""

@@ -1,6 +1,6 @@
 """What the history says about things that are no longer in the head. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +25,7 @@ from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story, WorkState
 from toldonce.ownership.core.commands import Ended
+from toldonce.runtime.history import carried_by
 
 
 class ToldBefore(Refusal):
@@ -49,13 +50,30 @@ def contact(history: Iterable[Logged], own: Own) -> ToldBefore | None:
     return None
 
 
-def contacts_in(history: Iterable[Logged], case: Own) -> int:
-    """Count the contacts that were taken into a case."""
-    return sum(
-        isinstance(event, ContactReceived) and event.case == case
-        for logged in history
-        for event in logged.record.events
-    )
+def whereabouts(history: Iterable[Logged]) -> dict[Own, Own]:
+    """Say in which case each contact is now: where it came in, unless a split or merge moved it."""
+    found: dict[Own, Own] = {}
+    for logged in history:
+        for event in logged.record.events:
+            match event:
+                case ContactReceived(own, case):
+                    found[own] = case
+                case CaseSplit(_, made, contacts):
+                    found |= dict.fromkeys(contacts, made.own)
+                case CaseMerged(case, into):
+                    found |= {own: into for own, at in found.items() if at == case}
+                case _:
+                    pass
+    return found
+
+
+def goes_on(history: Iterable[Logged], case: Own) -> Own:
+    """Name the case that a case goes on in: itself, or what it was merged into, to the end."""
+    for logged in history:
+        for event in logged.record.events:
+            if isinstance(event, CaseMerged) and event.case == case:
+                case = event.into
+    return case
 
 
 def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
@@ -70,13 +88,18 @@ def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
 
 
 def ended(history: Iterable[Logged], own: Own) -> Ended | None:
-    """Give a case as it ended last, and when; None when it never did or was forgotten since."""
+    """Give a case as it ended last, and when.
+
+    None when it never did, when it goes on in another, or was forgotten since.
+    """
     at, seen = None, tuple(history)
     for logged in seen:
         for event in logged.record.events:
             match event:
                 case CaseClosed(case) | CaseAbandoned(case) if case == own:
                     at = logged.record.at
+                case CaseMerged(case) if case == own:
+                    at = None
                 case Forgotten():
                     at = None
                 case _:
@@ -90,22 +113,18 @@ def chosen(
 ) -> tuple[Own | None, int]:
     """Say what the customer last added with these contacts of a case, and how many others stay.
 
-    None when one of them did not come into this case.
+    None when one of them is not in this case (any more).
     """
-    events = [event for logged in history for event in logged.record.events]
-    taken = {
-        own
-        for event in events
-        if isinstance(event, CaseSplit) and event.case == case
-        for own in event.contacts
+    seen = tuple(history)
+    now = whereabouts(seen)
+    came = {
+        event.contact: event
+        for logged in seen
+        for event in logged.record.events
+        if isinstance(event, ContactReceived) and now[event.contact] == case
     }
-    came = [
-        event
-        for event in events
-        if isinstance(event, ContactReceived) and event.case == case and event.contact not in taken
-    ]
-    go = [event for event in came if event.contact in contacts]
-    if len({event.contact for event in go}) != len(set(contacts)):
+    go = [event for own, event in came.items() if own in contacts]
+    if len(go) != len(set(contacts)):
         return None, 0
     return go[-1].entry, len(came) - len(go)
 
@@ -121,6 +140,13 @@ def keys_of(history: Iterable[Logged]) -> tuple[KeyRef, ...]:
         if logged.record.key is not None:
             found[logged.record.key] = None
     return tuple(found)
+
+
+def cut_at(history: Sequence[Logged]) -> datetime | None:
+    """Say when a history whose beginning was dropped begins; None when nothing is missing."""
+    if not history or carried_by(history[0].record) is None:
+        return None
+    return history[0].record.at
 
 
 def ended_at(history: Iterable[Logged], own: Own) -> datetime | None:

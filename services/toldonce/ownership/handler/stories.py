@@ -6,8 +6,9 @@ answer to a reader is only ever given after a read through the leader.
 
 from collections import OrderedDict
 from collections.abc import Container
+from typing import Protocol
 
-from toldonce.kernel.errors import Rejected
+from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
@@ -17,15 +18,32 @@ from toldonce.runtime.log import Log, Stored
 from toldonce.runtime.open_rows import StoryKey
 
 CACHE_MAX = 50_000
-_EMPTY = Placed(EMPTY, 0, b"")
+
+
+class Carries(Protocol):
+    """Who brings a story into a new epoch (`carrying.Carrying`)."""
+
+    async def carry(self, tenant: str, customer: str, before: Placed, epoch: int) -> Stored | None:
+        """Append how the story stood at its end in an old epoch; give its last message here."""
+        ...
 
 
 class Stories:
     """Reads stories; one per process."""
 
-    def __init__(self, log: Log, quarantine: Container[StoryKey] = ()) -> None:
-        """Keep at most CACHE_MAX heads of `log`; refuse the stories in `quarantine`."""
+    def __init__(
+        self,
+        log: Log,
+        quarantine: Container[StoryKey] = (),
+        carrier: Carries | None = None,
+    ) -> None:
+        """Keep at most CACHE_MAX heads of `log`; refuse the stories in `quarantine`.
+
+        `carrier` brings stories from the epoch before while a new one is young; without one they
+        are not there yet.
+        """
         self._log = log
+        self._carrier = carrier
         self._quarantine = quarantine
         self._cache: OrderedDict[tuple[str, str], Placed] = OrderedDict()
 
@@ -57,8 +75,15 @@ class Stories:
         cannot be read.
         """
         self._check(tenant, customer)
-        stored = await self._log.last(names.story(tenant, customer))
-        placed = _EMPTY if stored is None else await self._placed(stored, tenant, customer)
+        epochs = await self._log.fresh()
+        epoch = epochs.current.number
+        stored = await self._log.last(names.story(tenant, customer, epoch))
+        if stored is None and epochs.before is not None:
+            stored = await self._carry(tenant, customer, epochs.before.number, epoch)
+        if stored is None:
+            placed = Placed(EMPTY, 0, b"", epoch)
+        else:
+            placed = await self._placed(stored, tenant, customer, epoch)
         self.keep(tenant, customer, placed)
         return placed
 
@@ -80,10 +105,20 @@ class Stories:
         if (tenant, customer) in self._quarantine:
             raise Rejected("QUARANTINED", "this story was found broken; tell operations")
 
-    async def _placed(self, stored: Stored, tenant: str, customer: str) -> Placed:
+    async def _carry(self, tenant: str, customer: str, old: int, new: int) -> Stored | None:
+        """Bring a story from the epoch before, if it is there, and read it again."""
+        last = await self._log.last(names.story(tenant, customer, old))
+        if last is None:
+            return None
+        if self._carrier is None:
+            raise Unavailable("the story is being brought into a new epoch; ask again")
+        before = await self._placed(last, tenant, customer, old)
+        return await self._carrier.carry(tenant, customer, before, new)
+
+    async def _placed(self, stored: Stored, tenant: str, customer: str, epoch: int) -> Placed:
         logged = logged_of(stored)
         head = head_of(logged)
         if head.fold_version < FOLD_VERSION:
             chain = await chain_of(self._log, tenant, customer, stored.sequence)
             head = fold(one.record for one in chain)
-        return Placed(head, stored.sequence, logged.digest)
+        return Placed(head, stored.sequence, logged.digest, epoch)

@@ -174,7 +174,7 @@ class Writer:
             if not fresh:
                 return None
             raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
-        subject = names.story(ask.tenant, ask.customer)
+        subject = names.story(ask.tenant, ask.customer, placed.epoch)
         begun_s = self._clock.monotonic()
         outcome = await self._log.append(
             subject,
@@ -189,7 +189,7 @@ class Writer:
         match outcome:
             case Committed(sequence, False):
                 logged = Logged(record, sequence, digest(payload))
-                after = Placed(record.head, sequence, logged.digest)
+                after = Placed(record.head, sequence, logged.digest, placed.epoch)
                 self._stories.keep(ask.tenant, ask.customer, after)
                 self._committed(ask.tenant, ask.customer, sequence)
                 return Done(logged, after, repeated=False, before=placed.story)
@@ -206,7 +206,8 @@ class Writer:
         if placed.sequence == 0:
             return True
         fencing = self._recorder.fence(ask, placed, f"confirm-{attempt}")
-        payload, subject = encode_record(fencing), names.story(ask.tenant, ask.customer)
+        payload = encode_record(fencing)
+        subject = names.story(ask.tenant, ask.customer, placed.epoch)
         outcome = await self._log.append(
             subject,
             payload,

@@ -207,6 +207,10 @@ class FakeLog:
             else:
                 await grew.wait()
 
+    async def fresh(self) -> Epochs:
+        """See `Log.fresh`."""
+        return self.epochs
+
     async def latest(self, epoch: int) -> AsyncGenerator[list[Stored]]:
         """See `Log.latest`."""
         del epoch

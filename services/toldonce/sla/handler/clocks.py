@@ -8,10 +8,9 @@ from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import CustomerId, customer_of, own_of
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import Case, CaseState
-from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
-from toldonce.runtime.history import head_of, history_of, logged_of
+from toldonce.runtime.history import head_of, history_of, last_of, logged_of
 from toldonce.runtime.log import Log
 
 MOVES_MAX = 8
@@ -47,7 +46,7 @@ class Clocks:
         config = await self._config.of(tenant)
         customer, passed = customer_of(case_id), []
         for _ in range(MOVES_MAX):
-            stored = await self._log.last(names.story(tenant, customer))
+            stored = await last_of(self._log, tenant, customer)
             if stored is None:
                 break
             passed.append(customer)
