@@ -79,6 +79,13 @@ def escalate_of(
     return customer, Escalate(case, body.epoch, body.rung, queue, "ESCALATED"), envelope
 
 
+def _escalate(body: ownership_pb2.EscalateRequest) -> Parsed:
+    customer, command, envelope = escalate_of(body)
+    if not envelope.reason.strip():
+        raise Invalid("envelope.reason", "say why it climbs")
+    return customer, command, envelope
+
+
 def _join(body: ownership_pb2.JoinConsultRequest) -> Parsed:
     customer, case = case_of("case_id", body.case_id)
     agent = parse_name("agent", body.agent) if body.agent else ""
@@ -94,7 +101,7 @@ def _leave(body: ownership_pb2.LeaveConsultRequest) -> Parsed:
 PARSERS: Parsers = {
     "begin_handoff": _begin_handoff,
     "cancel_handoff": _cancel_handoff,
-    "escalate": escalate_of,
+    "escalate": _escalate,
     "join_consult": _join,
     "leave_consult": _leave,
 }
