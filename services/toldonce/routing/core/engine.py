@@ -220,8 +220,10 @@ class Engine:
             self._absences.begin_watch(now_us)
             for agent in self._ledger.agents.values():
                 self._ledger.touch(agent)
+            # the others stand where they belong: whoever is free is fed from there
             for item in self._matcher.waiting.values():
-                self._ledger.stir(item)
+                if item.case.handoff is not None:
+                    self._ledger.stir(item)
         self._matcher.epoch = epoch
 
     def _watch_owners(self, now_us: int, found: list[Decision]) -> None:
