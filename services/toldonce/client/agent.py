@@ -217,6 +217,7 @@ class AgentSession:
             tried=envelope.tried,
             promised=envelope.promised,
             told_customer=envelope.told_customer,
+            mood=envelope.mood,
         )
         request = ownership_pb2.BeginHandoffRequest(
             case_id=case_id, target=target, envelope=said, timeout_s=timeout_s

@@ -29,11 +29,15 @@ class Envelope:
     tried: str = ""
     promised: str = ""
     told_customer: str = ""
+    mood: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HandoffTold:
-    """A handoff of the story with its words; `outcome` is "UNSPECIFIED" while it is pending."""
+    """A handoff of the story with its words; `outcome` is "UNSPECIFIED" while it is pending.
+
+    `ended_reason` is the code of an end without a new owner (TIMED_OUT, SENDER_RELEASED, ...).
+    """
 
     handoff_id: str
     case_id: str
@@ -43,17 +47,68 @@ class HandoffTold:
     begun_at: datetime | None
     outcome: str
     envelope: Envelope
+    warm: bool = False
+    ended_reason: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCase:
+    """A case that ended, and how."""
+
+    case_id: str
+    topic: str
+    channel: str
+    queue: str
+    agent: str
+    disposition: str
+    opened_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the customer was promised and is not done yet; without text when it was forgotten."""
+
+    commitment_id: str
+    case_id: str
+    agent: str
+    made_at: datetime | None
+    due_at: datetime | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The customer at a glance; empty: not known. `aliases` are (kind, address) pairs."""
+
+    aliases: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    language: str = ""
+    preferred_channel: str = ""
+    preferred_agent: str = ""
+    earlier_cases: tuple[EarlierCase, ...] = ()
+    bad_experiences: int = 0
+    promises: tuple[Promise, ...] = ()
+    incident: str = ""
+    contacts_total: int = 0
+    handoffs_total: int = 0
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ContextRead:
-    """A story as it was read, up to log position `upto`; `case` is the one asked for."""
+    """A story as it was read, up to log position `upto`; `case` is the one asked for.
+
+    The hash runs over `items` alone: the card and the handoffs only repeat what stands there.
+    """
 
     customer_id: str
     upto: int
     case: CaseSeen
     items: tuple[Item, ...]
     handoffs: tuple[HandoffTold, ...]
+    card: Card = Card()
 
     @property
     def hash(self) -> bytes:
@@ -66,7 +121,9 @@ async def read_context(
 ) -> ContextRead:
     """Read the story of a case, all pages: after position `after`, up to `upto` (0: all of it).
 
-    `least`: the answer must include this position. Raises Missing, Unavailable.
+    `least`: the answer must include this position. Raises Missing, Unavailable, Rejected BEHIND
+    when the log has not come as far as `least`, Conflict when the story was joined with another
+    while it was read.
     """
     request = ownership_pb2.GetContextRequest(
         case_id=case_id, upto_sequence=upto, after_sequence=after, min_sequence=least
@@ -88,6 +145,7 @@ async def read_context(
                 case=case_seen(page.case),
                 items=tuple(items),
                 handoffs=tuple(handoffs),
+                card=_card(first.card),
             )
         request.page_token = page.next_page_token
     raise Unavailable("the pages of the story do not belong together; read it again")
@@ -125,5 +183,48 @@ def _handoff(record: ownership_pb2.HandoffRecord) -> HandoffTold:
             tried=said.tried,
             promised=said.promised,
             told_customer=said.told_customer,
+            mood=said.mood,
         ),
+        warm=record.warm,
+        ended_reason=record.ended_reason,
+        ended_at=instant(record.ended_at),
+    )
+
+
+def _card(card: ownership_pb2.CustomerCard) -> Card:
+    return Card(
+        aliases=tuple((word(alias, "kind"), alias.value) for alias in card.aliases),
+        name=card.name,
+        language=card.language,
+        preferred_channel=card.preferred_channel,
+        preferred_agent=card.preferred_agent,
+        earlier_cases=tuple(
+            EarlierCase(
+                case_id=one.case_id,
+                topic=one.topic,
+                channel=one.channel,
+                queue=one.queue,
+                agent=one.agent,
+                disposition=one.disposition,
+                opened_at=instant(one.opened_at),
+                ended_at=instant(one.ended_at),
+            )
+            for one in card.earlier_cases
+        ),
+        bad_experiences=card.bad_experiences,
+        promises=tuple(
+            Promise(
+                commitment_id=one.commitment.commitment_id,
+                case_id=one.commitment.case_id,
+                agent=one.commitment.agent,
+                made_at=instant(one.commitment.made_at),
+                due_at=instant(one.commitment.due_at),
+                text=one.text,
+            )
+            for one in card.commitments
+        ),
+        incident=card.incident,
+        contacts_total=card.contacts_total,
+        handoffs_total=card.handoffs_total,
+        forgotten=card.forgotten,
     )

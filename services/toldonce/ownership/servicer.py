@@ -10,10 +10,10 @@ import grpc
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.ownership.v1.ownership_pb2_grpc import OwnershipServiceServicer
 from toldonce.api.types.v1 import types_pb2
-from toldonce.kernel.errors import Invalid, Unavailable
+from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import customer_of, parse_name, parse_own, parse_whole
 from toldonce.kernel.sla import clocks_of
-from toldonce.ownership.handler import Ownership, export
+from toldonce.ownership.handler import Ownership, export, tell
 from toldonce.ownership.wire import (
     Customers,
     case_view,
@@ -110,14 +110,17 @@ class Servicer(OwnershipServiceServicer):
         """Give a page of the whole story, up to a fixed sequence on all pages."""
         tenant = current_principal().tenant
         wanted = parse_context_request(request)
-        customer, placed, case = await self._ownership.case(tenant, wanted.case_id)
-        if placed.sequence < wanted.min_sequence:
-            raise Unavailable("the story is not there yet that far; ask again", retry_s=0.1)
-        upto = wanted.upto or placed.sequence
-        timeline = await self._ownership.context.timeline(tenant, customer, upto)
-        later = [item for item in timeline if item.sequence > wanted.after]
-        view = case_view(customer, case, placed.sequence)
-        return context_page(wanted, customer, later, upto, view)
+        told = await tell(
+            self._ownership,
+            tenant,
+            wanted.case_id,
+            upto=wanted.upto,
+            least=wanted.min_sequence,
+            of=wanted.customer,
+        )
+        clocks = clocks_of(told.case, await self._config.of(tenant), self._clock.now())
+        view = case_view(told.customer, told.case, told.sequence, clocks, told.commitments)
+        return context_page(wanted, told, view)
 
     async def AppendEntry(
         self, request: ownership_pb2.AppendEntryRequest, context: Context

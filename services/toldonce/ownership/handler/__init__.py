@@ -6,6 +6,7 @@ from toldonce.ownership.handler.handler import Ownership, Received
 from toldonce.ownership.handler.recorder import Ask
 from toldonce.ownership.handler.rules import rules_of
 from toldonce.ownership.handler.stories import Stories
+from toldonce.ownership.handler.telling import tell
 from toldonce.ownership.handler.writer import Done, Writer
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Writer",
     "export",
     "rules_of",
+    "tell",
 ]

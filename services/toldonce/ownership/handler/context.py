@@ -1,14 +1,40 @@
 """The context of a story: its timeline with the words unsealed, and its hash."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from toldonce.kernel.card import Card, Read, card, destroyed
 from toldonce.kernel.context import Item, context_hash, items
+from toldonce.kernel.errors import Missing
+from toldonce.kernel.handoffs import Handed, handoffs
+from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import Words
-from toldonce.kernel.story.record import Logged, Record
+from toldonce.kernel.story.fold import fold
+from toldonce.kernel.story.record import Logged, Placed, Record
+from toldonce.kernel.story.types import FOLD_VERSION, Case, Commitment, Story
+from toldonce.ownership.handler import past
 from toldonce.ownership.handler.stories import Stories
+from toldonce.runtime.history import head_of
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.words import words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A whole story as it stood at log sequence `upto`, told to somebody who asks about `case`.
+
+    `sequence` is that of its last append by then.
+    """
+
+    customer: str
+    upto: int
+    sequence: int
+    case: Case
+    commitments: tuple[Commitment, ...]
+    items: tuple[Item, ...]
+    card: Card
+    handoffs: tuple[Handed, ...]
 
 
 class Context:
@@ -38,12 +64,35 @@ class Context:
         """Hash the timeline up to log sequence `upto` (32 bytes)."""
         return context_hash(await self.timeline(tenant, customer, upto))
 
-    async def items(self, history: Iterable[Logged]) -> tuple[Item, ...]:
+    async def items(self, history: Sequence[Logged]) -> tuple[Item, ...]:
         """Make the timeline of a history."""
-        found: list[Item] = []
-        for logged in history:
-            found += items(logged, await self.words(logged.record))
-        return tuple(found)
+        return _timeline(await self._read(history))
+
+    async def tell(
+        self, tenant: str, customer: str, placed: Placed, case: str, upto: int = 0
+    ) -> Told:
+        """Tell the story that stands as `placed`, as it stood at `upto` (0: as it stands).
+
+        Raises Missing when the case (its own id) was not in this story by then.
+        """
+        upto = min(upto or placed.sequence, placed.sequence)
+        history = await self._stories.history(tenant, customer, upto)
+        own = [logged for logged in history if logged.record.customer == customer]
+        head = _head(own, placed)
+        found = head and (head.case(case) or past.case_ended(history, Own(case)))
+        if not found or not head:
+            raise Missing("case", "this story did not hold the case by then")
+        read = await self._read(history, forgotten=placed.story.forgotten)
+        return Told(
+            customer=customer,
+            upto=upto,
+            sequence=own[-1].sequence,
+            case=found,
+            commitments=head.commitments,
+            items=_timeline(read),
+            card=card(read, head, found),
+            handoffs=handoffs(read),
+        )
 
     async def words(self, record: Record) -> Mapping[int, Words] | None:
         """Unseal the words of an append; None when their key was destroyed.
@@ -57,3 +106,24 @@ class Context:
         gone = tuple(refs)
         await self._keys.forget(tenant, gone)
         self._destroyed(tenant, frozenset(ref.block for ref in gone))
+
+    async def _read(self, history: Sequence[Logged], *, forgotten: bool = False) -> list[Read]:
+        """Add the words; those the log says are forgotten (all, if `forgotten`) are, key or not."""
+        gone, read = destroyed(history), list[Read]()
+        for logged in history:
+            key = logged.record.key
+            hidden = bool(logged.record.sealed) and key is not None and (forgotten or key in gone)
+            read.append((logged, None if hidden else await self.words(logged.record)))
+        return read
+
+
+def _timeline(read: Iterable[Read]) -> tuple[Item, ...]:
+    return tuple(item for logged, words in read for item in items(logged, words))
+
+
+def _head(own: Sequence[Logged], placed: Placed) -> Story | None:
+    """Give the head after the last of a story's own appends; None before the first."""
+    if not own or own[-1].sequence == placed.sequence:
+        return placed.story if own else None
+    head = head_of(own[-1])
+    return head if head.fold_version == FOLD_VERSION else fold(one.record for one in own)

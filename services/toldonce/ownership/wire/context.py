@@ -1,80 +1,104 @@
-"""The pages of a context: at most 240 KiB each, the whole story in order."""
+"""The pages of a context: at most 256 KiB each, the card first, then the whole story in order."""
 
 import base64
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.card import Card, Earlier, Promise
 from toldonce.kernel.context import Item
 from toldonce.kernel.errors import Invalid
-from toldonce.kernel.ids import customer_of, parse_whole, whole
+from toldonce.kernel.handoffs import ACCEPTED, Handed
+from toldonce.kernel.ids import own_of, parse_whole, whole
+from toldonce.kernel.story.events import Alias
+from toldonce.ownership.handler.context import Told
+from toldonce.runtime.case_views import commitment_view, stamp, target
 from toldonce.runtime.mapping import at_us
 
-PAGE_BYTES_MAX = 240 * 1024
-_TOKEN = re.compile(r"([0-9]{1,18}) ([0-9]{1,18})")
-_ENVELOPE = "envelope_"
+PAGE_BYTES_MAX = 240 * 1024  # the rest of 256 KiB is for an item that is alone too large, framing
+_FRAMING = 8
+_TOKEN = re.compile(
+    r"([0-9]{1,18}) ([0-9]{1,18}) ([0-9]{1,18}) ([0-7][0-9a-z]{25}) ([0-7][0-9a-z]{25})"
+)
+_OUTCOMES = {
+    "": types_pb2.HANDOFF_OUTCOME_UNSPECIFIED,
+    ACCEPTED: types_pb2.HANDOFF_OUTCOME_ACCEPTED,
+    "DECLINED": types_pb2.HANDOFF_OUTCOME_DECLINED,
+    "TIMED_OUT": types_pb2.HANDOFF_OUTCOME_EXPIRED,
+    "REPLACED": types_pb2.HANDOFF_OUTCOME_REPLACED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which part of whose context: items after `after`, up to `upto`, from place `start` on."""
+    """Which part of whose context: items after `after`, up to `upto`, from place `start` on.
+
+    `customer` is whose story the page before was of; empty on the first.
+    """
 
     case_id: str
-    customer: str
-    min_sequence: int
-    upto: int
-    after: int
-    start: int
+    customer: str = ""
+    min_sequence: int = 0
+    upto: int = 0
+    after: int = 0
+    start: int = 0
 
 
 def parse_context_request(request: ownership_pb2.GetContextRequest) -> Wanted:
     """Check a request; raises Invalid."""
     parse_whole("case_id", request.case_id)
-    start, upto = 0, request.upto_sequence
-    if request.page_token:
-        start, upto = _read_token(request.page_token)
-    return Wanted(
-        request.case_id,
-        customer_of(request.case_id),
-        request.min_sequence,
-        upto,
-        request.after_sequence,
-        start,
-    )
+    upto, least = request.upto_sequence, request.min_sequence
+    if 0 < upto < least:
+        raise Invalid("min_sequence", "lies after upto_sequence")
+    if not request.page_token:
+        return Wanted(request.case_id, "", least, upto, request.after_sequence)
+    start, until, after, customer, own = _read_token(request.page_token)
+    if (after, own) != (request.after_sequence, own_of(request.case_id)) or 0 < upto < until:
+        raise Invalid("page_token", "a token of another request")
+    return Wanted(request.case_id, customer, least, until, after, start)
 
 
 def context_page(
-    wanted: Wanted, customer: str, timeline: Sequence[Item], upto: int, case: types_pb2.CaseView
+    wanted: Wanted, told: Told, view: types_pb2.CaseView
 ) -> ownership_pb2.GetContextResponse:
-    """Fill one page from place `wanted.start` of the timeline."""
-    page = ownership_pb2.GetContextResponse(upto_sequence=upto, customer_id=customer, case=case)
+    """Fill one page from place `wanted.start` on."""
+    page = ownership_pb2.GetContextResponse(
+        upto_sequence=told.upto, customer_id=told.customer, case=view
+    )
+    if not wanted.start:
+        page.card.CopyFrom(_card(told.customer, told.card))
+    later = [item for item in told.items if item.sequence > wanted.after]
+    begun = {str(one.begun.handoff): one for one in told.handoffs}
     size = page.ByteSize()
-    for place in range(wanted.start, len(timeline)):
-        item = timeline_item(customer, timeline[place])
-        size += item.ByteSize() + 8
+    for place in range(wanted.start, len(later)):
+        item = timeline_item(told.customer, later[place])
+        handed = begun.get(_begun(later[place]))
+        record = _handoff(told.customer, handed) if handed else None
+        size += item.ByteSize() + _FRAMING + (record.ByteSize() + _FRAMING if record else 0)
         if size > PAGE_BYTES_MAX and page.items:
-            page.next_page_token = _token(place, upto)
+            page.next_page_token = _token(wanted, told, place)
             break
         page.items.append(item)
-    if not page.next_page_token:
-        page.handoffs.extend(_handoffs(customer, timeline))
+        if record is not None:
+            page.handoffs.append(record)
     return page
 
 
-def _token(start: int, upto: int) -> str:
-    return base64.urlsafe_b64encode(f"{start} {upto}".encode()).decode()
+def _token(wanted: Wanted, told: Told, start: int) -> str:
+    own = own_of(wanted.case_id)
+    words = f"{start} {told.upto} {wanted.after} {told.customer} {own}"
+    return base64.urlsafe_b64encode(words.encode()).decode()
 
 
-def _read_token(token: str) -> tuple[int, int]:
+def _read_token(token: str) -> tuple[int, int, int, str, str]:
     try:
         found = _TOKEN.fullmatch(base64.urlsafe_b64decode(token).decode())
     except ValueError:
         found = None
     if found is None:
         raise Invalid("page_token", "not a token this service gave out")
-    return int(found[1]), int(found[2])
+    return int(found[1]), int(found[2]), int(found[3]), found[4], found[5]
 
 
 def timeline_item(customer: str, item: Item) -> ownership_pb2.TimelineItem:
@@ -96,55 +120,78 @@ def timeline_item(customer: str, item: Item) -> ownership_pb2.TimelineItem:
     return made
 
 
-def _handoffs(customer: str, timeline: Sequence[Item]) -> list[ownership_pb2.HandoffRecord]:
-    made: dict[str, ownership_pb2.HandoffRecord] = {}
-    for item in timeline:
-        facts = dict(item.attributes)
-        own = facts.get("handoff", "")
-        match item.type:
-            case "handoff_begun":
-                made[own] = _handoff(customer, item, facts)
-            case "handoff_cancelled" if own in made:
-                made[own].outcome = _OUTCOMES.get(
-                    facts.get("reason", ""), types_pb2.HANDOFF_OUTCOME_CANCELLED
-                )
-            case "offer_accepted" if own in made:
-                made[own].outcome = types_pb2.HANDOFF_OUTCOME_ACCEPTED
-            case _:
-                pass
-    return list(made.values())
+def _begun(item: Item) -> str:
+    return dict(item.attributes).get("handoff", "") if item.type == "handoff_begun" else ""
 
 
-_OUTCOMES = {
-    "DECLINED": types_pb2.HANDOFF_OUTCOME_DECLINED,
-    "TIMED_OUT": types_pb2.HANDOFF_OUTCOME_EXPIRED,
-    "REPLACED": types_pb2.HANDOFF_OUTCOME_REPLACED,
-}
-
-
-def _handoff(customer: str, item: Item, facts: dict[str, str]) -> ownership_pb2.HandoffRecord:
-    kind, name = facts.get("target_kind", ""), facts.get("target", "")
-    to = types_pb2.HandoffTarget()
-    match kind:
-        case "AGENT":
-            to.agent = name
-        case "TIER":
-            to.tier = name
-        case _:
-            to.queue = name
-    record = ownership_pb2.HandoffRecord(
-        handoff_id=whole(customer, facts.get("handoff", "")),
-        case_id=whole(customer, item.case),
-        sequence=item.sequence,
-        from_agent=facts.get("from_agent", ""),
-        target=to,
+def _handoff(customer: str, handed: Handed) -> ownership_pb2.HandoffRecord:
+    begun, said, outcome = handed.begun, handed.envelope, handed.outcome
+    return ownership_pb2.HandoffRecord(
+        handoff_id=whole(customer, begun.handoff),
+        case_id=whole(customer, begun.case),
+        sequence=handed.sequence,
+        from_agent=begun.from_agent,
+        target=target(begun.target_kind, begun.target),
         envelope=types_pb2.HandoffEnvelope(
-            **{
-                name.removeprefix(_ENVELOPE): value
-                for name, value in facts.items()
-                if name.startswith(_ENVELOPE)
-            }
-        ),
+            reason=said.reason,
+            summary=said.summary,
+            tried=said.tried,
+            promised=said.promised,
+            told_customer=said.told_customer,
+            mood=said.mood,
+        )
+        if said
+        else None,
+        begun_at=stamp(handed.begun_at),
+        outcome=_OUTCOMES.get(outcome, types_pb2.HANDOFF_OUTCOME_CANCELLED),
+        warm=begun.warm,
+        ended_reason="" if outcome == ACCEPTED else outcome,
+        ended_at=stamp(handed.ended_at),
     )
-    record.begun_at.FromDatetime(at_us(item.at_us))
-    return record
+
+
+def _card(customer: str, card: Card) -> ownership_pb2.CustomerCard:
+    return ownership_pb2.CustomerCard(
+        aliases=[
+            types_pb2.Alias(
+                kind=types_pb2.AliasKind.Value(f"ALIAS_KIND_{one.kind}"), value=one.value
+            )
+            for one in card.aliases
+        ],
+        name=card.name,
+        language=card.language,
+        preferred_channel=card.preferred_channel,
+        preferred_agent=card.preferred_agent,
+        earlier_cases=[_earlier(customer, one) for one in card.earlier],
+        bad_experiences=card.bad_experiences,
+        commitments=[_promise(customer, one) for one in card.promises],
+        incident=card.incident,
+        contacts_total=card.contacts_total,
+        handoffs_total=card.handoffs_total,
+        forgotten=card.forgotten,
+    )
+
+
+def _alias(alias: Alias) -> types_pb2.Alias:
+    known = types_pb2.AliasKind.DESCRIPTOR.values_by_name.get(f"ALIAS_KIND_{alias.kind}")
+    number = types_pb2.ALIAS_KIND_OTHER if known is None else known.number
+    return types_pb2.Alias(kind=types_pb2.AliasKind.ValueType(number), value=alias.value)
+
+
+def _earlier(customer: str, one: Earlier) -> ownership_pb2.EarlierCase:
+    return ownership_pb2.EarlierCase(
+        case_id=whole(customer, one.case),
+        topic=one.topic,
+        channel=one.channel,
+        queue=one.queue,
+        agent=one.agent,
+        disposition=one.disposition,
+        opened_at=stamp(one.opened_at),
+        ended_at=stamp(one.ended_at),
+    )
+
+
+def _promise(customer: str, one: Promise) -> ownership_pb2.CommitmentRecord:
+    return ownership_pb2.CommitmentRecord(
+        commitment=commitment_view(customer, one.commitment), text=one.text
+    )
