@@ -11,6 +11,7 @@ from toldonce.kernel.story.types import TEXT_BYTES_MAX, SkillNeed
 from toldonce.ownership.core.commands import AppendEntry, ConfirmDelivery, ReceiveContact
 from toldonce.ownership.handler import Ask
 from toldonce.ownership.wire.parse.words import (
+    ALIAS_BYTES_MAX,
     PART_BYTES_MAX,
     Parsed,
     Parsers,
@@ -53,7 +54,7 @@ def contact_of(message: internal_pb2.Command) -> Ask:
         aliases=tuple(
             Alias(
                 types_pb2.AliasKind.Name(alias.kind).removeprefix("ALIAS_KIND_"),
-                text_of("aliases.value", alias.value, PART_BYTES_MAX),
+                text_of("aliases.value", alias.value, ALIAS_BYTES_MAX),
             )
             for alias in contact.aliases
         ),
