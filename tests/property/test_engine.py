@@ -42,6 +42,7 @@ RULES = {
     ),
     "BY_HAND",
 } - {"LOST_RIGHT_KEEP"}
+CHANNELS = ("chat", "email")
 NAMES = tuple(f"c{i}" for i in range(6))
 
 
@@ -82,6 +83,10 @@ acts = st.one_of(
     st.tuples(st.just("declare"), agents, st.sampled_from(Availability)),
     st.tuples(st.just("seen"), agents, st.sampled_from(Presence)),
     st.tuples(st.just("plan"), agents, st.sampled_from(Schedule)),
+    st.tuples(st.just("vanish"), agents, st.integers(14, 45)),
+    st.tuples(st.just("take all")),
+    st.tuples(st.just("morning"), st.integers(1, 3)),
+    st.tuples(st.just("morning"), st.integers(1, 3)),
     st.tuples(
         st.sampled_from(("accept", "accept", "decline", "close", "wrap", "release", "lapse")),
         customers,
@@ -91,6 +96,21 @@ acts = st.one_of(
     st.tuples(st.just("config"), st.integers(2, 3)),
     st.tuples(st.just("lead"), st.integers(0, 3)),
     st.tuples(st.just("deaf"), st.booleans()),
+)
+
+
+absences = st.one_of(
+    st.tuples(st.just("vanish"), agents, st.integers(14, 45)),
+    st.tuples(st.just("vanish"), agents, st.just(21)),
+    st.tuples(st.just("log_on"), agents),
+    st.tuples(st.just("plan"), agents, st.sampled_from(Schedule)),
+    st.tuples(st.just("declare"), agents, st.sampled_from(Availability)),
+    st.tuples(st.sampled_from(("accept", "decline", "close", "lapse")), customers),
+    st.tuples(st.just("hand"), customers, st.sampled_from(TargetKind), agents),
+    st.tuples(st.just("wait"), st.integers(1, 40)),
+    st.tuples(st.just("config"), st.integers(2, 3)),
+    st.tuples(st.just("lead"), st.integers(1, 3)),
+    st.tuples(st.just("take all")),
 )
 
 
@@ -122,6 +142,20 @@ def play(world: World, act: tuple[object, ...]) -> None:
             world.declare(name, availability)
         case ("seen", str(name), Presence() as presence):
             world.seen(name, presence)
+        case ("vanish", str(name), int(seconds)):
+            world.seen(name, Presence.STALE)
+            world.wait(seconds)
+        case ("morning", int(epoch)):
+            world.obeys = True
+            if not world.engine.epoch:
+                world.tell(LeadershipChanged(epoch))
+            for name in AGENTS:
+                world.plan(name, Schedule.ON_SHIFT)
+                world.log_on(name)
+        case ("take all",):
+            for customer, story in list(world.stories.items()):
+                for case in story.cases:
+                    move_case(world, "accept", world.names[customer], case, [])
         case ("plan", str(name), Schedule() as schedule):
             world.plan(name, schedule)
         case ("wait", int(seconds)):
@@ -266,8 +300,8 @@ CHECKS: tuple[Callable[[World], None], ...] = (
 )
 
 
-@settings(max_examples=250)
-@given(st.lists(acts, max_size=60))
+@settings(max_examples=200)
+@given(st.lists(acts, min_size=15, max_size=60))
 def test_no_history_breaks_a_promise(history: list[tuple[object, ...]]) -> None:
     world = World(config()).open_doors()
     for act in history:
@@ -281,8 +315,22 @@ def test_no_history_breaks_a_promise(history: list[tuple[object, ...]]) -> None:
         assert len(set(offers)) == len(offers)
 
 
+@settings(max_examples=150)
+@given(st.lists(absences, min_size=5, max_size=30))
+def test_no_history_of_absent_owners_breaks_a_promise(history: list[tuple[object, ...]]) -> None:
+    world = World(config()).open_doors()
+    for number, name in enumerate(NAMES):
+        world.contact(name, language="de" if number % 2 else "en", channel=CHANNELS[number % 2])
+    play(world, ("take all",))
+    for act in history:
+        play(world, act)
+        for check in CHECKS:
+            check(world)
+    assert world.engine.eligible_idle_s == 0
+
+
 @settings(max_examples=60)
-@given(st.lists(acts, max_size=40))
+@given(st.lists(acts, min_size=10, max_size=40))
 def test_same_facts_give_the_same_decisions(history: list[tuple[object, ...]]) -> None:
     world = World(config()).open_doors()
     for act in history:
@@ -320,7 +368,7 @@ def test_equals_are_served_in_the_order_they_came(
 
 
 @settings(max_examples=60)
-@given(st.lists(acts, max_size=40))
+@given(st.lists(acts, min_size=10, max_size=40))
 def test_who_takes_over_knows_the_same_and_goes_on(history: list[tuple[object, ...]]) -> None:
     world = World(config()).open_doors()
     for act in history:
