@@ -86,6 +86,10 @@ class FakeTable:
         await self._reachable()
         return self._last
 
+    def peek(self, key: str) -> Row | None:
+        """Give what stands under a key, at once, for whoever looks from outside."""
+        return self._live(key)
+
     def wake(self) -> None:
         """Let watchers look again (after `down` was set back, for one)."""
         grew, self._grew = self._grew, asyncio.Event()

@@ -1,0 +1,176 @@
+"""What must hold of everything that happened, read from the log alone and from what people heard.
+
+`I1` to `I12` are the invariants of the reliability notes, `P10` that of the promises. The checks
+use none of the services' code but the codec, the fold (which is itself checked against each head)
+and the pure policy.
+"""
+
+from collections import Counter
+from typing import Any
+
+from tests.sim import checks_asked, checks_capacity, checks_story
+from tests.sim.book import Book
+from tests.sim.world import World
+from toldonce.kernel.context import context_hash, items
+from toldonce.kernel.ids import derive
+from toldonce.kernel.story.events import (
+    Absorbed,
+    ContactReceived,
+    EntryAppended,
+    EntryKind,
+    HandoffBegun,
+    Moved,
+    OfferAccepted,
+)
+
+Found = list[tuple[str, str]]
+_EXPECTED = (
+    "ownership refuses a timer",
+    "a message cannot be read",
+    "heads not written",
+    "answers cannot be found",
+    "an answer cannot be read",
+)
+
+
+def expected(sentence: str) -> bool:
+    """Whether a line of the error log is one that bad weather explains."""
+    return sentence.startswith(_EXPECTED)
+
+
+def everything(world: World, checked: Counter[str]) -> Found:
+    """Check the whole history; count in `checked` what was looked at."""
+    book = world.book.catch_up()
+    checked["messages"] += len(book.all)
+    found: Found = []
+    for key, story in book.stories.items():
+        found += checks_story.check(key, story, world.config(), checked)
+    found += _stored_late(book)
+    found += checks_asked.check(world, book, checked)
+    found += checks_capacity.check(book, checked)
+    found += _contacts(world, book, checked)
+    found += _moves(book, checked)
+    found += _handoffs(world, book, checked)
+    found += _outbox(world, book, checked)
+    return found
+
+
+def _stored_late(book: Book) -> Found:
+    """I8: nothing is recorded as due when the server's own clock says that it was not."""
+    return [
+        ("I8", f"message {stored.sequence} was recorded {ahead:.3f} s before its time")
+        for stored, logged in zip(book.stored, book.all, strict=True)
+        for ahead in (checks_story.early_s(logged, stored.stored_at),)
+        if ahead > checks_story.CLOCKS_S
+    ]
+
+
+def _contacts(world: World, book: Book, checked: Counter[str]) -> Found:
+    """I3 for contacts: each that was acknowledged was taken in exactly once."""
+    found: Found = []
+    taken: dict[tuple[str, str], int] = Counter()
+    for logged in book.all:
+        for event in logged.record.events:
+            if isinstance(event, ContactReceived):
+                taken[logged.record.tenant, event.contact] += 1
+    for (tenant, contact), count in taken.items():
+        checked["contacts"] += 1
+        if count > 1:
+            found.append(("I3", f"contact {contact} of {tenant} was taken in {count} times"))
+    for told in world.told.values():
+        for ack in told.acks:
+            fixed = ack.fixed
+            if not taken.get((told.tenant, fixed.contact_id[26:])):
+                found.append(("I1", f"contact {fixed.contact_id} was acknowledged and is lost"))
+            if fixed != told.acks[0].fixed:
+                found.append(("I3", f"submission {told.message_id} was answered in two ways"))
+    return found
+
+
+def _moves(book: Book, checked: Counter[str]) -> Found:
+    """Every `Moved` has its one counterpart, and what came has a higher epoch."""
+    found: Found = []
+    absorbed: Counter[tuple[str, str]] = Counter()
+    for logged in book.all:
+        for event in logged.record.events:
+            if isinstance(event, Absorbed):
+                absorbed[logged.record.tenant, event.source] += 1
+    for (tenant, customer), story in book.stories.items():
+        moved = [e for one in story for e in one.record.events if isinstance(e, Moved)]
+        checked["moves"] += len(moved)
+        if len(moved) > 1 or absorbed[tenant, customer] != len(moved):
+            found.append(
+                (
+                    "I3",
+                    f"story {customer} of {tenant} moved {len(moved)} times and arrived "
+                    f"{absorbed[tenant, customer]} times",
+                )
+            )
+    return found
+
+
+def _handoffs(world: World, book: Book, checked: Counter[str]) -> Found:
+    """I9: what was handed over, what the receiver read and what the log holds are the same."""
+    found: Found = []
+    begun: dict[tuple[str, str], HandoffBegun] = {}
+    story: dict[tuple[str, str], str] = {}
+    for logged in book.all:
+        tenant = logged.record.tenant
+        for event in logged.record.events:
+            if isinstance(event, HandoffBegun):
+                begun[tenant, event.handoff] = event
+                story[tenant, event.handoff] = logged.record.customer
+                digest = _hash_of(world, book, tenant, logged.record.customer, event)
+                if digest != event.context_hash:
+                    found.append(("I9", f"handoff {event.handoff} names another context"))
+            elif isinstance(event, OfferAccepted) and event.handoff:
+                checked["handoffs"] += 1
+                if (tenant, event.handoff) not in begun:
+                    found.append(("I9", f"handoff {event.handoff} was accepted and never begun"))
+    for tenant, who, handoff, upto, digest in world.hashes:
+        wanted = begun.get((tenant, handoff))
+        if wanted is None or (story[tenant, handoff], wanted.context_sequence) != (who, upto):
+            continue  # the story has moved meanwhile, and the handoff has ended with that
+        checked["contexts"] += 1
+        if wanted.context_hash != digest:
+            found.append(("I9", f"the receiver of handoff {handoff} read another context"))
+    return found
+
+
+def _hash_of(world: World, book: Book, tenant: str, customer: str, event: HandoffBegun) -> bytes:
+    """Hash a story as it was up to the handoff, stories that had come to it included."""
+    told, waiting, seen = [], [(customer, event.context_sequence)], {customer}
+    while waiting:
+        who, limit = waiting.pop()
+        for logged in book.stories.get((tenant, who), ()):
+            if logged.sequence > limit:
+                break
+            told.append(logged)
+            for one in logged.record.events:
+                if isinstance(one, Absorbed) and one.source not in seen:
+                    seen.add(one.source)
+                    waiting.append((one.source, one.source_sequence))
+    told.sort(key=lambda logged: logged.sequence)
+    timeline: list[Any] = []
+    for logged in told:
+        timeline += items(logged, world.words(logged))
+    return context_hash(timeline)
+
+
+def _outbox(world: World, book: Book, checked: Counter[str]) -> Found:
+    """P10: an answer that was accepted has reached its gateway."""
+    found: Found = []
+    for logged in book.all:
+        for event in logged.record.events:
+            if isinstance(event, EntryAppended) and event.kind is EntryKind.MESSAGE_OUT:
+                checked["answers"] += 1
+                tenant = logged.record.tenant
+                got = world.delivered.get((tenant, event.gateway), set())
+                if logged.record.customer + event.entry not in got:
+                    found.append(("P10", f"answer {event.entry} of {tenant} was not delivered"))
+    return found
+
+
+def operation_of_contact(contact: str) -> str:
+    """Name the operation that takes a contact in."""
+    return derive("receive", contact)

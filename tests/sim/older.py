@@ -1,0 +1,72 @@
+"""A process of the version before: it knows one fold version less.
+
+It refuses heads folded by newer rules, and what it writes lacks the fields that came with them. The
+numbers it is compared with are those of the shipped code; only how they compare depends on which
+process asks.
+"""
+
+import contextvars
+import dataclasses
+from typing import Any
+
+from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Case, Story
+
+OLD = FOLD_VERSION - 1
+NEW_STORY_FIELDS = ("commitments", "forgotten")
+NEW_CASE_FIELDS = ("former_owners", "former_queues", "advisers", "lapse", "incident")
+_IS_OLD: contextvars.ContextVar[bool] = contextvars.ContextVar("is_old", default=False)
+
+
+class Known(int):
+    """The newest fold version this very process knows."""
+
+    def _mine(self) -> int:
+        return OLD if _IS_OLD.get() else int.__int__(self)
+
+    def __lt__(self, other: int) -> bool:
+        return self._mine() < int.__int__(other)
+
+    def __gt__(self, other: int) -> bool:
+        return self._mine() > int.__int__(other)
+
+    def __le__(self, other: int) -> bool:
+        return self._mine() <= int.__int__(other)
+
+    def __ge__(self, other: int) -> bool:
+        return self._mine() >= int.__int__(other)
+
+
+def lacking(head: Story) -> Story:
+    """Give a head as the version before would have folded it."""
+    blank: dict[str, Any] = {
+        name: getattr(EMPTY, name) for name in NEW_STORY_FIELDS if hasattr(EMPTY, name)
+    }
+    cases = tuple(dataclasses.replace(case, **_blank_case()) for case in head.cases)
+    return dataclasses.replace(head, fold_version=OLD, cases=cases, **blank)
+
+
+def _blank_case() -> dict[str, Any]:
+    known = {field.name for field in dataclasses.fields(Case)}
+    blank = {name: () for name in NEW_CASE_FIELDS if name in known}
+    return blank | {name: empty for name, empty in (("lapse", None), ("incident", "")) if name in known}
+
+
+def begin() -> None:
+    """Be the version before, from now on, in everything this process does."""
+    _IS_OLD.set(True)
+
+
+def make(process: Any) -> None:
+    """Have a bound ownership process write as the version before."""
+    recorder = process.bound._ownership._writer._recorder
+    record, fence = recorder.record, recorder.fence
+
+    async def older_record(*given: Any) -> Any:
+        made = await record(*given)
+        return dataclasses.replace(made, head=lacking(made.head))
+
+    def older_fence(*given: Any) -> Any:
+        made = fence(*given)
+        return dataclasses.replace(made, head=lacking(made.head))
+
+    recorder.record, recorder.fence = older_record, older_fence
