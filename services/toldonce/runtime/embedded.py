@@ -22,6 +22,7 @@ from toldonce.runtime.child import Child, free_port
 
 _TRIES_MAX = 3
 _LOCK_S = 10.0
+_DYING_S = 2.0  # the servers of a killed process hold the lock while they end
 _LOCK_POLL_S = 0.05
 _LISTEN = re.compile(r'^listen: "([0-9.]+:[0-9]+)"', re.MULTILINE)
 _NATS_CONFIG = """\
@@ -96,13 +97,12 @@ async def log_of(data: Path) -> AsyncIterator[str]:
     Raises Invalid where nothing was ever kept, Unavailable with a sentence.
     """
     data = _kept(data)
-    handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _running_nats(data)
-            return
+        handle = await _lock(data, _DYING_S)
+    except Unavailable:
+        yield _running_nats(data)
+        return
+    try:
         child, port, _ = await _start_nats(data, 0, 0, handle)
         try:
             yield f"nats://127.0.0.1:{port}"
@@ -247,10 +247,10 @@ def _machine() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
-async def _lock(data: Path) -> int:
+async def _lock(data: Path, within_s: float = _LOCK_S) -> int:
     handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        async with asyncio.timeout(_LOCK_S):
+        async with asyncio.timeout(within_s):
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
