@@ -64,7 +64,6 @@ class Scrubber:
         """`table` is LEASES; what `complete_...` does is done once, however often it is asked."""
         self._log = log
         self._table = table
-        self._key = names.scrubber_key()
         self._quarantine = quarantine
         self._complete_move = complete_move
         self._complete_forget = complete_forget
@@ -98,17 +97,19 @@ class Scrubber:
 
     async def _take_turn(self) -> None:
         """Wait until nobody else scrubs; raises Conflict when somebody was quicker, Unavailable."""
-        self._key = names.scrubber_key((await self._log.info()).epoch)
-        row = await self._table.get(self._key)
+        row = await self._table.get(names.SCRUBBER_KEY)
         while row is not None:
             await asyncio.sleep(STANDBY_S)
-            again = await self._table.get(self._key)
+            again = await self._table.get(names.SCRUBBER_KEY)
             if again is not None and again.revision == row.revision:
                 break
             row = again
         self._position = place_of(row.value) if row is not None else 0
         if self._position > (await self._log.info()).last:
             self._position = 0  # the log is another one: the guard says so too
+        epochs = await self._log.fresh()
+        kept = next(one for one in epochs.all if not one.dropped)
+        self._position = max(self._position, kept.first - 1)
         self._revision = row.revision if row is not None else 0
         self._halves.clear()
         self._inspector.begin()
@@ -192,7 +193,7 @@ class Scrubber:
         open_from = min((half.sequence for half in self._halves.values()), default=None)
         reached = self._position if open_from is None else min(self._position, open_from - 1)
         value = reached.to_bytes(_PLACE_BYTES, "big")
-        self._revision = await self._table.put(self._key, value, expected=self._revision)
+        self._revision = await self._table.put(names.SCRUBBER_KEY, value, expected=self._revision)
 
 
 def _first(failed: BaseExceptionGroup) -> BaseException:

@@ -51,6 +51,7 @@ BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
 
 OPEN_POSITION_KEY = "open.position"
 EPOCHS_KEY = "leases.epochs.all"
+SCRUBBER_KEY = "leases.scrubber.all"
 QUARANTINED_PREFIX = "leases.quarantined."
 
 
@@ -120,11 +121,6 @@ def config_key(tenant: str) -> str:
 def lease_key(what: str, tenant: str) -> str:
     """Key of LEASES: who leads `what` (`engine`, `timers`, `projector`) for a tenant."""
     return f"leases.{parse_name('lease', what)}.{parse_tenant(tenant)}"
-
-
-def scrubber_key(epoch: int = STORY_EPOCH) -> str:
-    """Key of LEASES: who checks the log of an epoch, and how far it is checked."""
-    return f"leases.scrubber.e{_epoch(epoch)}"
 
 
 def quarantined_key(tenant: str, customer: str) -> str:

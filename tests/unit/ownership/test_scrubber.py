@@ -21,10 +21,11 @@ from tests.tellers import (
 from toldonce.api.events.v1 import events_pb2
 from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.story.events import Moved, OfferAccepted
-from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.record import Placed, Record
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
 from toldonce.ownership.core.commands import Forget, MoveOut
 from toldonce.ownership.handler import Context, Ownership, Stories, Writer
+from toldonce.ownership.handler.carrying import Carrying
 from toldonce.ownership.handler.quarantine import Quarantine
 from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.handler.scrubbing import Inspector, conflicts
@@ -32,7 +33,8 @@ from toldonce.ownership.scrubber import Scrubber
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.envelope import decode_record, encode_record
-from toldonce.runtime.log import READ_MAX, Stored
+from toldonce.runtime.epochs import EpochLog, epoch_log, pack_epochs
+from toldonce.runtime.log import READ_MAX, Epoch, Epochs, Log, Stored
 from toldonce.runtime.open_rows import place_of
 from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.log import FakeLog
@@ -131,7 +133,7 @@ class World:
         return decode_record(stored.payload)
 
     async def position(self) -> int:
-        row = await self.leases.get(names.scrubber_key())
+        row = await self.leases.get(names.SCRUBBER_KEY)
         assert row is not None
         return place_of(row.value)
 
@@ -255,7 +257,7 @@ async def test_scrubber_folds_samples_from_nothing() -> None:
     here.scribe.told[TENANT, A] = replace(here.scribe.told[TENANT, A], head=wrong)
     for number in range(40):
         await here.scribe.tell("a", answered("a", number))
-    await here.leases.put(names.scrubber_key(), (2).to_bytes(8, "big"), expected=0)
+    await here.leases.put(names.SCRUBBER_KEY, (2).to_bytes(8, "big"), expected=0)
     async with here.process() as one:
         await one.reached(41)
         assert set(one.quarantine.known) == {(TENANT, A)}
@@ -455,6 +457,67 @@ async def test_scrubber_completes_a_forgetting_whose_key_is_still_there() -> Non
         await one.reached(2)
         await asyncio.sleep(10)
         assert await here.house.keys.find(TENANT, key) is None
+
+
+class Eras:
+    """A log of two epochs: stories told in the first, and brought into the second."""
+
+    def __init__(self) -> None:
+        self.clock, self.table = LoopClock(), FakeTable()
+        self.old = Rotten(clock=self.clock)
+        self.new = FakeLog(epoch=2, clock=self.clock, first=101)
+        self.scribe = Scribe(self.old, self.clock)
+
+    @contextlib.asynccontextmanager
+    async def log(self) -> AsyncIterator[EpochLog]:
+        @contextlib.asynccontextmanager
+        async def opened(epoch: Epoch) -> AsyncIterator[Log]:
+            yield self.old if epoch.number == 1 else self.new
+
+        async with epoch_log(self.table, self.clock, opened) as log:
+            yield log
+
+    async def roll(self) -> None:
+        both = Epochs((Epoch(1, 1, last=self.scribe.last), Epoch(2, 101, carried=False)))
+        await self.table.put(names.EPOCHS_KEY, pack_epochs(both), expected=0)
+
+    async def faults(self, log: EpochLog, upto: int) -> dict[int, str]:
+        inspector, found = Inspector(log), dict[int, str]()
+        async with contextlib.aclosing(log.tail(after=0)) as batches:
+            async for batch in batches:
+                for stored in batch:
+                    found[stored.sequence] = (await inspector.inspect(stored)).fault
+                if upto in found:
+                    return {at: fault for at, fault in found.items() if fault}
+        raise AssertionError("a tail has no end")
+
+
+async def test_scrubber_reads_on_into_a_new_epoch() -> None:
+    eras = Eras()
+    for who in "ab":
+        await eras.scribe.tell(who, opened(who))
+        await eras.scribe.tell(who, accepted(who))
+    await eras.roll()
+    async with eras.log() as log:
+        stories = Stories(log, (), Carrying(log, eras.clock))
+        assert (await stories.load(TENANT, A)).sequence == 101
+        assert (await stories.load(TENANT, B)).sequence == 102
+        assert await eras.faults(log, 102) == {}
+
+
+async def test_scrubber_finds_a_story_that_was_carried_as_it_never_was() -> None:
+    eras = Eras()
+    await eras.scribe.tell("a", opened("a"))
+    told = eras.scribe.told[TENANT, A]
+    await eras.scribe.tell("b", opened("b"))
+    await eras.roll()
+    async with eras.log() as log:
+        wrong = replace(told.head, bad_experiences=9)
+        carrying = Carrying(log, eras.clock)
+        await carrying.carry(TENANT, A, Placed(wrong, told.sequence, told.digest, 1), 2)
+        other = eras.scribe.told[TENANT, B]
+        await carrying.carry(TENANT, B, Placed(other.head, other.sequence, b"x" * 32, 1), 2)
+        assert await eras.faults(log, 102) == {101: "WRONG_HEAD", 102: "BROKEN_CHAIN"}
 
 
 async def test_scrubber_pauses_while_the_log_is_away() -> None:

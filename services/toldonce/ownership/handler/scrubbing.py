@@ -2,8 +2,8 @@
 
 The predecessor is the one this process saw (a bounded number of subjects is remembered), else the
 one the log itself holds there: read together with the message, so that nothing can lie in between.
-Every head is compared with its predecessor's and these events; where they differ, and for samples,
-the whole story is folded from nothing, and that decides.
+Every head is compared with its predecessor's and these events; where they differ, for samples, and
+where a story came from an older epoch, the whole story is folded from nothing, and that decides.
 """
 
 from collections import OrderedDict
@@ -16,7 +16,7 @@ from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Story
 from toldonce.runtime import names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_record, digest
-from toldonce.runtime.history import TooNew, chain_of
+from toldonce.runtime.history import TooNew, carried_by, chain_of
 from toldonce.runtime.log import Log, Stored
 from toldonce.runtime.open_rows import StoryKey
 
@@ -65,7 +65,7 @@ class Inspector:
         self._log = log
         self._remembered_max = remembered_max
         self._sample_every = sample_every
-        self._last: OrderedDict[StoryKey, _Last] = OrderedDict()
+        self._last: OrderedDict[str, _Last] = OrderedDict()
 
     def begin(self) -> None:
         """Begin anew, at another place in the log."""
@@ -81,13 +81,13 @@ class Inspector:
         try:
             record = decode_record(stored.payload)
         except UnknownFact:
-            self._remember(key, _Last(stored.sequence, hashed, None))
+            self._remember(stored.subject, _Last(stored.sequence, hashed, None))
             return Inspected(key)
         except Garbled:
-            self._remember(key, _Last(stored.sequence, hashed, None))
+            self._remember(stored.subject, _Last(stored.sequence, hashed, None))
             return Inspected(key, fault="GARBLED")
-        before = self._last.get(key) or await self._before(stored, record)
-        self._remember(key, _Last(stored.sequence, hashed, record.head))
+        before = self._last.get(stored.subject) or await self._before(stored, record)
+        self._remember(stored.subject, _Last(stored.sequence, hashed, record.head))
         if (record.tenant, record.customer) != key:
             return Inspected(key, fault="MISPLACED")
         named = (record.previous_sequence, record.previous_hash)
@@ -122,7 +122,8 @@ class Inspector:
             return ""
         known = before is not None and before.fold_version == FOLD_VERSION
         differs = known and before is not None and apply(before, record) != record.head
-        sampled = not logged.digest[0] % self._sample_every
+        came = carried_by(record)
+        sampled = came is not None or not logged.digest[0] % self._sample_every
         if not differs and not (sampled and record.head.messages <= SAMPLE_MESSAGES_MAX):
             return ""
         try:
@@ -131,11 +132,16 @@ class Inspector:
             return ""
         except Rejected:
             return "BROKEN_CHAIN"
-        return "" if fold(one.record for one in chain) == record.head else "WRONG_HEAD"
+        if fold(one.record for one in chain) != record.head:
+            return "WRONG_HEAD"
+        if came is not None and len(chain) > 1 and came.head.fold_version == FOLD_VERSION:
+            stood = fold(one.record for one in chain[:-1])
+            return "" if stood == came.head else "WRONG_HEAD"
+        return ""
 
-    def _remember(self, key: StoryKey, last: _Last) -> None:
-        self._last[key] = last
-        self._last.move_to_end(key)
+    def _remember(self, subject: str, last: _Last) -> None:
+        self._last[subject] = last
+        self._last.move_to_end(subject)
         if len(self._last) > self._remembered_max:
             self._last.popitem(last=False)
 
