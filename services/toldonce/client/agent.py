@@ -11,22 +11,22 @@ Everything is retried under the same ids, so doing it twice is doing it once.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
-from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.routing.v1 import routing_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.calls import Stream
+from toldonce.client.cases import Cases
 from toldonce.client.channel import Client
-from toldonce.client.context import ContextRead, Envelope, read_context
+from toldonce.client.context import ContextRead
 from toldonce.client.news import CaseNews, News, read_news
 from toldonce.client.retry import again
 from toldonce.client.seen import CaseSeen, Offer, case_seen
-from toldonce.kernel.errors import Exhausted, Missing, Refusal, Rejected, Unavailable
-from toldonce.runtime.ids import new_id
+from toldonce.kernel.context import Item
+from toldonce.kernel.errors import Exhausted, Refusal, Unavailable
 from toldonce.runtime.rpc import from_status
 
 NEWS_MAX = 4_096
@@ -40,14 +40,18 @@ type _Response = routing_pb2.AgentSessionResponse
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A case this agent has accepted; for a handoff also what was read, and its hash."""
+    """A case this agent has accepted; for a handoff also what was read, and its hash.
+
+    `later` is what was added to the story after the handoff had begun.
+    """
 
     case: CaseSeen
     context: ContextRead | None
     context_hash: bytes
+    later: tuple[Item, ...] = ()
 
 
-class AgentSession:
+class AgentSession(Cases):
     """One stream of one agent. `cases` holds what it last saw of each case it owns."""
 
     def __init__(
@@ -60,7 +64,7 @@ class AgentSession:
         resume: str = "",
     ) -> None:
         """Speak as `name` (empty: the token's subject); `resume` is an older session's id."""
-        self._client = client
+        super().__init__(client)
         self._hello = routing_pb2.Hello(
             agent=name,
             availability=_availability(availability),
@@ -70,7 +74,6 @@ class AgentSession:
         self.session_id = ""
         self.policy_version = ""
         self.heartbeat_s = 1.0
-        self.cases: dict[str, CaseSeen] = {}
         self._stream: Stream | None = None
         self._ref = 0
         self._writing = asyncio.Lock()
@@ -161,79 +164,23 @@ class AgentSession:
 
         Raises Rejected (OFFER_EXPIRED, OFFER_TAKEN, CONTEXT_MISMATCH, ...).
         """
-        context, digest = None, b""
+        context, digest, later = None, b"", tuple[Item, ...]()
         if offer.handoff is not None:
-            upto = offer.handoff.context_sequence
-            context = await read_context(self._client, offer.case_id, upto=upto)
+            context = await self._look(offer.case_id, upto=offer.handoff.context_sequence)
             digest = context.hash
         body = routing_pb2.Accept(offer_id=offer.offer_id, epoch=offer.epoch, context_hash=digest)
         answer = await again(lambda: self._ask(accept=body))
-        return Taken(self._keep(case_seen(answer.reply.ok)), context, digest)
+        case = self._own(case_seen(answer.reply.ok))
+        if context is not None:
+            self._remember(offer.case_id, context)
+            with contextlib.suppress(Refusal):  # it is ours all the same; read before it is closed
+                later = await self.unread(offer.case_id)
+        return Taken(self._known(offer.case_id) or case, context, digest, later)
 
     async def decline(self, offer: Offer, reason: str = "") -> None:
         """Say no to an offer."""
         body = routing_pb2.Decline(offer_id=offer.offer_id, reason=reason)
         await again(lambda: self._ask(decline=body))
-
-    # ---- cases
-
-    async def peek(self, case_id: str) -> ContextRead:
-        """Read the story of a case that is on offer."""
-        return await read_context(self._client, case_id)
-
-    async def read(self, case_id: str) -> ContextRead:
-        """Read the whole story of a case of ours, and so see the customer's last entry."""
-        read = await self.peek(case_id)
-        self._keep(read.case)
-        return read
-
-    async def reply(self, case_id: str, text: str) -> str:
-        """Write to the customer; returns the id of the entry, by which it is confirmed."""
-        return await self._enter(case_id, text, ownership_pb2.ENTRY_KIND_MESSAGE)
-
-    async def note(self, case_id: str, text: str) -> str:
-        """Note something for colleagues; returns the id of the entry."""
-        return await self._enter(case_id, text, ownership_pb2.ENTRY_KIND_NOTE)
-
-    async def hand_over(
-        self,
-        case_id: str,
-        envelope: Envelope,
-        *,
-        agent: str = "",
-        queue: str = "",
-        tier: str = "",
-        timeout_s: int = 0,
-    ) -> CaseSeen:
-        """Ask an agent, a queue or a tier to take over; the case stays ours until they accept."""
-        target = types_pb2.HandoffTarget()
-        kind, name = next(
-            (k, n) for k, n in (("agent", agent), ("queue", queue), ("tier", tier)) if n
-        )
-        setattr(target, kind, name)
-        said = types_pb2.HandoffEnvelope(
-            reason=envelope.reason,
-            summary=envelope.summary,
-            tried=envelope.tried,
-            promised=envelope.promised,
-            told_customer=envelope.told_customer,
-            mood=envelope.mood,
-        )
-        request = ownership_pb2.BeginHandoffRequest(
-            case_id=case_id, target=target, envelope=said, timeout_s=timeout_s
-        )
-        return await self._seen_write(request, self._client.ownership.BeginHandoff)
-
-    async def close_case(
-        self, case_id: str, disposition: str, *, re_told: bool = False
-    ) -> CaseSeen:
-        """End a case with its outcome; what the customer added meanwhile is read first."""
-        request = ownership_pb2.CloseCaseRequest(
-            case_id=case_id, disposition=disposition, re_told=re_told
-        )
-        closed = await self._seen_write(request, self._client.ownership.CloseCase)
-        self.cases.pop(case_id, None)
-        return closed if closed.closed else replace(closed, state="CLOSED")
 
     async def wrapped_up(self, case: CaseSeen) -> None:
         """Say that the paperwork of a closed case is done."""
@@ -241,49 +188,6 @@ class AgentSession:
         await again(lambda: self._ask(wrap_up=body))
 
     # ---- inside
-
-    def _keep(self, case: CaseSeen) -> CaseSeen:
-        known = self.cases.get(case.case_id)
-        if known is None or case.sequence >= known.sequence:
-            self.cases[case.case_id] = case
-        return case
-
-    def _case(self, case_id: str) -> CaseSeen:
-        known = self.cases.get(case_id)
-        if known is None:
-            raise Missing("case", "this session owns no case of this id")
-        return known
-
-    async def _enter(self, case_id: str, text: str, kind: ownership_pb2.EntryKind.ValueType) -> str:
-        request = ownership_pb2.AppendEntryRequest(
-            operation_id=new_id(),
-            case_id=case_id,
-            epoch=self._case(case_id).epoch,
-            kind=kind,
-            text=text,
-        )
-        answer = await again(lambda: self._client.ownership.AppendEntry(request))
-        if answer.case.case_id:
-            self._keep(case_seen(answer.case))
-        return answer.entry_id
-
-    async def _seen_write(self, request: Any, call: Callable[[Any], Any]) -> CaseSeen:  # noqa: ANN401
-        """Send a write that quotes what was seen; look again when the customer has added to it."""
-        for _ in range(LOOKS_MAX):
-            case = self._case(request.case_id)
-            request.operation_id = new_id()
-            request.epoch, request.seen_entry_id = case.epoch, case.seen_entry
-            try:
-                seen = case_seen(await again(lambda: call(request)))
-            except Rejected as no:
-                if no.reason != "UNSEEN_MESSAGE":
-                    raise
-                await self.read(request.case_id)
-            else:  # the answer to a repeat may hold no case any more: it had been done
-                return self._keep(seen) if seen.case_id else case
-        raise Rejected(
-            "UNSEEN_MESSAGE", "the customer keeps writing; read the case, then try again"
-        )
 
     async def _ask(self, **body: Any) -> _Response:  # noqa: ANN401 - one body of many
         if self._ended is not None:
@@ -338,17 +242,9 @@ class AgentSession:
             return
         told = read_news(response)
         if isinstance(told, CaseNews):
-            self._changed(told.case)
+            self._keep(told.case)
         if told is not None:
             self._tell(told)
-
-    def _changed(self, case: CaseSeen) -> None:
-        known = self.cases.get(case.case_id)
-        if known is not None and case.sequence >= known.sequence:
-            if case.owner == known.owner and not case.closed:
-                self.cases[case.case_id] = case
-            else:
-                del self.cases[case.case_id]
 
     def _tell(self, news: News) -> None:
         try:

@@ -33,6 +33,26 @@ class HandoffSeen:
     to: str
     context_sequence: int
     expires_at: datetime | None
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdviserSeen:
+    """Who is with a case without owning it: asked for advice (CONSULT), or its sender (WARM)."""
+
+    agent: str
+    kind: str
+    until_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentSeen:
+    """An open promise of the story; its words stand in the context."""
+
+    commitment_id: str
+    case_id: str
+    agent: str
+    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,9 @@ class CaseSeen:
     rung: int
     clocks: tuple[ClockSeen, ...]
     handoff: HandoffSeen | None
+    advisers: tuple[AdviserSeen, ...] = ()
+    commitments: tuple[CommitmentSeen, ...] = ()
+    incident: str = ""
 
     @property
     def closed(self) -> bool:
@@ -177,6 +200,15 @@ def case_seen(view: types_pb2.CaseView) -> CaseSeen:
             for clock in view.clocks
         ),
         handoff=_handoff(view.handoff) if view.HasField("handoff") else None,
+        advisers=tuple(
+            AdviserSeen(one.agent, word(one, "kind"), instant(one.until_at))
+            for one in view.advisers
+        ),
+        commitments=tuple(
+            CommitmentSeen(one.commitment_id, one.case_id, one.agent, instant(one.due_at))
+            for one in view.commitments
+        ),
+        incident=view.incident,
     )
 
 
@@ -240,4 +272,5 @@ def _handoff(view: types_pb2.HandoffView) -> HandoffSeen:
         to=target_of(view.target),
         context_sequence=view.context_sequence,
         expires_at=instant(view.expires_at),
+        warm=view.warm,
     )

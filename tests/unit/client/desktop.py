@@ -83,6 +83,7 @@ class FakeServer:
     def __init__(self, pages: list[ownership_pb2.GetContextResponse] | None = None) -> None:
         self.stream = FakeStream()
         self.closes: list[ownership_pb2.CloseCaseRequest] = []
+        self.reads: list[ownership_pb2.GetContextRequest] = []
         self.refuse_closes = 0
         self.forgets = False
         self._pages = pages or []
@@ -101,6 +102,9 @@ class FakeServer:
         self.stream.say(reply=routing_pb2.Reply(ref=ref, error=to_status(why)))
 
     async def _context(self, request: Any) -> ownership_pb2.GetContextResponse:
+        asked = ownership_pb2.GetContextRequest()
+        asked.CopyFrom(request)
+        self.reads.append(asked)
         return self._pages[int(request.page_token or 0)]
 
     async def _close(self, request: Any) -> types_pb2.CaseView:
