@@ -78,7 +78,7 @@ async def mending(system: System, log: NatsLog) -> AsyncIterator[Process]:
     ownership = Ownership(
         writer=writer, stories=stories, context=Context(stories, keys), rules=rules
     )
-    reconciling = Reconciling(ownership, keys, nudge=lambda *_: None)
+    reconciling = Reconciling(ownership, nudge=lambda *_: None)
     scrubber = Scrubber(
         log,
         leases,

@@ -84,7 +84,7 @@ def _mend(
     app: App, ports: Ports, ownership: Ownership, hints: "Hinting", quarantine: Quarantine
 ) -> None:
     """Run what finds stuck things and broken stories."""
-    reconciling = Reconciling(ownership, ports.keys, nudge=hints.say)
+    reconciling = Reconciling(ownership, nudge=hints.say)
     reconciler = Reconciler(reconciling, clock=ports.clock, meter=ports.meter)
     ports.feed.subscribe("reconciler", reconciler)
     scrubber = Scrubber(

@@ -84,7 +84,7 @@ async def process(house: Office, *, limits: Limits | None = None) -> AsyncIterat
     feed = Feed(house.log, FakeTable(clock=house.clock), meter=meter)
     here = Process(house, feed, meter)
     reconciling = Reconciling(
-        house.ownership, house.keys, nudge=lambda tenant, who, _: here.nudged.append((tenant, who))
+        house.ownership, nudge=lambda tenant, who, _: here.nudged.append((tenant, who))
     )
     reconciler = Reconciler(reconciling, clock=house.clock, meter=meter, limits=limits or Limits())
     feed.subscribe("reconciler", reconciler)

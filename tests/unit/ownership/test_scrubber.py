@@ -106,7 +106,7 @@ class World:
         meter = Meter()
         quarantine = Quarantine(self.leases, meter)
         ownership = _ownership(self, quarantine)
-        reconciling = Reconciling(ownership, self.house.keys, nudge=lambda *_: None)
+        reconciling = Reconciling(ownership, nudge=lambda *_: None)
         scrubber = Scrubber(
             self.log,
             self.leases,

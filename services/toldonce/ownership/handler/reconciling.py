@@ -10,7 +10,6 @@ from toldonce.ownership.core import Asked
 from toldonce.ownership.core.reconciling import operation_of, remedy
 from toldonce.ownership.handler.handler import Ownership
 from toldonce.ownership.handler.recorder import Ask
-from toldonce.runtime.keys import KeyRing
 
 type Nudge = Callable[[str, str, int], None]
 
@@ -18,10 +17,9 @@ type Nudge = Callable[[str, str, int], None]
 class Reconciling:
     """Ends stuck things; doing it twice, or on two replicas at once, is doing it once."""
 
-    def __init__(self, ownership: Ownership, keys: KeyRing, *, nudge: Nudge) -> None:
+    def __init__(self, ownership: Ownership, *, nudge: Nudge) -> None:
         """`nudge(tenant, customer, sequence)` tells who waits for a story to look again."""
         self._ownership = ownership
-        self._keys = keys
         self._nudge = nudge
 
     async def put_back(
@@ -51,4 +49,4 @@ class Reconciling:
         for logged in history:
             for event in logged.record.events:
                 if isinstance(event, Forgotten):
-                    await self._keys.forget(tenant, event.keys)
+                    await self._ownership.forgetting.complete(tenant, event)
