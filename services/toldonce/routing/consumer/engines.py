@@ -194,7 +194,12 @@ class Engines:
         if declared is None:
             return
         fact = AgentChanged(
-            declared.agent, declared.availability, declared.reason, declared.since_at
+            declared.agent,
+            declared.availability,
+            declared.reason,
+            declared.since_at,
+            declared.schedule,
+            declared.schedule_at,
         )
         if self._declared[declared.tenant].get(declared.agent) == fact:
             return

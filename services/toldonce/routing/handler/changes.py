@@ -58,9 +58,11 @@ def pushes(before: Story, logged: Logged) -> Iterator[ToAgent]:
 
 
 def concerned(story: Story) -> frozenset[str]:
-    """Name the agents who own something of a story or are offered it."""
+    """Name the agents who own something of a story, advise on it or are offered it."""
     owners = {case.owner for case in story.cases if case.owner}
-    return frozenset(owners | {offer.agent for case in story.cases for offer in case.offers})
+    advisers = {one.agent for case in story.cases for one in case.advisers}
+    offered = {offer.agent for case in story.cases for offer in case.offers}
+    return frozenset(owners | advisers | offered)
 
 
 def _concerns(event: Event, own: str) -> bool:
@@ -130,9 +132,11 @@ def _owners(
     if case is None:
         return
     what = tuple(type(event).__name__ for event in about)
-    owners = [one.owner for one in (was, now) if one is not None and one.owner]
-    for owner in dict.fromkeys(owners):
-        yield owner, CaseTold(customer, case, sequence, what)
+    sides = [one for one in (was, now) if one is not None]
+    owners = [one.owner for one in sides if one.owner]
+    advisers = [adviser.agent for one in sides for adviser in one.advisers]
+    for agent in dict.fromkeys((*owners, *advisers)):
+        yield agent, CaseTold(customer, case, sequence, what)
 
 
 def _ended(was: Case, about: tuple[Event, ...]) -> Case:

@@ -1,11 +1,11 @@
-"""What agents declare, kept in AGENTS by compare-and-set."""
+"""What agents declare and what their plan says, kept in AGENTS by compare-and-set."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from toldonce.kernel.errors import Conflict, Unavailable
-from toldonce.routing.core.types import Availability
+from toldonce.routing.core.types import Availability, Schedule
 from toldonce.routing.handler.words import Declared
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.names import agent_key
@@ -65,11 +65,36 @@ class Declaring:
             return wanted
         raise Unavailable("this agent's row is written by too many at once; say it again")
 
+    async def plan(self, tenant: str, agent: str, schedule: Schedule) -> Declared:
+        """Write down what the plan of work says of an agent; what they declared stays.
+
+        Who never declared anything is AWAY. The same again changes nothing. Raises Unavailable.
+        """
+        key = agent_key(tenant, agent)
+        for _ in range(TRIES_MAX):
+            row = await self._table.get(key)
+            now = self._clock.now()
+            known = None if row is None else self._read(row.value)
+            if known is None:
+                known = Declared(tenant, agent, Availability.AWAY, "", now, "", declared_by=agent)
+            if known.schedule is schedule:
+                return known
+            wanted = replace(known, schedule=schedule, schedule_at=now)
+            revision = 0 if row is None else row.revision
+            try:
+                await self._table.put(key, self._write(wanted), expected=revision)
+            except Conflict:
+                continue
+            return wanted
+        raise Unavailable("this agent's row is written by too many at once; say it again")
+
 
 def _after(known: Declared, wanted: Declared, now: datetime) -> Declared:
-    """Keep what a new declaration does not end: the age of the same one, and cool-downs."""
+    """Keep what a new declaration does not end: the age of the same one, cool-downs, the plan."""
     return replace(
         wanted,
         since_at=known.since_at if known.availability is wanted.availability else now,
         cool_downs=tuple(one for one in known.cool_downs if one.until_at > now),
+        schedule=known.schedule,
+        schedule_at=known.schedule_at,
     )

@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from toldonce.kernel.ids import customer_of, own_of
 from toldonce.kernel.story.events import Offered
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import EMPTY, Case, Story
+from toldonce.kernel.story.types import EMPTY, Case, CaseState, Story
 from toldonce.routing.handler.changes import ToAgent, concerned, pushes
-from toldonce.routing.handler.words import OfferMade, OfferOver
+from toldonce.routing.handler.words import Held, Lost, OfferMade, OfferOver
 from toldonce.runtime.feed import OpenStory
 
 type AgentKey = tuple[str, str]  # tenant, agent
@@ -80,6 +81,27 @@ class Heads:
             if case.owner == agent
         ]
         return sorted(found, key=lambda one: (one.case.enqueued_at, one.case.own))
+
+    def advised(self, tenant: str, agent: str) -> list[Owned]:
+        """Give the cases an agent is with without owning them, oldest first."""
+        found = [
+            Owned(customer, case, sequence)
+            for customer, head, sequence in self._of(tenant, agent)
+            for case in head.cases
+            if case.adviser(agent) is not None
+        ]
+        return sorted(found, key=lambda one: (one.case.enqueued_at, one.case.own))
+
+    def lost(self, tenant: str, agent: str, held: Iterable[Held]) -> list[Lost]:
+        """Say which of the cases an agent believes to own are not theirs, and who has them."""
+        mine = {one.case.own for one in self.owned(tenant, agent)}
+        return [self._lost(tenant, one.case_id) for one in held if own_of(one.case_id) not in mine]
+
+    def _lost(self, tenant: str, case_id: str) -> Lost:
+        case = self.case(tenant, customer_of(case_id), own_of(case_id))
+        if case is None or case.state is CaseState.CLOSED:
+            return Lost(case_id, "", 0, "")
+        return Lost(case_id, case.owner, case.epoch, case.queue)
 
     def offers(self, tenant: str, agent: str) -> list[OfferMade]:
         """Give the live offers to an agent, oldest first."""

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from toldonce.kernel.story.types import Case, Offer
-from toldonce.routing.core.types import Availability, Decision
+from toldonce.routing.core.types import Availability, Decision, Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,10 @@ class CoolDown:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An agent's own facts, as AGENTS has them; `declared_by` is the subject who said it."""
+    """An agent's own facts, as AGENTS has them; `declared_by` is the subject who said it.
+
+    `schedule` is what the plan of work says, since `schedule_at` (None: since always).
+    """
 
     tenant: str
     agent: str
@@ -99,6 +102,8 @@ class Declared:
     session: str
     declared_by: str
     cool_downs: tuple[CoolDown, ...] = ()
+    schedule: Schedule = Schedule.ON_SHIFT
+    schedule_at: datetime | None = None
 
 
 type Send = Callable[[Decision, int, datetime], Awaitable[None]]
@@ -112,13 +117,25 @@ type Health = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A case (52 characters) that a desktop shows as its agent's own, under `epoch`."""
+
+    case_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
-    """Who I am; `availability` None: as declared last. `resume` is a session id, or ""."""
+    """Who I am; `availability` None: as declared last. `resume` is a session id, or "".
+
+    `held` are the cases I believe to be mine.
+    """
 
     agent: str
     availability: Availability | None
     reason: str
     resume: str
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +233,19 @@ class CaseTold:
     case: Case
     sequence: int
     what: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A case (52 characters) that an agent held and that is not theirs any more.
+
+    `owner` has it now, "" for nobody yet; `epoch` 0 says that it is not open any more, or not here.
+    """
+
+    case_id: str
+    owner: str
+    epoch: int
+    queue: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,10 @@ class Sessions:
         owned = self.heads.owned(tenant, agent)
         heartbeat_s = config.presence.heartbeat_s
         version = config.policy_version
-        session.say(wire.welcome(session.id, heartbeat_s, owned, version, availability))
+        lost = self.heads.lost(tenant, agent, hello.held)
+        session.say(wire.welcome(session.id, heartbeat_s, owned, version, availability, lost=lost))
+        for one in self.heads.advised(tenant, agent):
+            session.push(CaseTold(one.customer, one.case, one.sequence, ()))
         for made in self.heads.offers(tenant, agent):
             session.push(made)
         self._meter.set(SESSIONS, len(self._admitted))
@@ -249,7 +252,8 @@ class Sessions:
         for own, made in live.items():
             if own not in session.offered:
                 session.push(made)
-        for owned in self.heads.owned(tenant, agent):
+        mine = (*self.heads.owned(tenant, agent), *self.heads.advised(tenant, agent))
+        for owned in mine:
             session.push(CaseTold(owned.customer, owned.case, owned.sequence, ()))
 
     def _patience(self, tenant: str) -> Patience:

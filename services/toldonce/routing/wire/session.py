@@ -17,7 +17,9 @@ from toldonce.routing.handler.words import (
     Decline,
     HandoffOver,
     Heartbeat,
+    Held,
     Hello,
+    Lost,
     OfferMade,
     OfferOver,
     Push,
@@ -31,6 +33,7 @@ from toldonce.runtime.rpc import to_status
 
 REASON_BYTES_MAX = 128
 HASH_BYTES = 32
+HELD_MAX = 64
 
 type ToSession = routing_pb2.AgentSessionRequest
 type FromSession = routing_pb2.AgentSessionResponse
@@ -71,8 +74,10 @@ def welcome(
     owned: Sequence[Owned],
     policy_version: str,
     availability: Availability,
+    *,
+    lost: Sequence[Lost] = (),
 ) -> FromSession:
-    """Say that the session stands, and what the agent owns."""
+    """Say that the session stands, what the agent owns, and what they do not own any more."""
     return routing_pb2.AgentSessionResponse(
         welcome=routing_pb2.Welcome(
             session_id=session_id,
@@ -80,6 +85,12 @@ def welcome(
             cases=[case_view(one.customer, one.case, one.sequence) for one in owned],
             policy_version=policy_version,
             availability=types_pb2.Availability.ValueType(availability),
+            lost=[
+                routing_pb2.LostCase(
+                    case_id=one.case_id, owner=one.owner, epoch=one.epoch, queue=one.queue
+                )
+                for one in lost
+            ],
         )
     )
 
@@ -136,11 +147,17 @@ def drain(within_s: int) -> FromSession:
 
 def _hello(hello: routing_pb2.Hello) -> Hello:
     resume = hello.resume_session_id
+    if len(hello.held) > HELD_MAX:
+        raise Invalid("hello.held", f"at most {HELD_MAX}")
     return Hello(
         agent=parse_name("hello.agent", hello.agent) if hello.agent else "",
         availability=_availability("hello", hello.availability),
         reason=_reason("hello.reason", hello.reason),
         resume=parse_own("hello.resume_session_id", resume) if resume else "",
+        held=tuple(
+            Held(parse_whole(f"hello.held[{place}].case_id", one.case_id), one.epoch)
+            for place, one in enumerate(hello.held)
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from toldonce.api.routing.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
-from toldonce.routing.core.types import Availability
+from toldonce.routing.core.types import Availability, Schedule
 from toldonce.routing.handler.words import CoolDown, Declared, LeaseRecord, Phase, Sighting
 from toldonce.runtime.mapping import at_us, to_us
 
@@ -72,6 +72,8 @@ def write_declared(declared: Declared) -> bytes:
             for one in declared.cool_downs[-COOL_DOWNS_MAX:]
         ],
         declared_by=declared.declared_by,
+        schedule=types_pb2.Schedule.ValueType(declared.schedule),
+        schedule_since_us=0 if declared.schedule_at is None else to_us(declared.schedule_at),
     ).SerializeToString()
 
 
@@ -80,6 +82,7 @@ def read_declared(value: bytes) -> Declared | None:
     try:
         facts = internal_pb2.AgentFacts.FromString(value)
         availability = Availability(facts.availability)
+        schedule = Schedule(facts.schedule or Schedule.ON_SHIFT)
     except (DecodeError, ValueError):
         return None
     return Declared(
@@ -91,4 +94,6 @@ def read_declared(value: bytes) -> Declared | None:
         session=facts.session_id,
         declared_by=facts.declared_by,
         cool_downs=tuple(CoolDown(one.case_id, at_us(one.until_us)) for one in facts.cool_downs),
+        schedule=schedule,
+        schedule_at=at_us(facts.schedule_since_us) if facts.schedule_since_us else None,
     )

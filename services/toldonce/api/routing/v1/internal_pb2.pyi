@@ -114,6 +114,8 @@ class AgentFacts(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     COOL_DOWNS_FIELD_NUMBER: _builtins.int
     DECLARED_BY_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_SINCE_US_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters."""
     agent: _builtins.str
@@ -130,6 +132,10 @@ class AgentFacts(_message.Message):
     """Who declared it: AGENT themselves, SUPERVISOR, or SERVICE (released after an absence). Subject
     of the token.
     """
+    schedule: _types_pb2.Schedule.ValueType
+    """What the plan of work says; UNSPECIFIED = on shift."""
+    schedule_since_us: _builtins.int
+    """Since when it says so; 0 = since always."""
     @_builtins.property
     def cool_downs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoolDown]:
         """Work not to be offered to them for a while; at most 64, the first to end is dropped."""
@@ -145,10 +151,12 @@ class AgentFacts(_message.Message):
         session_id: _builtins.str = ...,
         cool_downs: _abc.Iterable[Global___CoolDown] | None = ...,
         declared_by: _builtins.str = ...,
+        schedule: _types_pb2.Schedule.ValueType = ...,
+        schedule_since_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "cool_downs", b"cool_downs", "declared_by", b"declared_by", "reason", b"reason", "session_id", b"session_id", "since_us", b"since_us", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "cool_downs", b"cool_downs", "declared_by", b"declared_by", "reason", b"reason", "schedule", b"schedule", "schedule_since_us", b"schedule_since_us", "session_id", b"session_id", "since_us", b"since_us", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -160,6 +160,7 @@ class Hello(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RESUME_SESSION_ID_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent, as configured; empty = the token's subject, anything else than that is
     PERMISSION_DENIED.
@@ -170,6 +171,12 @@ class Hello(_message.Message):
     """Why, for the wallboard (`lunch`); at most 128 bytes."""
     resume_session_id: _builtins.str
     """The session to go on with, 26 characters, from its Welcome; empty = a new one."""
+    @_builtins.property
+    def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldCase]:
+        """The cases the desktop still shows as the agent's own; at most 64. Empty = none, or it does not
+        say.
+        """
+
     def __init__(
         self,
         *,
@@ -177,14 +184,41 @@ class Hello(_message.Message):
         availability: _types_pb2.Availability.ValueType = ...,
         reason: _builtins.str = ...,
         resume_session_id: _builtins.str = ...,
+        held: _abc.Iterable[Global___HeldCase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "reason", b"reason", "resume_session_id", b"resume_session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "held", b"held", "reason", b"reason", "resume_session_id", b"resume_session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class HeldCase(_message.Message):
+    """A case that a desktop shows as its agent's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The epoch under which the agent owned it."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldCase: _TypeAlias = HeldCase  # noqa: Y015
 
 @_typing.final
 class SetAvailability(_message.Message):
@@ -332,6 +366,7 @@ class Welcome(_message.Message):
     CASES_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session, 26 characters; say it in Hello to come back."""
     heartbeat_s: _builtins.int
@@ -344,6 +379,12 @@ class Welcome(_message.Message):
     def cases(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.CaseView]:
         """The cases this agent owns; live offers follow as OfferIssued."""
 
+    @_builtins.property
+    def lost(self) -> _containers.RepeatedCompositeFieldContainer[Global___LostCase]:
+        """Those of Hello's `held` that are not the agent's any more; all others of them are in `cases`, with
+        the epoch that counts now.
+        """
+
     def __init__(
         self,
         *,
@@ -352,14 +393,49 @@ class Welcome(_message.Message):
         cases: _abc.Iterable[_types_pb2.CaseView] | None = ...,
         policy_version: _builtins.str = ...,
         availability: _types_pb2.Availability.ValueType = ...,
+        lost: _abc.Iterable[Global___LostCase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cases", b"cases", "heartbeat_s", b"heartbeat_s", "policy_version", b"policy_version", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cases", b"cases", "heartbeat_s", b"heartbeat_s", "lost", b"lost", "policy_version", b"policy_version", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
+
+@_typing.final
+class LostCase(_message.Message):
+    """What became of a case the agent owned when they were last here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    owner: _builtins.str
+    """Who owns it now; empty = nobody yet, or it is not open any more."""
+    epoch: _builtins.int
+    """Its epoch now; 0 = it is not open any more, or goes on in another customer's story."""
+    queue: _builtins.str
+    """Name of the queue it waits in, or last waited in; empty with epoch 0."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        queue: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "epoch", b"epoch", "owner", b"owner", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LostCase: _TypeAlias = LostCase  # noqa: Y015
 
 @_typing.final
 class OfferIssued(_message.Message):

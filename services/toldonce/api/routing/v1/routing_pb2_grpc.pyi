@@ -26,8 +26,8 @@ class RoutingServiceStub:
     """Be an agent: the first message is Hello, the first answer Welcome; then offers come as they are
     made and requests are answered by their `ref`, in any order. An agent has one session, the
     latest: an older one is told by Drain and ended. When the stream breaks, cases are kept for the
-    grace of the policy: come back with Hello and the old `session_id`. On Drain, open another
-    stream first, then close this one.
+    grace of the policy: come back with Hello, the old `session_id` and the cases you hold, and hear
+    which are still yours. On Drain, open another stream first, then close this one.
     Errors end the stream: INVALID_ARGUMENT (a first message that is no Hello, an unknown field
     value in it); FAILED_PRECONDITION ALREADY_SAID_HELLO (on one stream) or TAKEN_OVER (the agent has
     connected elsewhere since: do not come back by yourself); NOT_FOUND (no such agent in the
@@ -85,8 +85,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Be an agent: the first message is Hello, the first answer Welcome; then offers come as they are
         made and requests are answered by their `ref`, in any order. An agent has one session, the
         latest: an older one is told by Drain and ended. When the stream breaks, cases are kept for the
-        grace of the policy: come back with Hello and the old `session_id`. On Drain, open another
-        stream first, then close this one.
+        grace of the policy: come back with Hello, the old `session_id` and the cases you hold, and hear
+        which are still yours. On Drain, open another stream first, then close this one.
         Errors end the stream: INVALID_ARGUMENT (a first message that is no Hello, an unknown field
         value in it); FAILED_PRECONDITION ALREADY_SAID_HELLO (on one stream) or TAKEN_OVER (the agent has
         connected elsewhere since: do not come back by yourself); NOT_FOUND (no such agent in the
