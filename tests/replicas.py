@@ -23,7 +23,7 @@ from toldonce.ownership.handler.writer import Done
 from toldonce.runtime import append as appending
 from toldonce.runtime.append import Answer, Silent
 from toldonce.runtime.keys import KeyRing
-from toldonce.runtime.log import Fence, LogInfo, Outcome, Stored, check_append
+from toldonce.runtime.log import Epochs, Fence, LogInfo, Outcome, Stored, check_append
 from toldonce.runtime.testing.log import FakeLog, Fate
 from toldonce.runtime.testing.table import FakeTable
 
@@ -129,6 +129,13 @@ class Line:
     async def info(self) -> LogInfo:
         await self._step("info")
         return await self.log.info()
+
+    async def fresh(self) -> Epochs:
+        await self._step("fresh")
+        return await self.log.fresh()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.log, name)  # what only operators ask is asked of the log itself
 
     async def _step(self, name: str) -> None:
         self.steps += 1
