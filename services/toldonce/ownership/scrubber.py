@@ -2,8 +2,9 @@
 
 One replica does so at a time: it holds the row `scrubber` in LEASES, which says how far the log is
 checked and changes every few seconds; another takes over when it has not changed for a while by its
-own clock. The work takes a small share of the process's time. What is found broken is quarantined;
-half a move or a forgetting is completed, and the row never goes past one that is not.
+own clock. The work takes a twentieth of the process, or half of one with nothing else to do.
+What is found broken is quarantined; half a move or a forgetting is completed, and the row never
+goes past one that is not.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from toldonce.runtime.table import Table
 from toldonce.runtime.telemetry import OWNERSHIP_CONFLICTS, SCRUBBED, SCRUBBED_UPTO, Meter
 
 SHARE = 0.05
+SHARE_IDLE = 0.5
+LATE_S = 0.002
 STRIDE = 8
 SAVE_S = 3.0
 STANDBY_S = 10.0
@@ -73,6 +76,7 @@ class Scrubber:
         self._halves: dict[StoryKey, _Half] = {}
         self._position = 0
         self._revision = 0
+        self._late_s = 0.0
         meter.declare(OWNERSHIP_CONFLICTS)
         meter.declare(SCRUBBED)
         meter.set(SCRUBBED_UPTO, 0)
@@ -147,8 +151,10 @@ class Scrubber:
             self._position = stored.sequence
         self._meter.add(SCRUBBED, by=len(some))
         self._meter.set(SCRUBBED_UPTO, self._position)
-        took_s = self._clock.monotonic() - began_s
-        await asyncio.sleep(took_s * (1 / SHARE - 1))
+        ended_s = self._clock.monotonic()
+        pause_s = rest_s(ended_s - began_s, self._late_s)
+        await asyncio.sleep(pause_s)
+        self._late_s = self._clock.monotonic() - ended_s - pause_s
 
     async def _found(self, stored: Stored, seen: Inspected) -> None:
         if seen.key is None:
@@ -194,6 +200,15 @@ class Scrubber:
         reached = self._position if open_from is None else min(self._position, open_from - 1)
         value = reached.to_bytes(_PLACE_BYTES, "big")
         self._revision = await self._table.put(names.SCRUBBER_KEY, value, expected=self._revision)
+
+
+def rest_s(took_s: float, late_s: float) -> float:
+    """Say how long to leave the process to others after work of `took_s` seconds.
+
+    `late_s`: how late the last rest ended. A process with other work to do wakes nobody in time.
+    """
+    share = SHARE if late_s > LATE_S else SHARE_IDLE
+    return took_s * (1 / share - 1)
 
 
 def _first(failed: BaseExceptionGroup) -> BaseException:

@@ -29,7 +29,7 @@ from toldonce.ownership.handler.carrying import Carrying
 from toldonce.ownership.handler.quarantine import Quarantine
 from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.handler.scrubbing import Inspector, conflicts
-from toldonce.ownership.scrubber import Scrubber
+from toldonce.ownership.scrubber import Scrubber, rest_s
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.envelope import decode_record, encode_record
@@ -532,8 +532,13 @@ async def test_scrubber_pauses_while_the_log_is_away() -> None:
         await one.reached(12)
 
 
-async def test_scrubber_leaves_most_of_the_time_to_others() -> None:
-    """Each read takes a tenth of a second here; the rest of the process gets 19 of 20."""
+def test_scrubber_takes_a_twentieth_of_a_busy_process_and_half_of_an_idle_one() -> None:
+    assert rest_s(1.0, late_s=0.01) == pytest.approx(19.0)
+    assert rest_s(1.0, late_s=0.0005) == pytest.approx(1.0)
+
+
+async def test_scrubber_rests_after_each_few_messages() -> None:
+    """Each read takes a tenth of a second here, and the process has nothing else to do."""
 
     class Slow(Rotten):
         async def read(
@@ -556,7 +561,7 @@ async def test_scrubber_leaves_most_of_the_time_to_others() -> None:
         began_s = clock.monotonic()
         await one.reached(16)
         await eventually(lambda: one.counted("scrubbed_messages_total") == 16, within_s=60)
-        assert clock.monotonic() - began_s > 8 * 0.1 * 20
+        assert clock.monotonic() - began_s > (16 + 8) * 0.1 * 0.99
 
 
 async def test_a_log_that_does_not_answer_is_no_broken_story() -> None:
