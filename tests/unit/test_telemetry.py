@@ -20,7 +20,7 @@ def test_every_metric_has_a_name_a_unit_and_a_formula():
         assert len(metric.formula) > 10
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         if metric.kind is Kind.HISTOGRAM:
-            assert metric.name.endswith("_seconds")
+            assert metric.name.endswith("_seconds") == (metric.buckets == telemetry.SECONDS)
         assert not {"customer", "case", "contact", "text", "alias"} & set(metric.labels)
 
 

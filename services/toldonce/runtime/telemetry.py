@@ -31,6 +31,7 @@ class Metric:
     unit: str
     formula: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = SECONDS
 
 
 def _counter(name: str, unit: str, formula: str, *labels: str) -> Metric:
@@ -121,6 +122,50 @@ LANGUAGE_UNKNOWN = _counter(
     "channel",
 )
 
+# What became of cases. Each process that follows the log counts all of it: add up no replicas.
+CASES_CLOSED = _counter(
+    "cases_closed_total",
+    "cases",
+    "cases closed, by queue and recorded outcome; one that was reopened counts at each end; beyond "
+    "a bound of label pairs both are `other`",
+    "queue",
+    "disposition",
+)
+CASES_REOPENED = _counter("cases_reopened_total", "cases", "closed cases that were opened again")
+CASE_HOPS = Metric(
+    "toldonce_case_hops",
+    Kind.HISTOGRAM,
+    "handoffs",
+    "how often a case had changed hands by an accepted handoff when it was closed",
+    buckets=(0, 1, 2, 3, 5, 8),
+)
+RETOLD = _counter(
+    "retold_answers_total",
+    "cases",
+    "cases closed by someone who was asked whether the customer had to tell it again, by the "
+    "answer; re-told rate = yes / (yes + no)",
+    "answer",
+)
+RESOLVED_FIRST = _counter(
+    "first_owner_answers_total",
+    "cases",
+    "cases closed by someone who was asked whether the first owner could resolve it, by the "
+    "answer; rate = yes / (yes + no)",
+    "answer",
+)
+ONCE_AND_DONE = _counter(
+    "once_and_done_total",
+    "cases",
+    "cases closed by the only owner they ever had, not reopened by then; once-and-done rate = "
+    "(this - toldonce_once_and_done_reopened_total) / "
+    "(toldonce_cases_closed_total - toldonce_cases_reopened_total)",
+)
+ONCE_REOPENED = _counter(
+    "once_and_done_reopened_total",
+    "cases",
+    "cases that counted as once and done, and were opened again",
+)
+
 # The log.
 APPEND_OUTCOMES = _counter(
     "append_outcomes_total",
@@ -203,9 +248,9 @@ class Meter:
         """Set a gauge."""
         self._child(metric, labels).set(value)
 
-    def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
-        """Add one observation to a histogram."""
-        self._child(metric, labels).observe(seconds)
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """Add one observation to a histogram, in the metric's unit."""
+        self._child(metric, labels).observe(value)
 
     def page(self) -> bytes:
         """Write everything in the Prometheus text format."""
@@ -234,5 +279,5 @@ class Meter:
                 return prometheus.Gauge(metric.name, said, metric.labels, registry=self.registry)
             case Kind.HISTOGRAM:
                 return prometheus.Histogram(
-                    metric.name, said, metric.labels, registry=self.registry, buckets=SECONDS
+                    metric.name, said, metric.labels, registry=self.registry, buckets=metric.buckets
                 )
