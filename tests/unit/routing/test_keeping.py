@@ -138,6 +138,16 @@ def test_lapse_that_nobody_ends_releases_the_case_by_its_rule() -> None:
     assert world.case("kim").epoch == 2
 
 
+def test_offer_of_a_lapsed_case_does_not_outlast_the_lapse() -> None:
+    brief = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=20, backup_s=5)
+    world = of_anna(ward(brief))
+    world.seen("anna", Presence.GONE)
+    world.wait(20)
+    lapse = world.case("kim").lapse
+    assert lapse is not None
+    assert world.case("kim").offers[0].expires_at == lapse.until_at
+
+
 def test_who_stands_in_and_declines_leaves_the_case_to_the_queue() -> None:
     world = of_anna(ward(BACKUP))
     world.seen("anna", Presence.GONE)

@@ -192,8 +192,9 @@ class Agent:
 class World:
     """A system: servers, ownership, and the routing processes that a test adds."""
 
-    def __init__(self, stack: AsyncExitStack, servers: FakeServers, clock, kept):
+    def __init__(self, stack: AsyncExitStack, servers: FakeServers, clock, kept, apply):
         self.servers = servers
+        self.apply = apply
         self.clock = clock
         self._stack = stack
         self._kept = kept
@@ -246,7 +247,7 @@ class World:
         await agent.wait(lambda: agent.over or agent.all("welcome"))
         return agent
 
-    async def contact(self, queue: str = "help") -> str:
+    async def contact(self, queue: str = "help", channel: str = "chat") -> str:
         """Take a contact of a new customer in; gives the case."""
         self._drawn += 1
         customer = derive("test-customer", self._drawn)
@@ -256,7 +257,7 @@ class World:
             gateway="web",
             message_id=f"m{self._drawn}",
             contact_made_at_us=to_us(self.clock.now()),
-            channel="chat",
+            channel=channel,
             text="hello",
             language="en",
             requirement=types_pb2.Requirement(queue=queue),
@@ -296,7 +297,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder) -> AsyncIterator[World]:
+async def world(folder, document: str = DOCUMENT) -> AsyncIterator[World]:
     """Begin a system with its configuration and ownership."""
     clock = LoopClock(skew_s=0.0)
     clock.now()
@@ -306,9 +307,13 @@ async def world(folder) -> AsyncIterator[World]:
         await servers.bus.publish(config_hint(tenant), b"")
 
     handler = Handler(servers.config, WheelZones(), clock, announce)
-    await handler.apply(Principal(TENANT, Role.ADMIN, "ada"), DOCUMENT)
+
+    async def apply(changed: str) -> None:
+        await handler.apply(Principal(TENANT, Role.ADMIN, "ada"), changed)
+
+    await apply(document)
     async with AsyncExitStack() as stack:
-        made = World(stack, servers, clock, secrets.make(folder))
+        made = World(stack, servers, clock, secrets.make(folder), apply)
         await made.begin_ownership()
         yield made
 
