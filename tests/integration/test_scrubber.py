@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.test_cli import run
 from tests.scribe import Scribe, answered, case_of, offered, opened
 from tests.servers import Embedded, eventually, servers
 from tests.tellers import RULES, TENANT, customer, secrets
@@ -21,6 +23,7 @@ from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.reconciler import Reconciler
 from toldonce.ownership.scrubber import Scrubber
 from toldonce.runtime.clock import SystemClock
+from toldonce.runtime.embedded import log_of
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.names import KEYS, LEASES, OPEN
@@ -163,3 +166,21 @@ async def test_a_loss_inside_the_log_stops_appends_by_itself(
         # nor does it heal: what is lost stays lost
         await asyncio.sleep(2)
         assert log.halted is not None
+
+
+async def test_a_person_lists_what_is_held_and_lets_it_go(tmp_path: Path) -> None:
+    (tmp_path / "nats").mkdir()
+    who = customer("c7")
+    async with log_of(tmp_path) as url:
+        link = await Link.connect(url, name="test")
+        quarantine = Quarantine(await open_table(link, LEASES), Meter())
+        await quarantine.hold((TENANT, who), 21, "BROKEN_CHAIN")
+        await link.close()
+    listed = await run("quarantine", "--data", tmp_path, "--json")
+    held = {"tenant": TENANT, "customer": who, "sequence": 21, "reason": "BROKEN_CHAIN"}
+    assert json.loads(listed.out) == {"lifted": "", "held": [held]}
+    lifted = await run("quarantine", "--data", tmp_path, "--lift", who)
+    assert (lifted.code, lifted.out.splitlines()[-1]) == (0, "No story is held.")
+    again = await run("quarantine", "--data", tmp_path, "--lift", who)
+    assert again.code == 1
+    assert "no story of this customer is held" in again.err

@@ -15,6 +15,7 @@ from toldonce.cli.export_customer import export_customer
 from toldonce.cli.forget import forget
 from toldonce.cli.options import arguments
 from toldonce.cli.output import complain, explain
+from toldonce.cli.quarantine import quarantine
 from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
 from toldonce.cli.status import status
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
-_SELDOM = (forget, export_customer, rotate_keys, serve)
+_SELDOM = (forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_SELDOM):
     app.command()(_command)
 

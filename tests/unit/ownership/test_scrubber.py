@@ -19,14 +19,14 @@ from tests.tellers import (
     words,
 )
 from toldonce.api.events.v1 import events_pb2
-from toldonce.kernel.errors import Rejected, Unavailable
+from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.story.events import Moved, OfferAccepted
 from toldonce.kernel.story.record import Placed, Record
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
 from toldonce.ownership.core.commands import Forget, MoveOut
 from toldonce.ownership.handler import Context, Ownership, Stories, Writer
 from toldonce.ownership.handler.carrying import Carrying
-from toldonce.ownership.handler.quarantine import Quarantine
+from toldonce.ownership.handler.quarantine import Held, Quarantine, held, lift
 from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.handler.scrubbing import Inspector, conflicts
 from toldonce.ownership.scrubber import Scrubber, rest_s
@@ -329,16 +329,29 @@ async def test_a_quarantine_outlives_the_process_and_ends_when_a_person_lifts_it
         await one.reached(12)
         await asyncio.sleep(5)
     here.log.payloads.clear()
-    row = names.quarantined_key(TENANT, A)
     async with here.process() as again:
         await eventually(lambda: (TENANT, A) in again.quarantine)
-        standing = await here.leases.get(row)
-        assert standing is not None
-        await here.leases.put(row, b"", expected=standing.revision)
+        (one_held,) = await held(here.leases)
+        assert one_held == Held(TENANT, A, 7, "BROKEN_CHAIN")
+        await lift(here.leases, TENANT, A)
         await asyncio.sleep(15)
         assert again.quarantine.known == {}
         assert again.counted("quarantined_stories") == 0
         assert (await again.ownership.find(TENANT, A))[1].story.messages == 4
+
+
+async def test_a_story_that_is_not_held_cannot_be_lifted() -> None:
+    here = world()
+    with pytest.raises(Missing):
+        await lift(here.leases, TENANT, A)
+    async with here.process() as one:
+        await one.quarantine.hold((TENANT, A), 4, "GARBLED")
+        await lift(here.leases, TENANT, A)
+        with pytest.raises(Missing):
+            await lift(here.leases, TENANT, A)
+        await one.quarantine.refresh()
+        await one.quarantine.hold((TENANT, A), 5, "GARBLED")
+        assert [at.sequence for at in await held(here.leases)] == [5]
 
 
 async def test_a_quarantine_holds_here_while_the_table_is_away() -> None:

@@ -1,13 +1,13 @@
 """Stories found broken: nobody reads or writes them until a person has looked at them.
 
-Each is a row in LEASES, so that every replica knows it and a restart forgets nothing; a row that is
-made a tombstone lets the story go again. Only that story stops: its customer's next contact gets a
-fresh one.
+Each is a row in LEASES, so that every replica knows it and a restart forgets nothing; `lift` lets
+the story go again. Only that story stops: its customer's next contact gets a fresh one.
 """
 
 import asyncio
+from dataclasses import dataclass
 
-from toldonce.kernel.errors import Conflict, Unavailable
+from toldonce.kernel.errors import Conflict, Missing, Unavailable
 from toldonce.runtime import names
 from toldonce.runtime.logs import logger
 from toldonce.runtime.open_rows import StoryKey, place_of
@@ -18,6 +18,35 @@ REFRESH_S = 10.0
 _PLACE_BYTES = 8
 
 _log = logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A story that is held: the log sequence at which it was found broken, and why."""
+
+    tenant: str
+    customer: str
+    sequence: int
+    reason: str
+
+
+async def held(table: Table) -> tuple[Held, ...]:
+    """List the stories held; `table` is LEASES. Raises Unavailable."""
+    found = []
+    for row in await table.rows(names.QUARANTINED_PREFIX):
+        _, _, tenant, customer = row.key.split(".")
+        reason = row.value[_PLACE_BYTES:].decode(errors="replace")
+        found.append(Held(tenant, customer, place_of(row.value), reason))
+    return tuple(found)
+
+
+async def lift(table: Table, tenant: str, customer: str) -> None:
+    """Let a story go; every process knows at most 10 s later. Raises Missing, Unavailable."""
+    key = names.quarantined_key(tenant, customer)
+    row = await table.get(key)
+    if row is None or row.tombstone:
+        raise Missing("story", "no story of this customer is held")
+    await table.put(key, b"", expected=row.revision)
 
 
 class Quarantine:
@@ -56,11 +85,7 @@ class Quarantine:
     async def refresh(self) -> None:
         """Learn what others found, and what a person has let go; raises Unavailable."""
         await self._say()
-        rows = await self._table.rows(names.QUARANTINED_PREFIX)
-        found = {}
-        for row in rows:
-            _, _, tenant, customer = row.key.split(".")
-            found[(tenant, customer)] = place_of(row.value)
+        found = {(one.tenant, one.customer): one.sequence for one in await held(self._table)}
         for key in self._unsaid:
             found[key] = self._known[key]
         for key in found.keys() - self._known.keys():
