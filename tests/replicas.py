@@ -27,7 +27,7 @@ from toldonce.runtime.log import Epochs, Fence, LogInfo, Outcome, Stored, check_
 from toldonce.runtime.testing.log import FakeLog, Fate
 from toldonce.runtime.testing.table import FakeTable
 
-BUSY_MAX = 40  # rounds until every coroutine stands at the log or is done
+BUSY_MAX = 12  # rounds until every coroutine stands at the log or is done
 
 
 def runs(examples: int, steps: int) -> settings:

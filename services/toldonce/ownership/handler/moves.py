@@ -16,6 +16,7 @@ from toldonce.ownership.core.moves import survivor
 from toldonce.ownership.handler.recorder import Ask
 from toldonce.ownership.handler.stories import Stories
 from toldonce.ownership.handler.writer import Done
+from toldonce.runtime.history import SOURCES_MAX
 
 MOVES_MAX = 8
 
@@ -32,7 +33,7 @@ class Moves:
         """Read a story through the leader, following where it moved; half a move is completed."""
         who = CustomerId(customer)
         placed = await self._stories.load(tenant, who)
-        for _ in range(MOVES_MAX):
+        for _ in range(SOURCES_MAX + 1):
             to = CustomerId(placed.story.moved_to)
             if not to:
                 return who, placed
