@@ -9,7 +9,9 @@ from dataclasses import replace
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
+    CaseMerged,
     Event,
+    Forgotten,
     HandoffCancelled,
     OfferAccepted,
     OfferDeclined,
@@ -149,6 +151,10 @@ def _ended(was: Case, about: tuple[Event, ...]) -> Case:
                 state, disposition, work = CaseState.CLOSED, named, WorkState.COMPLETED
             case CaseAbandoned(_, reason):
                 state, disposition, work = CaseState.CLOSED, reason, WorkState.ABANDONED
+            case CaseMerged():
+                state, disposition, work = CaseState.CLOSED, "merged", WorkState.CANCELLED
+            case Forgotten():
+                state, disposition, work = CaseState.CLOSED, "forgotten", WorkState.CANCELLED
             case WrapUpCompleted():
                 work = WorkState.COMPLETED
             case OwnershipReleased(_, _, raised):
