@@ -17,7 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import DOCUMENT, Person, customer, message, patiently
+from tests.e2e.shop import (
+    DOCUMENT,
+    WITHIN_S,
+    Person,
+    Shop,
+    customer,
+    message,
+    patiently,
+    refusal,
+)
 from tests.e2e.test_cli import COMMAND, environment, run
 from tests.servers import eventually
 from toldonce.api.ownership.v1 import ownership_pb2
@@ -27,6 +36,7 @@ from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.context import Envelope
 from toldonce.client.gateway import Address, Gateway
+from toldonce.client.news import CaseNews
 from toldonce.client.privacy import Privacy
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.principal import Principal, Role
@@ -172,6 +182,38 @@ async def test_forgotten_customer_is_in_no_file_and_no_old_copy_opens(tmp_path: 
     assert found(log, needles) == []
     assert log.stat().st_size > 0
     await opens_nothing(old, data)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_everybody_lets_go_of_a_forgotten_customer_at_once(shop: Shop) -> None:
+    gateway, desk = await shop.gateway(), await shop.desk()
+    privacy = Privacy(await shop.client(Role.ADMIN, "ada"))
+    anna = await shop.agent("anna")
+    owned = await gateway.submit(message("owned", addresses=customer("joan")))
+    await anna.take(owned.case_id)
+    offered = await gateway.submit(message("offered", addresses=customer("john")))
+    offer = await anna.offered(offered.case_id)
+    waiting = await gateway.submit(
+        message("waiting", "it is broken", addresses=customer("jane"), queue="escalations")
+    )
+    for name in ("joan", "john", "jane"):
+        (address,) = customer(name)
+        await privacy.forget(address, "ASKED_TO")
+    told = await anna.told(CaseNews, case=owned.case_id, what="Forgotten")
+    assert told.case.closed
+    await anna.over(offer.offer_id)
+    for ack in (owned, offered, waiting):
+        seen = await desk.case(ack.case_id)
+        assert (seen.closed, seen.disposition) == (True, "forgotten")
+
+    async def nothing_is_left() -> bool:
+        queues = await desk.queues()
+        return not await desk.cases() and not any(q.waiting or q.offered for q in queues)
+
+    await eventually(nothing_is_left, within_s=WITHIN_S)
+    again = await gateway.submit(message("again", addresses=customer("joan")))
+    assert (await anna.take(again.case_id)).case_id == again.case_id
+    assert (await refusal(anna.session.reply(owned.case_id, "still there?"))) is not None
 
 
 async def linked(running: Running) -> str:
