@@ -11,7 +11,7 @@ from toldonce.runtime import names
 
 HOME = "services/toldonce/runtime/names.py"
 CUSTOMER = encode(bytes(16))
-STREAMS = {names.stories_stream(), *(bucket.stream for bucket in names.BUCKETS)}
+STREAMS = {*names.near(names.STORY_EPOCH), *(bucket.stream for bucket in names.BUCKETS)}
 SUBJECTS = {
     *(subject for bucket in names.BUCKETS for subject in bucket.subjects),
     *names.stories_subjects(),

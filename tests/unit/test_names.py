@@ -75,6 +75,14 @@ def test_only_ownership_may_publish_to_stories_and_nobody_may_take_a_stream_away
         assert bool(created) == (service == "setup"), service
 
 
+def test_only_an_operator_may_seal_or_drop_an_epoch():
+    may = names.operator(2)
+    for verb in ("CREATE", "UPDATE", "DELETE"):
+        assert f"$JS.API.STREAM.{verb}.STORIES_2" in may.publish
+    assert "operator" not in names.permissions()
+    assert not any("PURGE" in subject or subject.startswith("story.") for subject in may.publish)
+
+
 def test_each_service_hears_only_its_own_replies():
     table = names.permissions()
     for service, may in table.items():

@@ -11,6 +11,7 @@ from toldonce.cli.apply import apply
 from toldonce.cli.case import case
 from toldonce.cli.check import check
 from toldonce.cli.demo import demo
+from toldonce.cli.epoch import epoch
 from toldonce.cli.export_customer import export_customer
 from toldonce.cli.forget import forget
 from toldonce.cli.options import arguments
@@ -37,6 +38,7 @@ _EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
 _SELDOM = (forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_SELDOM):
     app.command()(_command)
+app.add_typer(epoch, name="epoch")
 
 
 def _show_version(*, wanted: bool) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Container
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2, ownership_pb2_grpc
+from toldonce.ownership.carrier import Carrier
 from toldonce.ownership.consumer import Consumer
 from toldonce.ownership.core import Rules
 from toldonce.ownership.handler import Context, Ownership, Stories, Writer, rules_of
@@ -96,6 +97,8 @@ def _mend(
         clock=ports.clock,
         meter=ports.meter,
     )
+    carrier = Carrier(ports.log, ownership.stories, ports.tables.leases)
+    app.spawn("carrier", carrier.run())
     app.spawn("reconciler", reconciler.run())
     app.spawn("quarantine", quarantine.run())
     app.spawn("scrubber", scrubber.run())

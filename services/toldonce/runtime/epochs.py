@@ -114,7 +114,9 @@ class EpochLog:
         row = await self._table.get(names.EPOCHS_KEY)
         found = first_epochs() if row is None or not row.value else unpack_epochs(row.value)
         for one in found.all:
-            if one.number in self._opened or one == found.current:
+            if one.dropped:
+                await self._close(one.number)
+            elif one.number in self._opened or one == found.current:
                 await self._log(one)
         if found != self._epochs:
             self._epochs = found
@@ -184,8 +186,9 @@ class EpochLog:
             if epoch.last is not None and position >= epoch.last:
                 epoch = self._epochs.all[self._epochs.all.index(epoch) + 1]
                 position = epoch.first - 1
-            if epoch.dropped:
-                raise Unavailable(f"The log before epoch {epoch.number + 1} was dropped.")
+            if epoch.dropped:  # whatever was open in it is in the next
+                position = max(position, epoch.last or 0)
+                continue
             log = await self._log(epoch)
             async with contextlib.aclosing(log.tail(after=position)) as batches:
                 async for batch in self._until_sealed(batches, epoch, position):
@@ -273,6 +276,10 @@ class EpochLog:
 
     async def close(self) -> None:
         """Close every log that was opened."""
-        for one in self._opened.values():
-            await one.stack.aclose()
-        self._opened.clear()
+        for number in tuple(self._opened):
+            await self._close(number)
+
+    async def _close(self, number: int) -> None:
+        found = self._opened.pop(number, None)
+        if found is not None:
+            await found.stack.aclose()

@@ -179,6 +179,8 @@ class Guard:
             return f"The stream {self.stream} was made anew at {info.created_at.isoformat()}."
         if info.last < highest:
             return f"The stream {self.stream} went back from {highest} to {info.last}."
+        if self._wants.last is not None and info.last > self._wants.last:
+            return f"The stream {self.stream} was sealed at {self._wants.last} and grew after that."
         if info.deleted:
             return f"The stream {self.stream} has lost {info.deleted} of its messages."
         if info.messages != max(info.last - first + 1, 0) or (

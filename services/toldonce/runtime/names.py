@@ -254,27 +254,28 @@ def _user(
 def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
     """Give the NATS permissions of each user; `ownership` alone publishes to stories.
 
-    `setup` may create streams, which no service may; nobody may change, purge or delete one.
+    `setup` may create streams, which no service may; nobody may change, purge or delete one. The
+    epochs beside this one can be read too, so that the log can go on in the next.
     """
-    log = stories_stream(epoch)
-    streams = (log, *(bucket.stream for bucket in BUCKETS))
+    logs = near(epoch)
+    streams = (*logs, *(bucket.stream for bucket in BUCKETS))
     return MappingProxyType(
         {
             "ownership": _user(
                 "ownership",
-                reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
+                reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
                 publish=("story.>", *OPEN.subjects, *KEYS.subjects, *LEASES.subjects, EVERY_HINT),
                 subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}",),
                 responds=True,
             ),
             "intake": _user(
                 "intake",
-                reads=(log, OPEN.stream, CONFIG.stream, KEYS.stream),
+                reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
                 publish=(EVERY_COMMAND,),
             ),
             "routing": _user(
                 "routing",
-                reads=(log, OPEN.stream, CONFIG.stream, AGENTS.stream, LEASES.stream),
+                reads=(*logs, OPEN.stream, CONFIG.stream, AGENTS.stream, LEASES.stream),
                 publish=(
                     EVERY_COMMAND,
                     EVERY_ENGINE,
@@ -287,7 +288,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
             "sla": _user(
                 "sla",
-                reads=(log, OPEN.stream, CONFIG.stream, LEASES.stream),
+                reads=(*logs, OPEN.stream, CONFIG.stream, LEASES.stream),
                 publish=(EVERY_COMMAND, EVERY_ENGINE, *LEASES.subjects),
             ),
             "config": _user(
@@ -305,6 +306,19 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
         }
     )
+
+
+def near(epoch: int) -> tuple[str, ...]:
+    """Name the streams of an epoch, the one before and the one after."""
+    return tuple(stories_stream(one) for one in range(max(1, epoch - 1), epoch + 2))
+
+
+def operator(epoch: int = STORY_EPOCH) -> Permissions:
+    """Give what a person needs to end an epoch: a user of this kind is let in only meanwhile."""
+    streams = (*near(epoch), LEASES.stream)
+    verbs = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE")
+    changes = (jetstream(f"{verb}.{stream}") for verb in verbs for stream in near(epoch))
+    return Permissions((*_reads(*streams), *changes, *LEASES.subjects), (f"{inbox('operator')}.>",))
 
 
 def nats_users(epoch: int = STORY_EPOCH) -> list[dict[str, object]]:

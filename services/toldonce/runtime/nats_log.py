@@ -56,14 +56,14 @@ async def nats_log(
     replicas: int = 1,
     bytes_max: int = -1,
     first: int = 1,
-    sealed: bool = False,
+    last: int | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator["NatsLog"]:
     """Open the log of an epoch, or raise Unavailable with the sentence why it cannot be trusted.
 
     `monitor_urls` names the monitoring page of every node; `replicas` is 3 in production;
     `bytes_max` is the most the stream may hold on disk (-1: no limit); `first` is where its
-    sequences begin. One that is `sealed` is only read.
+    sequences begin. One with a `last` is sealed and ends there.
     """
     wants = Wants(
         name=names.stories_stream(epoch),
@@ -71,7 +71,7 @@ async def nats_log(
         replicas=replicas,
         bytes_max=bytes_max,
         first=first,
-        sealed=sealed,
+        last=last,
     )
     guard = Guard(link, wants, clock=clock, monitor_urls=monitor_urls)
     await guard.start()

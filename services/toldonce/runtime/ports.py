@@ -5,6 +5,7 @@ the same from fakes. A process has one of each, whichever services it holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,10 +15,11 @@ from toldonce.runtime.bus import Bus, NatsBus
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.closed import ClosedLog, ClosedTable, may_read
 from toldonce.runtime.config import ConfigCache
+from toldonce.runtime.epochs import epoch_log
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.hints import Hints
 from toldonce.runtime.keys import KeyRing
-from toldonce.runtime.log import Log
+from toldonce.runtime.log import Epoch, Log
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
 from toldonce.runtime.secrets import Secrets
@@ -85,13 +87,13 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
     """Open everything for one process; raises Unavailable with the sentence why it cannot be."""
     link = await Link.connect(where.nats_urls, name=service, options=where.nats_options)
     await app.enter(_Closing(link))
-    log = await _log(app, link, where, service)
     tables = Tables(
         *[
             await _table(link, where, service, bucket)
             for bucket in (names.OPEN, names.AGENTS, names.CONFIG, names.LEASES, names.KEYS)
         ]
     )
+    log = await _log(app, link, where, service, tables.leases)
     store = RedisStore.open(where.store_url)
     await app.enter(_Closing(store))
     bus = NatsBus(link)
@@ -101,19 +103,23 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
     return ports
 
 
-async def _log(app: App, link: Link, where: Where, service: str) -> Log:
+async def _log(app: App, link: Link, where: Where, service: str, leases: Table) -> Log:
     stream = names.stories_stream(where.epoch)
     if not may_read(service, stream, where.epoch):
         return ClosedLog(stream)
-    return await app.enter(
-        nats_log(
+
+    def opened(epoch: Epoch) -> AbstractAsyncContextManager[Log]:
+        return nats_log(
             link,
-            epoch=where.epoch,
+            epoch=epoch.number,
             clock=app.clock,
             monitor_urls=where.monitor_urls,
             replicas=where.replicas,
+            first=epoch.first,
+            last=epoch.last,
         )
-    )
+
+    return await app.enter(epoch_log(leases, app.clock, opened))
 
 
 async def _table(link: Link, where: Where, service: str, bucket: names.Bucket) -> Table:

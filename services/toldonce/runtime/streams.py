@@ -20,7 +20,10 @@ _NANO = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """The settings one of our streams must have; all sizes in bytes."""
+    """The settings one of our streams must have; all sizes in bytes.
+
+    It begins at sequence `first`; with a `last` it is sealed and ends there.
+    """
 
     name: str
     subjects: tuple[str, ...]
@@ -29,7 +32,7 @@ class Wants:
     per_subject_max: int = -1
     message_ttl: bool = False
     first: int = 1
-    sealed: bool = False
+    last: int | None = None
 
     def config(self) -> dict[str, Any]:
         """Return the settings in JetStream's words, every one that matters."""
@@ -50,7 +53,7 @@ class Wants:
             "duplicate_window": DUPLICATE_WINDOW_S * _NANO,
             "compression": "none",
             "no_ack": False,
-            "sealed": self.sealed,
+            "sealed": self.last is not None,
             "first_seq": self.first if self.first > 1 else 0,
             "deny_delete": True,
             "deny_purge": True,

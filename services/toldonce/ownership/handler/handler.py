@@ -210,7 +210,8 @@ class Ownership:
         if told is not None:
             raise told
         cut_at = past.cut_at(history)
-        if cut_at is not None and command.made_at <= cut_at:
+        known = bool(times(story.contacts, own))
+        if cut_at is not None and (known or command.made_at <= cut_at):
             raise Rejected(
                 "MADE_BEFORE_RETENTION",
                 "it was made before the oldest story kept, so a repeat could not be recognised",
