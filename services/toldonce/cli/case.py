@@ -1,4 +1,4 @@
-"""`toldonce case`: a case with its timeline."""
+"""`toldonce case`: a case with its customer's card and the whole story."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from toldonce.cli.options import (
 )
 from toldonce.cli.output import Out, ago
 from toldonce.kernel.errors import Missing
+from toldonce.kernel.ids import OWN_CHARS
 
 if TYPE_CHECKING:
     from toldonce.client import Client
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 def case(
     case_id: Annotated[
-        str, typer.Argument(metavar="ID", help="A case or a contact.", show_default=False)
+        str,
+        typer.Argument(metavar="ID", help="A case, a contact or a customer.", show_default=False),
     ],
     *,
     everything: Annotated[
@@ -37,7 +39,7 @@ def case(
     data: DataOption = DATA,
     json: JsonOption = "",
 ) -> None:
-    """Show a case: how it stands, why, and the whole story it belongs to.
+    """Show a case: who the customer is, how it stands, why, and the whole story it belongs to.
 
     Example: `toldonce case 4kd...` with an id that `toldonce submit` printed
     """
@@ -59,6 +61,8 @@ async def _look(client: "Client", given: str) -> "tuple[ContextRead, list[TraceS
     from toldonce.client.desk import Desk
     from toldonce.client.gateway import Gateway
 
+    if len(given) == OWN_CHARS:
+        given = await _case_of(client, given)
     try:
         read = await read_context(client, given)
     except Missing as no:
@@ -74,10 +78,25 @@ async def _look(client: "Client", given: str) -> "tuple[ContextRead, list[TraceS
     return read, traces
 
 
+async def _case_of(client: "Client", customer: str) -> str:
+    """Find a case by which the story of a customer can be read; raises Missing."""
+    from toldonce.client.desk import Desk
+
+    found = await Desk(client).cases(customer=customer)
+    if not found:
+        raise Missing(
+            "case", "this customer has no open case; name a closed one, or one of their contacts"
+        )
+    return found[0].case_id
+
+
 def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everything: bool) -> None:
-    from toldonce.cli.story import lines
+    from toldonce.cli.story import card_lines, lines, missing
 
     case = read.case
+    for line in card_lines(read.card):
+        out.say(line)
+    out.say()
     owner = f"{case.owner} owns it" if case.owner else "nobody owns it"
     out.say(f"case {case.case_id}")
     out.say(
@@ -88,17 +107,29 @@ def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everythin
     out.say(f"  opened {ago(case.opened_at)} ago, {case.hops} handoffs")
     for clock in case.clocks:
         out.say(f"  clock {clock.kind}: {clock.state}, due {clock.due_at or 'never'}")
+    if case.handoff:
+        handoff = case.handoff
+        out.say(f"  being handed over by {handoff.from_agent or 'nobody'} to {handoff.to}")
     if traces:
         out.say(f"  why: {traces[0].reason} (policy {traces[0].policy_version})")
+    else:
+        out.say("  why: no decision about it is kept: none was made, or it was long ago")
     out.say()
     for line in lines(read, everything=everything):
         out.say(line)
+    for sentence in missing(read):
+        out.say(f"missing: {sentence}")
 
 
 def _figures(read: "ContextRead", traces: "list[TraceSeen]") -> dict[str, Any]:
+    from toldonce.cli.story import missing
+
     return {
         "case": dataclasses.asdict(read.case),
         "customer_id": read.customer_id,
+        "card": dataclasses.asdict(read.card),
+        "handoffs": [dataclasses.asdict(handoff) for handoff in read.handoffs],
+        "missing": list(missing(read)),
         "sequence": read.upto,
         "context_hash": read.hash.hex(),
         "timeline": [
@@ -107,6 +138,8 @@ def _figures(read: "ContextRead", traces: "list[TraceSeen]") -> dict[str, Any]:
                 "index": item.index,
                 "at_us": item.at_us,
                 "type": item.type,
+                "case": item.case,
+                "event_id": item.event_id,
                 "actor": item.actor,
                 "channel": item.channel,
                 "text": item.text,

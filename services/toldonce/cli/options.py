@@ -25,7 +25,7 @@ ADDRESS = "127.0.0.1:7700"
 ADDRESS_FILE = "address"
 STDOUT = "-"
 _TOKEN_LIFE_S = 3600.0
-_NOT_A_JSON_FILE = re.compile(r"-.+|[0-9a-z]{52}|.+\.(ya?ml|csv)")
+_NOT_A_JSON_FILE = re.compile(r"-.+|([0-9a-z]{26}){1,2}|.+\.(ya?ml|csv)")
 
 AddressOption = Annotated[
     str,

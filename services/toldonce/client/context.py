@@ -4,10 +4,11 @@ The hash is computed from the received items alone, in the canonical form that `
 and `proto/README.md` give; it is never copied from anybody.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from toldonce.api.ownership.v1 import ownership_pb2
+from toldonce.client.card import Card, card_of
 from toldonce.client.channel import Client
 from toldonce.client.retry import again
 from toldonce.client.seen import CaseSeen, case_seen, instant, target_of, word
@@ -53,50 +54,6 @@ class HandoffTold:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierCase:
-    """A case that ended, and how."""
-
-    case_id: str
-    topic: str
-    channel: str
-    queue: str
-    agent: str
-    disposition: str
-    opened_at: datetime | None
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What the customer was promised and is not done yet; without text when it was forgotten."""
-
-    commitment_id: str
-    case_id: str
-    agent: str
-    made_at: datetime | None
-    due_at: datetime | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The customer at a glance; empty: not known. `aliases` are (kind, address) pairs."""
-
-    aliases: tuple[tuple[str, str], ...] = ()
-    name: str = ""
-    language: str = ""
-    preferred_channel: str = ""
-    preferred_agent: str = ""
-    earlier_cases: tuple[EarlierCase, ...] = ()
-    bad_experiences: int = 0
-    promises: tuple[Promise, ...] = ()
-    incident: str = ""
-    contacts_total: int = 0
-    handoffs_total: int = 0
-    forgotten: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ContextRead:
     """A story as it was read, up to log position `upto`; `case` is the one asked for.
 
@@ -108,7 +65,7 @@ class ContextRead:
     case: CaseSeen
     items: tuple[Item, ...]
     handoffs: tuple[HandoffTold, ...]
-    card: Card = Card()
+    card: Card = field(default_factory=Card)
 
     @property
     def hash(self) -> bytes:
@@ -145,7 +102,7 @@ async def read_context(
                 case=case_seen(page.case),
                 items=tuple(items),
                 handoffs=tuple(handoffs),
-                card=_card(first.card),
+                card=card_of(first.card),
             )
         request.page_token = page.next_page_token
     raise Unavailable("the pages of the story do not belong together; read it again")
@@ -188,43 +145,4 @@ def _handoff(record: ownership_pb2.HandoffRecord) -> HandoffTold:
         warm=record.warm,
         ended_reason=record.ended_reason,
         ended_at=instant(record.ended_at),
-    )
-
-
-def _card(card: ownership_pb2.CustomerCard) -> Card:
-    return Card(
-        aliases=tuple((word(alias, "kind"), alias.value) for alias in card.aliases),
-        name=card.name,
-        language=card.language,
-        preferred_channel=card.preferred_channel,
-        preferred_agent=card.preferred_agent,
-        earlier_cases=tuple(
-            EarlierCase(
-                case_id=one.case_id,
-                topic=one.topic,
-                channel=one.channel,
-                queue=one.queue,
-                agent=one.agent,
-                disposition=one.disposition,
-                opened_at=instant(one.opened_at),
-                ended_at=instant(one.ended_at),
-            )
-            for one in card.earlier_cases
-        ),
-        bad_experiences=card.bad_experiences,
-        promises=tuple(
-            Promise(
-                commitment_id=one.commitment.commitment_id,
-                case_id=one.commitment.case_id,
-                agent=one.commitment.agent,
-                made_at=instant(one.commitment.made_at),
-                due_at=instant(one.commitment.due_at),
-                text=one.text,
-            )
-            for one in card.commitments
-        ),
-        incident=card.incident,
-        contacts_total=card.contacts_total,
-        handoffs_total=card.handoffs_total,
-        forgotten=card.forgotten,
     )

@@ -62,10 +62,15 @@ class Desk:
         return case_seen(await again(lambda: self._client.ownership.GetCase(request)))
 
     async def cases(
-        self, *, owner: str = "", queue: str = "", tries_max: int = 6
+        self, *, owner: str = "", queue: str = "", customer: str = "", tries_max: int = 6
     ) -> list[CaseSeen]:
-        """List open cases from the view, all pages; raises Unavailable while it is rebuilt."""
-        request = ownership_pb2.ListCasesRequest(owner=owner, queue=queue, page_size=PAGE_MAX)
+        """List open cases from the view, all pages; raises Unavailable while it is rebuilt.
+
+        Those of one customer come from the log.
+        """
+        request = ownership_pb2.ListCasesRequest(
+            owner=owner, queue=queue, customer_id=customer, page_size=PAGE_MAX
+        )
         found: list[CaseSeen] = []
         while True:
             page = await again(

@@ -23,6 +23,7 @@ CASE = "0" * 26 + "1" * 26
         (["demo", "--json", "-"], ["demo", "--json", "-"]),
         (["demo", "--json=out"], ["demo", "--json=out"]),
         (["case", "--json", CASE], ["case", "--json=-", CASE]),
+        (["case", "--json", CASE[:26]], ["case", "--json=-", CASE[:26]]),
         (["check", "--json", "a.yaml"], ["check", "--json=-", "a.yaml"]),
         (["check", "--", "--json"], ["check", "--", "--json"]),
     ],

@@ -1,0 +1,138 @@
+"""A person reads a story: who it is about, what happened, and what is missing and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+
+from tests.unit.client.desktop import CASE, CUSTOMER, case_view
+from toldonce.cli.case import _figures, _show
+from toldonce.cli.output import Out
+from toldonce.cli.story import card_lines, line, lines, missing
+from toldonce.client.card import Card, EarlierCase, Promise
+from toldonce.client.context import ContextRead, Envelope, HandoffTold
+from toldonce.client.seen import case_seen
+from toldonce.kernel.context import Item, type_of
+from toldonce.kernel.story.events import Event, Fenced
+
+AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+AT_US = int(AT.timestamp()) * 10**6
+CARD = Card(
+    aliases=(("EMAIL", "joan@example.org"), ("PHONE", "+31201234567")),
+    name="Joan",
+    language="nl",
+    preferred_channel="chat",
+    preferred_agent="anna",
+    earlier_cases=(EarlierCase(CASE, "parcel", "mail", "orders", "anna", "refunded", AT, AT),),
+    bad_experiences=1,
+    promises=(Promise(CASE, CASE, "anna", AT, AT, "Morgen bij u."),),
+    incident="parcels-lost",
+    contacts_total=3,
+    handoffs_total=2,
+)
+
+
+def item(type_: str = "contact_received", text: str = "", *, days: int = 0, **facts: str) -> Item:
+    return Item(
+        sequence=1 + days,
+        index=0,
+        event_id="e" * 26,
+        at_us=AT_US + days * 86_400 * 10**6,
+        type=type_,
+        case=CASE[26:],
+        channel="chat",
+        actor="gateway:web",
+        text=text,
+        attributes=tuple(sorted(facts.items())),
+    )
+
+
+def read(*items: Item, card: Card = CARD, **more: Any) -> ContextRead:
+    return ContextRead(CUSTOMER, 7, case_seen(case_view()), items, more.pop("handoffs", ()), card)
+
+
+def test_person_reads_who_the_customer_is_and_what_is_promised() -> None:
+    told = "\n".join(card_lines(CARD))
+    for part in (
+        "Joan; language nl",
+        "email joan@example.org, phone +31201234567",
+        "3 contacts, 2 handoffs, 1 bad experience",
+        "channel chat, agent anna",
+        "parcels-lost",
+        "“Morgen bij u.” by 2026-01-05 09:00 UTC, says anna",
+        f"2026-01-05 parcel (mail, queue orders): refunded by anna, case {CASE}",
+    ):
+        assert part in told
+
+
+def test_person_reads_why_a_name_or_an_address_is_missing() -> None:
+    never = "\n".join(card_lines(Card()))
+    assert "whose name was never given; language unknown" in never
+    assert "no address, none came with a contact" in never
+    gone = "\n".join(
+        card_lines(Card(forgotten=True, promises=(replace(CARD.promises[0], text=""),)))
+    )
+    assert "whose name was forgotten" in gone
+    assert "no address, forgotten" in gone
+    assert "(the words were forgotten)" in gone
+
+
+def test_person_is_told_what_is_missing_and_why() -> None:
+    whole = read(item(text="Waar?"))
+    assert list(missing(whole)) == []
+    bare = HandoffTold(CASE, CASE, 1, "anna", "queue vip", AT, "ACCEPTED", Envelope("", ""))
+    without = read(item(forgotten="true"), card=Card(), handoffs=(bare,))
+    assert len(list(missing(without))) == 2
+    assert "1 entry without words: forgotten" in next(iter(missing(without)))
+    assert "without an envelope" in next(iter(missing(read(item(), handoffs=(bare,)))))
+
+
+def test_person_reads_the_story_day_by_day_when_it_has_several() -> None:
+    assert not any("(UTC)" in said for said in lines(read(item(text="een"), item(text="twee"))))
+    told = list(lines(read(item(text="een"), item(text="twee", days=1))))
+    assert [said for said in told if "(UTC)" in said] == ["2026-01-05 (UTC)", "2026-01-06 (UTC)"]
+
+
+def test_person_reads_files_envelopes_and_promises_where_they_happened() -> None:
+    said = Envelope("needs a senior", "parcel lost", mood="angry")
+    handoff = HandoffTold(CASE, CASE, 1, "anna", "queue vip", AT, "ACCEPTED", said, warm=True)
+    file = f"s3://a/b image/png 5 {'0f' * 32}"
+    begun = item("handoff_begun", handoff=CASE[26:], target_kind="QUEUE", target="vip", warm="true")
+    told = "\n".join(
+        lines(
+            read(
+                item("entry_appended", "Kijk", kind="ATTACHMENT", reference_0=file),
+                begun,
+                item("commitment_made", "Morgen bij u.", agent="anna", due_at=str(AT_US)),
+                handoffs=(handoff,),
+            )
+        )
+    )
+    assert f"file: s3://a/b (image/png, 5 bytes, sha256 {'0f' * 32})" in told
+    assert "handed over warm to queue vip" in told
+    assert "why: needs a senior" in told
+    assert "mood: angry" in told
+    assert "anna promised by 2026-01-05 09:00 UTC: “Morgen bij u.”" in told
+
+
+@pytest.mark.parametrize("kind", [one for one in get_args(Event.__value__) if one is not Fenced])
+def test_person_can_read_every_event_there_is_even_without_its_facts(kind: type) -> None:
+    name = type_of(object.__new__(kind))
+    told = line(item(name, forgotten="true"))
+    assert told.startswith("09:00:00  gateway:web [chat]  ")
+    assert len(told) > len("09:00:00  gateway:web [chat]  ")
+
+
+def test_person_and_machine_are_shown_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = read(item(text="Waar is mijn pakket?"))
+    _show(Out(), whole, [], everything=False)
+    shown = capsys.readouterr().out
+    for part in ("Joan; language nl", f"case {CASE}", "Waar is mijn pakket?", "no decision"):
+        assert part in shown
+    figures = _figures(whole, [])
+    assert figures["card"]["name"] == "Joan"
+    assert figures["card"]["promises"][0]["text"] == "Morgen bij u."
+    assert figures["timeline"][0]["text"] == "Waar is mijn pakket?"
+    assert figures["missing"] == []
+    assert figures["context_hash"] == whole.hash.hex()
