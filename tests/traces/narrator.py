@@ -10,8 +10,10 @@ from toldonce.routing.core.types import (
     DecisionTrace,
     ExpireOffer,
     Gate,
+    LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
+    ResumeOwnership,
     RevokeOffer,
 )
 
@@ -51,6 +53,13 @@ class Narrator(World):
                 self.says(f"=> the wrap-up of {who} by {decision.agent} is over")
             case ReleaseOwnership():
                 self.says(f"=> {who} is taken from {decision.agent} ({decision.reason})")
+            case LapseOwnership(agent=agent, rule=rule, backup=backup, lapse_s=lapse_s):
+                whom = backup or "whoever the queue finds"
+                self.says(
+                    f"=> {who} may be taken over from {agent} by {whom}, {lapse_s} s ({rule})"
+                )
+            case ResumeOwnership():
+                self.says(f"=> {who} is {decision.agent}'s again")
         super().obey(decision)
 
     def _candidates(self, trace: DecisionTrace) -> None:

@@ -1,9 +1,10 @@
-"""Five days in an office, as the engine saw them."""
+"""Six days in an office, as the engine saw them."""
 
 from collections.abc import Callable
 
 from tests.traces.narrator import Narrator
 from tests.unit.routing.world import office, person
+from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.types import Availability, Presence
@@ -114,3 +115,37 @@ def test_supervisor_reads_how_an_agent_vanishes(golden: Golden) -> None:
     tale.accept("kim")
     tale.accept("lee")
     golden("agent_vanishes", tale.text)
+
+
+def test_supervisor_reads_who_stands_in_for_an_absent_owner(golden: Golden) -> None:
+    rule = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=20, backup_s=40)
+    config = office(
+        person("anna", substitute="bob"),
+        person("bob", substitute="cleo"),
+        person("cleo"),
+        person("dora"),
+        absent={"email": rule},
+    )
+    tale = Narrator(config).open_doors(all_in=False)
+    tale.log_on("anna")
+    tale.says("kim writes a mail")
+    tale.contact("kim", channel="email")
+    tale.accept("kim")
+    for name in ("bob", "cleo", "dora"):
+        tale.log_on(name)
+    tale.wait(30)
+    tale.says("anna's line breaks; bob, who stands in for her, is at lunch")
+    tale.declare("bob", Availability.AWAY)
+    tale.seen("anna", Presence.STALE)
+    tale.wait(25)
+    tale.says("anna is back before cleo has answered")
+    tale.seen("anna", Presence.CONNECTED)
+    tale.wait(30)
+    tale.says("anna's line breaks again")
+    tale.seen("anna", Presence.STALE)
+    tale.wait(22)
+    tale.says("cleo is too busy for kim")
+    tale.decline("kim")
+    tale.accept("kim")
+    tale.says(f"kim belongs to {tale.case('kim').owner}, epoch {tale.case('kim').epoch}")
+    golden("who_stands_in", tale.text)

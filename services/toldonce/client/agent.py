@@ -11,7 +11,7 @@ Everything is retried under the same ids, so doing it twice is doing it once.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
@@ -52,7 +52,10 @@ class Taken:
 
 
 class AgentSession(Cases):
-    """One stream of one agent. `cases` holds what it last saw of each case it owns."""
+    """One stream of one agent. `cases` holds what it last saw of each case it owns.
+
+    `lost` are those of `held` that are not the agent's any more, with their owner ("" for nobody).
+    """
 
     def __init__(
         self,
@@ -62,18 +65,28 @@ class AgentSession(Cases):
         availability: str = "AVAILABLE",
         reason: str = "",
         resume: str = "",
+        held: Mapping[str, int] | None = None,
     ) -> None:
-        """Speak as `name` (empty: the token's subject); `resume` is an older session's id."""
+        """Speak as `name` (empty: the token's subject); `resume` is an older session's id.
+
+        `held` are the cases this desktop shows as ours, with the epoch of each: `lost` then says
+        which are not, and who has them.
+        """
         super().__init__(client)
         self._hello = routing_pb2.Hello(
             agent=name,
             availability=_availability(availability),
             reason=reason,
             resume_session_id=resume,
+            held=[
+                routing_pb2.HeldCase(case_id=case_id, epoch=epoch)
+                for case_id, epoch in (held or {}).items()
+            ],
         )
         self.session_id = ""
         self.policy_version = ""
         self.heartbeat_s = 1.0
+        self.lost: dict[str, str] = {}
         self._stream: Stream | None = None
         self._ref = 0
         self._writing = asyncio.Lock()
@@ -118,6 +131,7 @@ class AgentSession(Cases):
         self.policy_version = welcome.policy_version
         self.heartbeat_s = max(0.2, float(welcome.heartbeat_s))
         self.cases = {view.case_id: case_seen(view) for view in welcome.cases}
+        self.lost = {one.case_id: one.owner for one in welcome.lost}
         self._tasks = [
             asyncio.create_task(self._listen(stream), name="session"),
             asyncio.create_task(self._beat(), name="heartbeats"),

@@ -56,6 +56,19 @@ async def test_an_agent_takes_an_offer_and_owns_the_case() -> None:
     assert server.stream.cancelled
 
 
+async def test_an_agent_who_comes_back_says_what_they_hold_and_hears_what_they_lost() -> None:
+    server = FakeServer()
+    lost = routing_pb2.LostCase(case_id=CASE, owner="bram", epoch=3)
+    server.stream.say(welcome=routing_pb2.Welcome(session_id="s" * 26, lost=[lost]))
+    session = AgentSession(cast("Client", server), "anna", held={CASE: 1})
+    await session.open()
+    (held,) = (await server.stream.hear("hello")).hello.held
+    assert (held.case_id, held.epoch) == (CASE, 1)
+    assert session.lost == {CASE: "bram"}
+    assert session.cases == {}
+    await session.close()
+
+
 async def test_an_agent_hashes_the_context_of_a_handoff_before_accepting() -> None:
     timeline = [item(1), item(2)]
     server = FakeServer(pages(timeline, 2))
