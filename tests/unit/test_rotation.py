@@ -19,7 +19,9 @@ from toldonce.runtime.rotation import (
     keep_rotating,
     rewrap,
     rotate,
+    tell_age,
 )
+from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.table import FakeTable
 
 pytestmark = pytest.mark.looptime
@@ -249,6 +251,18 @@ async def test_house_rotates_by_itself_before_thirty_days_are_over(ring, table, 
     assert secrets.load(folder).kek_id != second
     assert len(keks(folder)) == 1
     assert await readable(table, folder, clock, known) == known
+    running.cancel()
+
+
+async def test_process_says_how_old_the_key_is_that_it_sees(folder, clock):
+    meter = Meter()
+    running = asyncio.create_task(tell_age(folder, clock, meter))
+    secrets.draw_kek(folder, clock.now())
+    await asyncio.sleep(7.5 * 60)
+    assert b"toldonce_kek_age_seconds 420.0" in meter.page()
+    secrets.draw_kek(folder, clock.now())
+    await asyncio.sleep(60)
+    assert b"toldonce_kek_age_seconds 30.0" in meter.page()
     running.cancel()
 
 

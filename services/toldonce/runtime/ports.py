@@ -22,6 +22,7 @@ from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Epoch, Log
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
+from toldonce.runtime.rotation import tell_age
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.table import Table, open_table
@@ -167,6 +168,8 @@ async def begin(app: App, ports: Ports) -> None:
     await app.enter(_Closing(ports.keys))
     await app.enter(_Closing(await ports.bus.subscribe(names.EVERY_CONFIG_HINT, ports.config.hear)))
     app.spawn("configuration", ports.config.run())
+    if app.secrets.folder is not None:
+        app.spawn("age of keys", tell_age(app.secrets.folder, app.clock, ports.meter))
     if ports.feed.wanted:
         app.spawn("feed", ports.feed.run())
 

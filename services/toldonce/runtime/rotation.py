@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from toldonce.kernel.errors import Conflict, Refusal, Unavailable
+from toldonce.kernel.errors import Conflict, Invalid, Refusal, Unavailable
 from toldonce.runtime.cipher import NONCE_BYTES, unwrap, wrap
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.key_blocks import pack, place, unpack
@@ -31,10 +31,12 @@ from toldonce.runtime.secrets import (
     load_keks,
 )
 from toldonce.runtime.table import Row, Table
+from toldonce.runtime.telemetry import KEK_AGE_SECONDS, Meter
 
 FINAL_S = 30 * 86_400.0
 DUE_S = 25 * 86_400.0
 LOOK_S = 3_600.0
+AGE_S = 60.0
 TRIES_MAX = 16
 ROUNDS_MAX = 1_000
 _LOCK = "rotation.lock"
@@ -114,6 +116,15 @@ async def keep_rotating(folder: Path, table: Table, clock: Clock) -> None:
             except Refusal as error:
                 _log.warning("the key-encryption key was not rotated", error=type(error).__name__)
         await asyncio.sleep(LOOK_S)
+
+
+async def tell_age(folder: Path, clock: Clock, meter: Meter) -> None:
+    """Say in the metrics how old the key-encryption key is that this process sees; for ever."""
+    while True:
+        with contextlib.suppress(Invalid, OSError):
+            age = clock.now() - drawn_at(folder)
+            meter.set(KEK_AGE_SECONDS, age.total_seconds())
+        await asyncio.sleep(AGE_S)
 
 
 def due(folder: Path, now: datetime) -> bool:

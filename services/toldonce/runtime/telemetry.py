@@ -191,6 +191,13 @@ SCRUBBED_UPTO = _gauge(
     "log sequence up to which this process has checked the whole log; 0 while another one does",
 )
 
+# Keys.
+KEK_AGE_SECONDS = _gauge(
+    "kek_age_seconds",
+    "seconds",
+    "since the key-encryption key was drawn by which this process wraps; promised: below 30 days",
+)
+
 # Views.
 VIEW_REBUILDS = _counter(
     "view_rebuilds_total",
@@ -208,6 +215,12 @@ OFFERS = _counter(
     "outcome",
 )
 QUEUED = _gauge("queued_items", "items", "work items waiting in a queue", "queue")
+KEPT_FOR_ABSENT = _gauge(
+    "cases_kept_for_absent_owner",
+    "cases",
+    "owned cases whose owner is absent for longer than the grace, and whose channel keeps them",
+    "tenant",
+)
 SESSIONS = _gauge("agent_sessions", "sessions", "agent sessions open in this process")
 
 # Timers.
