@@ -17,9 +17,13 @@ def in_window(closed: Ended, now: datetime, rules: Rules) -> bool:
 
 def reopened(story: Story, closed: Ended, now: datetime, reason: str) -> tuple[Event, ...]:
     """Open a case again; paperwork that still goes on ends with that."""
-    again = CaseReopened(reopening(closed.case, now), reason)
     present = story.case(closed.case.own)
-    return (again,) if present is None else (WrapUpCompleted(present.own, present.owner), again)
+    if present is None:
+        return (CaseReopened(reopening(closed.case, now), reason),)
+    # the history tells how it ended; its epoch may have risen since, by a move
+    last = replace(closed.case, epoch=max(closed.case.epoch, present.epoch))
+    again = CaseReopened(reopening(last, now), reason)
+    return (WrapUpCompleted(present.own, present.owner), again)
 
 
 def reopening(old: Case, now: datetime) -> Case:

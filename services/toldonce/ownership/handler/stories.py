@@ -96,10 +96,17 @@ class Stories:
     ) -> tuple[Logged, ...]:
         """Read everything that happened, in log order, absorbed stories included.
 
-        Raises Rejected QUARANTINED when the chain of hashes is broken, Unavailable.
+        Raises Rejected QUARANTINED when the chain of hashes is broken, Unavailable, also when what
+        was read ends before the head that this process knows.
         """
         self._check(tenant, customer)
-        return await history_of(self._log, tenant, customer, upto)
+        known = self.cached(tenant, customer)
+        history = await history_of(self._log, tenant, customer, upto)
+        if known is not None and (upto is None or upto >= known.sequence):
+            own = (one.sequence for one in history if one.record.customer == customer)
+            if max(own, default=0) < known.sequence:
+                raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
+        return history
 
     def _check(self, tenant: str, customer: str) -> None:
         if (tenant, customer) in self._quarantine:

@@ -1,0 +1,78 @@
+"""What the simulation found: an old leader's answer, and an epoch that stood still at a return."""
+
+from typing import Any
+
+import pytest
+
+from tests.tellers import TENANT, agent, contact, customer, offer, office, own, words
+from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.ids import Own
+from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import EntryKind, EntryWords
+from toldonce.kernel.story.types import CaseState
+from toldonce.ownership.core import Asked
+from toldonce.ownership.core.commands import (
+    AcceptOffer,
+    AppendEntry,
+    CloseCase,
+    ReopenCase,
+)
+from toldonce.runtime.log import Stored
+from toldonce.runtime.testing.log import FakeLog
+
+SUPERVISOR = Principal(TENANT, Role.SUPERVISOR, "sue")
+LESS, MORE = sorted((customer("a"), customer("b")))
+
+
+class Behind(FakeLog):
+    """A log whose histories come from an old leader, who knows nothing after `limit`."""
+
+    limit: int | None = None
+
+    async def read(self, subject: str, *, upto: int | None = None, **how: Any) -> list[Stored]:
+        end = upto if self.limit is None else min(self.limit, upto or self.limit)
+        return await super().read(subject, upto=end, **how)
+
+
+async def test_history_that_ends_before_the_known_head_is_not_believed() -> None:
+    house = office(log := Behind())
+    await house.ownership.do(house.ask(contact(1), operation=own("first"), words=words()))
+    placed = await house.stories.load(TENANT, customer())
+    case = placed.story.cases[0].own
+    entry = AppendEntry(case, 0, EntryKind.NOTE)
+    note = house.ask(entry, SUPERVISOR, operation=own("note"), words=EntryWords("seen", ()))
+    done = await house.ownership.do(note)
+    log.limit = placed.sequence
+    with pytest.raises(Unavailable):
+        await house.ownership.context.hash(TENANT, customer(), done.placed.sequence)
+    with pytest.raises(Unavailable):
+        await house.ownership.do(note)
+    log.limit = None
+    again = await house.ownership.do(note)
+    assert again.repeated
+    assert again.placed.sequence == done.placed.sequence
+
+
+async def test_case_that_moved_during_its_paperwork_comes_back_under_a_higher_epoch() -> None:
+    house = office()
+    told = contact(1, queue="returns")
+    await house.ownership.do(house.ask(told, of=MORE, words=words()))
+    await house.ownership.do(house.ask(contact(2), of=LESS, words=words()))
+    case = (await house.stories.load(TENANT, MORE)).story.cases[0]
+    made = offer(case.own, "anna", now=house.clock.now())
+    await house.ownership.do(house.ask(made, of=MORE))
+    taken = AcceptOffer(made.offer, 0, b"")
+    await house.ownership.do(house.ask(taken, agent("anna"), of=MORE))
+    closing = CloseCase(case.own, 1, "resolved", case.last_customer_entry)
+    await house.ownership.do(house.ask(closing, agent("anna"), of=MORE))
+    by = Asked(Own(own("link")), SUPERVISOR)
+    assert await house.ownership.link(TENANT, (LESS, MORE), by) == LESS
+    wrapping = (await house.stories.load(TENANT, LESS)).story.case(case.own)
+    assert wrapping is not None
+    assert wrapping.state is CaseState.CLOSED
+    again = await house.ownership.do(
+        house.ask(ReopenCase(case.own, "CAME_BACK"), SUPERVISOR, of=LESS)
+    )
+    back = again.placed.story.case(case.own)
+    assert back is not None
+    assert back.epoch > wrapping.epoch
