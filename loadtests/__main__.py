@@ -12,6 +12,7 @@ from pathlib import Path
 from loadtests import breakdown
 from loadtests.bench import Bench, Plan
 from loadtests.limits import limits
+from loadtests.rebuild import Size, rebuild, told
 from loadtests.remote import house_at
 from loadtests.text import table
 from toldonce.kernel.errors import Refusal
@@ -39,15 +40,26 @@ examples:
   python -m loadtests limits --seconds 1 --rounds 1 a quick look
   python -m loadtests limits --profile              also where the server's time goes
 """
+_REBUILD = """\
+Measure how long a process that starts with an empty store needs to know everything again: a real
+log is filled first (each story one message, not measured), then ownership, routing and sla start in
+one process, and the time is taken until
+
+  views     answer a reader and hold every open case
+  engine    has every case that waits
+  timers    are planned for every open story
+
+  rebuild_s must be under 20, and should be under 10. Nothing else should run on the machine.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what is asked."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
-        description="Measure how fast ToldOnce is. Start with: limits --help",
+        description="Measure how fast ToldOnce is. Start with: limits --help, rebuild --help",
     )
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="limits")
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="{limits,rebuild}")
     limits_parser = kinds.add_parser(
         "limits",
         help="the figures of the promise on speed, beside the bare limit",
@@ -56,25 +68,47 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _options(limits_parser)
+    rebuild_parser = kinds.add_parser(
+        "rebuild",
+        help="how long it takes to know every open story again, beside many that have ended",
+        description=_REBUILD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _rebuild_options(rebuild_parser)
     asked = parser.parse_args(arguments)
     set_up_logging(level="warning")
+    again = asked.what == "rebuild"
     try:
-        report = run(_measure(asked))
+        report = run(_rebuild(asked) if again else _measure(asked))
     except Refusal as why:
         _say(f"This could not be measured: {why}")
         return 1
     if asked.json:
         _write(asked.json, json.dumps(report))
     if asked.json != "-":
-        sys.stdout.write(table(report))
+        sys.stdout.write(told(report) if again else table(report))
     return 0
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="one JSON object, on stdout or in FILE"
+    )
+
+
+def _rebuild_options(parser: argparse.ArgumentParser) -> None:
+    size = Size()
+    _json_option(parser)
+    for name, value in (("stories", size.stories), ("closed", size.closed)):
+        parser.add_argument(
+            f"--{name}", type=_count(1, 10_000_000), default=value, help="(%(default)s)"
+        )
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="profile the process (pstats)")
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
     plan = Plan()
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="one JSON object, on stdout or in FILE"
-    )
+    _json_option(parser)
     parser.add_argument(
         "--seconds",
         type=_between(0.2, 600.0),
@@ -114,6 +148,11 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=_count(1, 200), default=25, help="lines of each profile (%(default)s)"
     )
+
+
+async def _rebuild(asked: argparse.Namespace) -> dict[str, object]:
+    profile = asked.profile.absolute() if asked.profile else None
+    return await rebuild(Size(asked.stories, asked.closed), _say, profile=profile)
 
 
 async def _measure(asked: argparse.Namespace) -> dict[str, object]:

@@ -1,0 +1,143 @@
+"""How long it takes to know everything again: all open stories, beside many that have ended.
+
+A real log is filled, then a process starts that knows nothing, with an empty store. Measured is
+the time from its start until views answer, the engine has every case and every timer is planned.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.children import ROOT, cpu_s
+from loadtests.rebuild_fill import TENANT, document, fill, quick_nats
+from toldonce.config.handler import Handler
+from toldonce.kernel.principal import Principal, Role
+from toldonce.runtime import names
+from toldonce.runtime.child import Child
+from toldonce.runtime.clock import SystemClock
+from toldonce.runtime.embedded import Embedded, embedded
+from toldonce.runtime.nats_link import Link
+from toldonce.runtime.table import open_table
+from toldonce.runtime.zones import WheelZones
+
+MUST_S = 20.0
+GOAL_S = 10.0
+WITHIN_S = 600.0
+STOP_S = 30.0
+
+type Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many stories, open and ended."""
+
+    stories: int = 100_000
+    closed: int = 1_000_000
+
+
+async def rebuild(size: Size, say: Say, *, profile: Path | None = None) -> dict[str, object]:
+    """Fill, start, measure; returns the report. Raises Unavailable with the sentence why not."""
+    with tempfile.TemporaryDirectory(prefix="toldonce-load-", ignore_cleanup_errors=True) as name:
+        data = Path(name)
+        began_s = time.monotonic()
+        async with quick_nats(data) as url:
+            filled = await fill(url, size.stories, size.closed, say)
+        fill_s = round(time.monotonic() - began_s, 1)
+        say(f"filled in {fill_s:g} s; starting the servers again, each write synced")
+        async with embedded(data) as servers:
+            await _apply(servers, document(size.stories))
+            options = {
+                "data": data,
+                "nats": servers.nats_url,
+                "monitor": servers.monitor_url,
+                "store": servers.store_url,
+                "last": filled.last,
+                "stories": filled.stories,
+                "waiting": filled.waiting,
+            }
+            if profile is not None:
+                options["profile"] = profile
+            said, used = await _measured(servers, data, options)
+    return {
+        "rebuild_s": said["parts_s"]["all"],
+        "peak_rss_mb": said["peak_rss_mb"],
+        "stalled_s": said["stalled_s"],
+        "must_s": MUST_S,
+        "goal_s": GOAL_S,
+        "stories": filled.stories,
+        "closed": filled.closed,
+        "fill_s": fill_s,
+        "parts_s": said["parts_s"],
+        "cpu_s": {"process": said["cpu_s"], **used},
+        "cores": os.cpu_count(),
+    }
+
+
+def told(report: Mapping[str, Any]) -> str:
+    """Write the report as lines of text."""
+    parts = sorted(report["parts_s"].items(), key=lambda part: float(part[1]))
+    lines = [
+        f"{report['stories']:,} open stories beside {report['closed']:,} that have ended",
+        *(f"  {seconds:8.2f} s  {name}" for name, seconds in parts),
+        (
+            f"rebuilt in {report['rebuild_s']:.2f} s (must be under {MUST_S:g}, goal {GOAL_S:g}), "
+            f"{report['peak_rss_mb']:,.0f} MB, longest stall {report['stalled_s']:.2f} s"
+        ),
+        "processor seconds: " + ", ".join(f"{n} {s:g}" for n, s in report["cpu_s"].items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
+async def _apply(servers: Embedded, text: str) -> None:
+    """Put a configuration in force."""
+    link = await Link.connect(servers.nats_url, name="config")
+
+    async def nobody(_tenant: str) -> None:
+        """Nobody listens yet."""
+
+    try:
+        table = await open_table(link, names.CONFIG)
+        handler = Handler(table, WheelZones(), SystemClock(), nobody)
+        await handler.apply(Principal(TENANT, Role.ADMIN, "admin"), text)
+    finally:
+        await link.close()
+
+
+async def _measured(
+    servers: Embedded, data: Path, options: dict[str, object]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Run the process until it knows everything: what it said, and what the servers used."""
+    done = data / "rebuilt.json"
+
+    async def ready() -> bool:
+        return done.exists()
+
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    pids = {"nats": servers.nats.pid, "valkey": servers.valkey.pid}
+    before = {name: cpu_s(pid) for name, pid in pids.items() if pid is not None}
+    child = Child(
+        "rebuild",
+        [sys.executable, "-m", "loadtests.rebuild_house", *words, "--began", str(time.time())],
+        folder=data,
+        ready=ready,
+        ready_s=WITHIN_S,
+        environment={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services")))},
+    )
+    try:
+        await child.start()
+        after = {name: cpu_s(pid) for name, pid in pids.items() if pid is not None}
+    finally:
+        await child.stop(grace_s=STOP_S)
+    used = {
+        name: round(now - was, 2)
+        for name, was in before.items()
+        if was is not None and (now := after[name]) is not None
+    }
+    return json.loads(done.read_text()), used
