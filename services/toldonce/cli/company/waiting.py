@@ -26,7 +26,9 @@ from toldonce.kernel.story.events import (
     Offered,
     OfferExpired,
     OfferRevoked,
+    OwnershipLapsed,
     OwnershipReleased,
+    OwnershipResumed,
     PriorityRaised,
     WrapUpCompleted,
 )
@@ -50,6 +52,7 @@ class Wait:
     owner: str = ""
     last_owner: str = ""
     handing_to: str = ""
+    lapsed: bool = False
     cool: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -142,15 +145,25 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
         case OfferDeclined(_, _, agent) | OfferExpired(_, _, agent) | OfferRevoked(_, _, agent):
             if isinstance(event, OfferDeclined):
                 wait.cool[agent] = at + _cool_down(config, wait)
-            wait.since, wait.waiting = at, not wait.owner or bool(wait.handing_to)
+            sought = not wait.owner or bool(wait.handing_to) or wait.lapsed
+            wait.since, wait.waiting = at, sought
         case OfferAccepted(_, _, agent):
             wait.waiting, wait.owner, wait.handing_to, wait.plain = False, agent, "", False
+            wait.lapsed = False
         case HandoffBegun(target=target):
             wait.since, wait.waiting, wait.plain, wait.handing_to = at, True, False, target
+            wait.lapsed = False
         case HandoffCancelled():
             wait.waiting, wait.handing_to = False, ""
-        case OwnershipReleased():
+        case OwnershipLapsed():
+            wait.since, wait.waiting, wait.plain, wait.lapsed = at, True, False, True
+        case OwnershipResumed():
+            wait.waiting, wait.lapsed = False, False
+        case OwnershipReleased(_, agent):
+            # it does not go straight back to whom it was taken from
+            wait.cool[agent] = at + _cool_down(config, wait)
             wait.since, wait.waiting, wait.plain, wait.owner = at, True, False, ""
+            wait.lapsed = False
         case Escalated(_, _, queue):
             wait.since, wait.plain = at, False
             if not wait.owner:
