@@ -26,7 +26,13 @@ from toldonce.routing.handler.executor import Executor
 from toldonce.routing.handler.presence import Directory
 from toldonce.routing.handler.words import Leadership, Send, Sighting
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.telemetry import DECISION_SECONDS, ELIGIBLE_IDLE, QUEUED, Meter
+from toldonce.runtime.telemetry import (
+    DECISION_SECONDS,
+    ELIGIBLE_IDLE,
+    KEPT_FOR_ABSENT,
+    QUEUED,
+    Meter,
+)
 
 INPUTS_MAX = 8_192
 STEP_MAX = 256
@@ -174,5 +180,6 @@ class Shell:
         idle_s = self.engine.eligible_idle_s
         self._meter.add(ELIGIBLE_IDLE, self.tenant, by=idle_s - self._idle_s)
         self._idle_s = idle_s
+        self._meter.set(KEPT_FOR_ABSENT, self.engine.kept, self.tenant)
         for standing in self.engine.queues():
             self._meter.set(QUEUED, standing.waiting, standing.queue)
