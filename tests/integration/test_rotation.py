@@ -112,6 +112,37 @@ async def test_rotation_killed_with_its_process_is_finished_by_the_next(data: Pa
     assert await readable(data, known) == known
 
 
+async def test_cluster_wraps_anew_under_the_key_of_its_secret_and_destroys_none(data: Path) -> None:
+    known = await drawn(data, 600)
+    folder = data / "secrets"
+    secrets.write_once(folder / "kek-20260301t120000.key", "ab" * 32)
+    folder.chmod(0o500)  # as a secret is mounted
+    async with log_of(data) as url:
+        more = {
+            "TOLDONCE_NATS": url,
+            "TOLDONCE_SECRETS": str(folder),
+            "TOLDONCE_REPLICAS": "1",
+        }
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            "rotate-keys",
+            "--json",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**environment(), **more},
+        )
+        out, err = await process.communicate()
+    folder.chmod(0o700)
+    assert process.returncode == 0, err
+    figures = json.loads(out)
+    assert figures["kek_id"] == "20260301t120000"
+    assert (figures["destroyed"], figures["unreadable_blocks"]) == ([], 0)
+    assert figures["rewrapped"] == figures["blocks"] > 0
+    assert _count(data) == 2
+    (folder / "kek-1.key").unlink()
+    assert await readable(data, known) == known
+
+
 async def test_folder_in_which_nothing_was_kept_is_named(tmp_path: Path) -> None:
     done = await run("rotate-keys", "--data", tmp_path)
     assert done.code == 2
