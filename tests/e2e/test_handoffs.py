@@ -27,7 +27,9 @@ from tests.e2e.shop import (
 from tests.servers import eventually
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
 from toldonce.api.types.v1 import types_pb2
+from toldonce.cli.desktop import Desktop
 from toldonce.cli.house import House, house
+from toldonce.cli.output import Out
 from toldonce.client.agent import Taken
 from toldonce.client.cases import Cases
 from toldonce.client.context import Envelope
@@ -452,3 +454,49 @@ async def _no_offer(shop: Shop, case_id: str) -> bool:
     client = await shop.client(Role.SUPERVISOR, "sam")
     view = await client.ownership.GetCase(pb.GetCaseRequest(case_id=case_id))
     return not view.offers
+
+
+async def test_agent_at_a_terminal_can_do_all_of_it(
+    firm: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = await firm.gateway()
+    ack = await web.submit(message(1))
+    anna, case = await first_owner(firm, ack)
+    await web.submit(message(2, "And my parcel?"))
+    other = await web.submit(message(3, "It is broken"))
+    bram = await firm.agent("bram", availability="AWAY", reason="lunch")
+    desk = Desktop(anna.session, Out(), wait_s=5)
+
+    async def type_in(line: str) -> str:
+        """Type a command and give what is shown."""
+        verb, _, words = line.partition(" ")
+        await desk.commands[verb](words)
+        return capsys.readouterr().out
+
+    listed = await type_in("l")
+    assert f"case 2: case …{other.case_id[-6:]} (chat, repairs, repair), waits" in listed
+    assert "contact 2: " in listed
+    assert "They are one case now" in await type_in("m 2")
+    await type_in("l")
+    assert "Made case" in await type_in("x 2")
+    await type_in("p 2h A call.")
+    assert "promise 1: A call. (by " in await type_in("l")
+    await type_in("ask carl")
+    assert [one.agent for one in anna.session.cases[case.case_id].advisers] == ["carl"]
+    await type_in("bye carl")
+    await type_in("h agent:bram He knows / Parcel lost")
+    await type_in("k")
+    assert (await anna.told(HandoffOver, case=case.case_id)).outcome == "CANCELLED"
+    await type_in("h warm agent:bram He knows / Parcel lost")
+    await bram.session.declare("AVAILABLE")
+    theirs = Desktop(bram.session, Out(), wait_s=5)
+    await bram.session.accept(await bram.offered(case.case_id))
+    await anna.told(HandoffOver, case=case.case_id)
+    await theirs.commands["y"]("1")
+    await theirs.commands["bye"]("anna")
+    wrong = await refusal(theirs.commands["c"]("gone retold:no"))
+    assert "refunded, solved" in str(wrong)
+    await theirs.commands["c"]("solved retold:no first:no")
+    await theirs.commands["o"]("")
+    view = await (await firm.desk()).case(case.case_id)
+    assert (view.state, view.last_owner, view.commitments) == ("OPEN", "bram", ())

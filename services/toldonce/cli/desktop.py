@@ -2,57 +2,64 @@
 
 import asyncio
 import os
-import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
+from toldonce.cli import phrases
 from toldonce.cli.output import Out, ago, explain
-from toldonce.cli.story import line, lines
+from toldonce.cli.work import Work, named
 from toldonce.client.agent import AgentSession
-from toldonce.client.context import Envelope
 from toldonce.client.news import CaseNews, HandoffOver, Leaving, News, OfferOver
-from toldonce.client.seen import CaseSeen, Offer
+from toldonce.client.seen import Offer
 from toldonce.kernel.errors import Invalid, Refusal
 
 LINE_BYTES_MAX = 64 * 1024
 HELP = """\
-  a                        accept the offer
+An offer
+  a                        accept it
   d [WHY]                  decline it (WHY is a word or two, as BUSY)
-  s                        show the story again
+The case you are at
+  s                        show its story again
   r TEXT                   reply to the customer
   n TEXT                   note something for colleagues
-  h queue:NAME WHY / SUMMARY    hand over (also agent:NAME, tier:NAME)
-  c OUTCOME                close the case
+  p 2h WHAT                the customer was promised WHAT, by then (30m, 2h, 3d)
+  y [N]                    promise N was kept
+  c OUTCOME [retold:yes|no] [first:yes|no]
+                           close it; did they have to tell it again, could the first owner do it
+  o                        open the case you closed last again
+Somebody else (the case stays yours until they accept)
+  h TO WHY / THE MATTER / TRIED / PROMISED / TOLD THE CUSTOMER / MOOD
+                           hand over; TO is queue:NAME, agent:NAME or tier:1 (the end may be left
+                           out); before TO: `warm` you stay until they let you go;
+                           `because:CODE` why it goes back where it came from
+  e WHY / THE MATTER       up the ladder, in place of a handoff that waits
+  k                        keep it after all: call your handoff off
+  ask NAME                 let a colleague see it and write notes
+  bye NAME                 let an adviser or the former owner go; without NAME you leave
+Several
+  l                        list your cases, the customer's other cases, contacts, promises
+  u N                      go on with your case N
+  m N                      let case N of the customer end in this one
+  x N N                    make contacts N a case of their own
   q                        leave"""
 
 
-class Desktop:
+class Desktop(Work):
     """One agent at one terminal; offers and cases are dealt with one after the other."""
 
     def __init__(self, session: AgentSession, out: Out, *, wait_s: float) -> None:
         """Take a session; `wait_s` is how long `a` from a pipe waits for an offer."""
-        self._session = session
-        self._out = out
+        super().__init__(session, out, typed=sys.stdin.isatty())
         self._wait_s = wait_s
         self._offers: dict[str, Offer] = {}
-        self._case: str = next(iter(session.cases), "")
         self._stirred = asyncio.Event()
-        self._typed = sys.stdin.isatty()
-        self._do: dict[str, Callable[[str], Awaitable[None]]] = {
-            "a": self._accept,
-            "d": self._decline,
-            "s": self._story,
-            "r": self._reply,
-            "n": self._note,
-            "h": self._hand_over,
-            "c": self._close,
-        }
+        self.commands |= {"a": self._accept, "d": self._decline}
 
     async def run(self) -> None:
         """Serve until `q`, the end of the input, or the end of the session."""
         self._out.say(f"You are there (policy {self._session.policy_version}). `?` for help.")
         for case in self._session.cases.values():
-            self._out.say(f"You own {_named(case)}")
+            self._out.say(f"You own {named(case)}")
         listening = asyncio.create_task(self._listen())
         typing = asyncio.create_task(self._obey())
         try:
@@ -72,7 +79,7 @@ class Desktop:
                 continue
             if verb == "q":
                 return
-            action = self._do.get(verb)
+            action = self.commands.get(verb)
             if action is None:
                 self._out.say(HELP)
                 continue
@@ -94,9 +101,12 @@ class Desktop:
                 if self._offers.pop(offer_id, None) is not None:
                     self._out.say(f"The offer is over: {reason}.")
             case CaseNews(case, what):
-                self._out.say(f"News of {_named(case)}: {', '.join(what) or 'changed'}")
-            case HandoffOver(_, _, outcome, owner):
+                self._out.say(f"News of {named(case)}: {', '.join(what) or 'changed'}")
+                if case.case_id in self._session.cases and "ContactReceived" in what:
+                    await self._tell_new(case.case_id)
+            case HandoffOver(_, case_id, outcome, owner):
                 self._out.say(f"Your handoff: {outcome}; {owner or 'nobody'} owns the case.")
+                self._stay(case_id, outcome)
             case Leaving(within_s):
                 self._out.say(f"The server goes down within {within_s} s: come back then.")
         self._stirred.set()
@@ -110,71 +120,31 @@ class Desktop:
         await self._tell(offer.case_id)
         self._out.say("a = accept, d = decline")
 
-    async def _tell(self, case_id: str) -> None:
-        try:
-            read = await self._session.peek(case_id)
-        except Refusal as no:
-            self._out.say(explain(no)[0])
+    def _stay(self, case_id: str, outcome: str) -> None:
+        """After a warm handoff: notes still go to that case."""
+        if outcome != "ACCEPTED" or case_id not in self._warm:
             return
-        for said in lines(read):
-            self._out.say(f"  {said}")
+        self._warm.discard(case_id)
+        self._advised = case_id
+        self._out.say("You stay with it: n TEXT still notes, bye leaves.")
 
     async def _accept(self, _: str) -> None:
         offer = await self._offer()
         self._offers.pop(offer.offer_id, None)
         taken = await self._session.accept(offer)
-        self._case = taken.case.case_id
-        self._out.say(f"You own {_named(taken.case)}")
+        self._case, self._advised = taken.case.case_id, ""
+        self._out.say(f"You own {named(taken.case)}")
         if taken.context is not None:
             self._out.say(f"context {taken.context_hash.hex()[:16]}… as the sender had it")
+        if taken.later:
+            self._out.say("Since it was handed over:")
+            self._show(taken.later)
 
     async def _decline(self, why: str) -> None:
         offer = await self._offer()
         self._offers.pop(offer.offer_id, None)
-        await self._session.decline(offer, _code(why))
+        await self._session.decline(offer, phrases.code(why))
         self._out.say("Declined; it keeps its place and goes to somebody else.")
-
-    async def _story(self, _: str) -> None:
-        read = await self._session.read(self._mine())
-        for item in read.items:
-            self._out.say(f"  {line(item)}")
-
-    async def _reply(self, text: str) -> None:
-        await self._session.reply(self._mine(), text)
-        self._out.say("Sent.")
-
-    async def _note(self, text: str) -> None:
-        await self._session.note(self._mine(), text)
-        self._out.say("Noted.")
-
-    async def _hand_over(self, words: str) -> None:
-        target, _, said = words.partition(" ")
-        kind, _, name = target.partition(":")
-        if kind not in {"agent", "queue", "tier"} or not name:
-            raise Invalid("", "whom to? h queue:NAME WHY / SUMMARY, or agent:NAME, tier:NAME")
-        reason, _, summary = said.partition("/")
-        envelope = Envelope(reason.strip(), summary.strip() or reason.strip())
-        await self._session.hand_over(
-            self._mine(),
-            envelope,
-            agent=name if kind == "agent" else "",
-            queue=name if kind == "queue" else "",
-            tier=name if kind == "tier" else "",
-        )
-        self._out.say(f"Asked {kind} {name}; the case stays yours until somebody accepts.")
-
-    async def _close(self, outcome: str) -> None:
-        case_id = self._mine()
-        await self._session.close_case(case_id, outcome)
-        self._case = next(iter(self._session.cases), "")
-        self._out.say("Closed.")
-
-    def _mine(self) -> str:
-        if self._case not in self._session.cases:
-            self._case = next(iter(self._session.cases), "")
-        if not self._case:
-            raise Invalid("", "you own no case: wait for an offer, then accept it with a")
-        return self._case
 
     async def _offer(self) -> Offer:
         """Give the newest offer; from a pipe, wait for one."""
@@ -212,12 +182,3 @@ async def _lines() -> AsyncIterator[str]:
         raise Invalid("", f"a line of more than {LINE_BYTES_MAX} bytes") from None
     finally:
         transport.close()
-
-
-def _code(why: str) -> str:
-    """Make a code of what was typed: reasons stand in the clear, so they are no words."""
-    return re.sub(r"[^A-Z0-9]+", "_", why.upper()).strip("_0123456789")[:64]
-
-
-def _named(case: CaseSeen) -> str:
-    return f"case …{case.case_id[-6:]} ({case.channel}, {case.queue}, {case.topic or '?'})"

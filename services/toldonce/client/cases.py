@@ -64,6 +64,12 @@ class Cases:
             read = await self.peek(case_id)
         return read.items
 
+    async def of_customer(self, customer_id: str) -> list[CaseSeen]:
+        """List the open cases of a customer (at most 8, or so many as were joined)."""
+        request = ownership_pb2.ListCasesRequest(customer_id=customer_id)
+        listed = await again(lambda: self._client.ownership.ListCases(request))
+        return [case for case in map(case_seen, listed.cases) if not case.closed]
+
     # ---- writing
 
     async def reply(self, case_id: str, text: str) -> str:
