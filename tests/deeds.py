@@ -44,7 +44,7 @@ from toldonce.ownership.core.commands import (
     SplitCase,
 )
 
-NAMES = ("anna", "bram", "carl")
+NAMES = ("anna", "bram", "carl", "dora", "emil", "fenna")
 QUEUES = ("orders", "returns", "escalations")
 SUPERVISOR = Principal(TENANT, Role.SUPERVISOR, "sue")
 SAID = EntryWords("Morgen bij u.", ())
@@ -183,7 +183,6 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
     "split": lambda s: (SplitCase(s.own, s.epoch, (s.contact,)), s.who, None),
     "incident": lambda s: (LinkIncident(s.own, ("", "storm")[s.number % 2]), ENGINE, None),
 }
-STEPS = ("offer", "accept", "answer", "customer writes", "hand to agent", "hand to queue", "close")
 
 
 def scene(
@@ -197,7 +196,8 @@ def scene(
 ) -> Scene:
     """Draw what somebody has before them, now and then out of date."""
     here = [case.own for case in story.cases]
-    chosen = data.draw(st.sampled_from([*here, *here, *ended[-3:], own("nobody")]), "case")
+    usual = [*here, *here, *here, *ended[-2:]] or [own("nobody")]
+    chosen = data.draw(st.sampled_from([*usual, *usual, own("nobody")]), "case")
     case = story.case(chosen)
     live = [one.own for each in story.cases for one in each.offers] or [own("no offer")]
     if case is not None and case.offers:
@@ -228,7 +228,8 @@ def forward(scene: Scene) -> str:
     if case is None or case.state is CaseState.CLOSED:
         return "reopen"
     if case.offers:
-        return "accept"
+        late = case.offers[0].expires_at <= scene.now
+        return "expire" if late else "accept"
     if not case.owner or case.handoff or case.lapse:
         return "offer"
     return ("answer", "hand to agent", "hand to queue", "promise")[scene.number % 4]

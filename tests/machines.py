@@ -6,16 +6,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from tests.auditor import Auditor, Ledger, only_fences
-from tests.deeds import DEEDS, Scene, scene
+from tests.deeds import DEEDS, NAMES, Scene, scene
 from tests.replicas import Answered, Loop, Replica, Replicas, answered
-from tests.tellers import GATEWAY, RULES, TENANT, contact, customer, words
+from tests.tellers import (
+    ENGINE,
+    GATEWAY,
+    RULES,
+    TENANT,
+    agent,
+    contact,
+    customer,
+    offer,
+    words,
+)
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import CustomerId, Own
 from toldonce.kernel.story.events import CaseClosed, ContactReceived
 from toldonce.kernel.story.fold import fold
-from toldonce.kernel.story.types import Case, Story
+from toldonce.kernel.story.types import Case, CaseState, Story
 from toldonce.ownership.core import Rules
-from toldonce.ownership.core.commands import ReceiveContact
+from toldonce.ownership.core.commands import AcceptOffer, ReceiveContact
 from toldonce.ownership.handler import Received
 from toldonce.runtime.history import chain_of
 
@@ -136,6 +146,19 @@ class StoryMachine(RuleBasedStateMachine):
         assert ended.done.logged in written  # perhaps a repeat: of a try nobody had heard of
         assert ended.done.placed.story == self.auditor.head(ended.done.logged.record.customer)
         return ended
+
+    def take_on(self, at: int, *, of: str = WHO) -> None:
+        """Let each case that waits be offered and accepted."""
+        for case in self.head(of).cases:
+            if case.owner or case.offers or case.state is CaseState.CLOSED:
+                continue
+            self.number += 1
+            name = NAMES[self.number % len(NAMES)]
+            made = offer(case.own, name, now=self.now, number=self.number, epoch=case.epoch)
+            accept = AcceptOffer(made.offer, case.epoch, b"")
+            for command, who in ((made, ENGINE), (accept, agent(name))):
+                ask = self.world.ask(of, command, who)
+                self.ledger.note(self.loop.run(answered(self.replicas[at], ask)))
 
     def case(self, own: str, of: str = WHO) -> Case:
         """Give a case that must be there."""
