@@ -29,6 +29,7 @@ TICK_S = 1.0
 AGAIN_S = 5.0
 AGAIN_MAX_S = 300.0
 ACTS_MAX = 16
+SLACK_MAX = 1_024
 
 _log = logger()
 
@@ -92,6 +93,14 @@ class Reconciler:
             if at is not None:
                 self._stories[key] = story
                 heappush(self._due, (at, key, logged.sequence))
+        if len(self._due) > 2 * len(self._stories) + SLACK_MAX:
+            self._due = [entry for entry in self._due if self._counts(entry[1], entry[2])]
+            heapify(self._due)
+
+    @property
+    def planned(self) -> int:
+        """How many instants to look at are kept: about one a story, however often it changes."""
+        return len(self._due)
 
     async def run(self) -> None:
         """Look every second, for ever."""
@@ -105,9 +114,9 @@ class Reconciler:
         found: list[tuple[OpenStory, Bound]] = []
         while self._due and self._due[0][0] < latest:
             _, key, sequence = heappop(self._due)
-            story = self._stories.get(key)
-            if story is None or story.sequence != sequence:
+            if not self._counts(key, sequence):
                 continue
+            story = self._stories[key]
             waiting = self._bounds(story)
             items = tuple(bound for bound in waiting if bound.at < latest)
             tried = self._tried.setdefault(key, _Tried())
@@ -145,6 +154,11 @@ class Reconciler:
                 tried.items = tuple(other for other in tried.items if other != bound)
                 if bound.kind in {Waiting.MOVE, Waiting.FORGET} and not tried.items:
                     self._forget(key)
+
+    def _counts(self, key: StoryKey, sequence: int) -> bool:
+        """Tell whether an entry is of a story as it is now."""
+        story = self._stories.get(key)
+        return story is not None and story.sequence == sequence
 
     def _first(self, story: OpenStory) -> datetime | None:
         return min((bound.at for bound in self._bounds(story)), default=None)

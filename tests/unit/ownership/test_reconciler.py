@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -293,6 +293,21 @@ async def test_two_reconcilers_that_see_the_same_do_it_once() -> None:
         await offered(house)
         await asyncio.sleep(60)
     assert sum(isinstance(fact, OfferExpired) for fact in await facts(house)) == 1
+
+
+async def test_reconciler_keeps_no_more_than_the_stories_need_however_often_they_change() -> None:
+    house, meter = office(), Meter()
+    reconciler = Reconciler(
+        Reconciling(house.ownership, nudge=lambda *_: None), clock=house.clock, meter=meter
+    )
+    await offered(house)
+    history = await history_of(house.log, TENANT, customer())
+    for number in range(5_000):
+        await reconciler.records([replace(history[-1], sequence=number + 3)])
+    assert reconciler.planned < 1_100
+    await asyncio.sleep(60)
+    await reconciler.look()
+    assert not (await story(house)).cases[0].offers
 
 
 async def test_reconciler_that_starts_later_finds_what_was_stuck_before() -> None:
