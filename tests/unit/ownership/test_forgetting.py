@@ -27,7 +27,13 @@ from toldonce.kernel.aliases import Given, Kind, customer_of, normalise
 from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, whole
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import EntryKind, EntryWords, Forgotten
+from toldonce.kernel.story.events import (
+    ContactReceived,
+    EntryAppended,
+    EntryKind,
+    EntryWords,
+    Forgotten,
+)
 from toldonce.kernel.story.types import CaseState, TargetKind
 from toldonce.ownership.core import Asked
 from toldonce.ownership.core.commands import (
@@ -69,10 +75,15 @@ async def forgotten(house: Office, who: str = JOAN, operation: str = ""):
 
 
 async def texts(house: Office, who: str = JOAN) -> list[str | None]:
-    """Read what a story says: None where it was forgotten."""
-    timeline = await house.ownership.context.timeline(TENANT, who)
-    said = [item for item in timeline if item.type in {"contact_received", "entry_appended"}]
-    return [None if ("forgotten", "true") in item.attributes else item.text for item in said]
+    """Read what the keys still open: None where they do not, whatever a timeline would show."""
+    found: list[str | None] = []
+    for logged in await house.ownership.stories.history(TENANT, who):
+        words = await house.ownership.context.words(logged.record)
+        for index, event in enumerate(logged.record.events):
+            if isinstance(event, ContactReceived | EntryAppended):
+                said = (words or {}).get(index)
+                found.append(None if words is None else getattr(said, "text", ""))
+    return found
 
 
 async def events(house: Office, who: str = JOAN) -> list[Forgotten]:
@@ -164,9 +175,7 @@ async def test_linked_stories_are_forgotten_together_by_the_id_of_any_of_them() 
         assert len(said.keys) == 2
 
 
-async def test_contact_that_went_elsewhere_because_the_story_was_full_is_forgotten_too() -> (
-    None
-):
+async def test_contact_that_went_elsewhere_because_the_story_was_full_is_forgotten_too() -> None:
     house = office()
     await told(house, 1, text="first")
     for reason, to in (("TOO_MANY_CASES", customer("x")), ("SHARED_ALIAS", customer("y"))):
