@@ -109,6 +109,34 @@ async def test_backup_who_accepts_takes_over_and_the_old_epoch_is_refused(tmp_pa
         assert not of(events, OwnershipResumed)
 
 
+async def test_taking_over_a_lapsed_case_does_not_count_as_a_wait_since_it_came(tmp_path):
+    async with world(tmp_path, WARD) as system:
+        process = await system.process()
+        ann, bob, case = await owned_by_ann(system, process, "email")
+        await asyncio.sleep(300)
+        await ann.vanish()
+        await bob.accept(await bob.offer())
+        await asyncio.sleep(1)
+        assert process.seat.waits.estimate("help")[0] < 10.0
+
+
+async def test_next_leader_gives_an_absent_owner_the_whole_grace_again(tmp_path):
+    async with world(tmp_path, WARD) as system:
+        leader = await system.process()
+        await system.wait(lambda: leader.epoch)
+        standby = await system.process()
+        ann, bob, case = await owned_by_ann(system, standby, "email")
+        await ann.vanish()
+        await asyncio.sleep(4)
+        await leader.kill()
+        await system.wait(lambda: standby.epoch)
+        began_s = asyncio.get_running_loop().time()
+        offer = await bob.offer()
+        assert 4.9 <= asyncio.get_running_loop().time() - began_s <= 7.0
+        assert offer.case_id == case.case_id
+        assert len(of(await system.events(case.case_id), OwnershipLapsed)) == 1
+
+
 async def test_lapse_that_nobody_ends_puts_the_case_back_by_its_rule(tmp_path):
     async with world(tmp_path, WARD) as system:
         process = await system.process()
