@@ -117,7 +117,8 @@ def destroy_kek(folder: Path, kek_id: str) -> None:
     except FileNotFoundError:
         return
     try:
-        os.pwrite(handle, b"0" * (2 * KEY_BYTES), 0)
+        size = os.fstat(handle).st_size
+        os.pwrite(handle, (b"0" * (2 * KEY_BYTES)).ljust(size, b"\n"), 0)
         os.fsync(handle)
     finally:
         os.close(handle)
