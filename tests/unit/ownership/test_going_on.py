@@ -28,7 +28,7 @@ from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import Own, whole
 from toldonce.kernel.principal import Principal
 from toldonce.kernel.story.events import CaseReopened, EntryWords, EnvelopeWords
-from toldonce.kernel.story.types import Case, CaseState, TargetKind
+from toldonce.kernel.story.types import CASES_MAX, Case, CaseState, SkillNeed, TargetKind
 from toldonce.ownership.core import Asked
 from toldonce.ownership.core.commands import (
     AcceptOffer,
@@ -285,3 +285,50 @@ async def test_escalation_says_why(who: Principal) -> None:
     with pytest.raises(Invalid) as no:
         await execute(house.ownership, command_of(who, new_id(), escalate=body))
     assert no.value.problems[0].field == "envelope.reason"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_why_a_case_climbs_is_kept_whether_or_not_somebody_owns_it(*, waits: bool) -> None:
+    house = office()
+    case = (await told(house, 1)).event.case
+    if not waits:
+        await owned(house, case)
+    body = calls.EscalateRequest(
+        case_id=whole(customer(), case), envelope=types_pb2.HandoffEnvelope(reason="Third time.")
+    )
+    await execute(house.ownership, command_of(SAM, new_id(), escalate=body))
+    timeline = await house.ownership.context.timeline(TENANT, customer())
+    said = [item.type for item in timeline if ("envelope_reason", "Third time.") in item.attributes]
+    assert said == ["escalated" if waits else "handoff_begun"]
+
+
+async def test_close_without_an_outcome_is_told_which_there_are() -> None:
+    house = office()
+    case = await owned(house, (await told(house, 1)).event.case)
+    body = calls.CloseCaseRequest(
+        case_id=whole(customer(), case.own),
+        epoch=1,
+        seen_entry_id=whole(customer(), case.last_customer_entry),
+    )
+    with pytest.raises(Invalid, match="refunded, resolved"):
+        await execute(house.ownership, command_of(agent("anna"), new_id(), close_case=body))
+
+
+async def test_split_that_would_overfill_the_head_is_refused() -> None:
+    house = office()
+    skills = tuple(SkillNeed(f"{number}" + "s" * 60, 5) for number in range(20))
+    last = 0
+    for number in range(8):
+        command = replace(contact(number, topic=f"{number}" + "t" * 60), skills=skills)
+        ask = house.ask(command, GATEWAY, operation=command.contact, words=words())
+        if (await house.ownership.receive(ask, FRESH)).customer != customer():
+            break
+        last = number
+    assert last < CASES_MAX - 1
+    joins = replace(contact(9, topic=f"{last}" + "t" * 60), skills=skills)
+    ask = house.ask(joins, GATEWAY, operation=joins.contact, words=words())
+    received = await house.ownership.receive(ask, FRESH)
+    assert received.event.joined
+    with pytest.raises(Rejected) as no:
+        await split(house, received.event.case, 9)
+    assert no.value.reason == "TOO_MANY_CASES"

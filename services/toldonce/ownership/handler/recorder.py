@@ -11,6 +11,7 @@ from toldonce.kernel.story.events import (
     CommitmentMade,
     ContactReceived,
     EntryAppended,
+    Escalated,
     Event,
     Fenced,
     Forgotten,
@@ -28,7 +29,7 @@ from toldonce.runtime.envelope import encode_words
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.words import place
 
-_WORDED = (ContactReceived, EntryAppended, HandoffBegun, CommitmentMade, Moved)
+_WORDED = (ContactReceived, EntryAppended, Escalated, HandoffBegun, CommitmentMade, Moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,6 @@ def _carried(events: tuple[Event, ...]) -> KeyRef | None:
 
 
 def _worded(events: tuple[Event, ...]) -> int | None:
-    for index, event in enumerate(events):
-        if isinstance(event, _WORDED):
-            return index
-    return None
+    """Say which fact the words belong to: the last that has any (a climb that hands over: that)."""
+    places = [place for place, event in enumerate(events) if isinstance(event, _WORDED)]
+    return places[-1] if places else None

@@ -15,6 +15,8 @@ from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import Own, drawn_at
 from toldonce.kernel.story.events import (
     CaseOpened,
+    CaseReopened,
+    CaseSplit,
     Event,
     OfferAccepted,
 )
@@ -251,7 +253,7 @@ def _hands_over(events: tuple[Event, ...]) -> bool:
 
 
 def _opens(events: tuple[Event, ...]) -> bool:
-    return any(isinstance(event, CaseOpened) for event in events)
+    return any(isinstance(event, CaseOpened | CaseReopened | CaseSplit) for event in events)
 
 
 def _message_id(subject: str, operation: str) -> str:

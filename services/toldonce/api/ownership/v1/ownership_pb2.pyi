@@ -983,7 +983,9 @@ class CancelHandoffRequest(_message.Message):
     handoff_id: _builtins.str
     """The handoff, 52 characters; empty = the one that is pending."""
     reason: _builtins.str
-    """Why; at most 512 bytes. TIMED_OUT is the engine's word, and refused before its time."""
+    """Why: a code such as CHANGED_MIND (A-Z, 0-9 and _, at most 64 bytes). CASE_ENDED, DECLINED,
+    NO_RECEIVER, REPLACED, SENDER_RELEASED and TIMED_OUT are words of the services.
+    """
     def __init__(
         self,
         *,

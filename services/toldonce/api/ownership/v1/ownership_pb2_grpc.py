@@ -245,8 +245,9 @@ class OwnershipServiceServicer:
         somebody has accepted.
         Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
         requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-        HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
-        (it was handed on too often): both give way to an `override_reason`.
+        HANDOFF_PENDING (there is one already), TOO_MANY_ADVISERS (a warm one, and 4 advise already),
+        PING_PONG (it came from there before) and HOP_LIMIT (it was handed on too often): these two
+        give way to an `override_reason`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,8 +284,8 @@ class OwnershipServiceServicer:
         """Hand a case to a rung of the escalation ladder, with its story. It replaces a pending handoff
         of a lower rung; the owner stays owner until somebody accepts. A case nobody owns moves to the
         rung's queue.
-        Errors: FAILED_PRECONDITION LOWER_RUNG (this rung or a higher one is pending), NO_ESCALATION
-        (the ladder has no such rung).
+        Errors: INVALID_ARGUMENT (an envelope without reason); FAILED_PRECONDITION LOWER_RUNG (a higher
+        rung is pending), NO_ESCALATION (the ladder has no such rung).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

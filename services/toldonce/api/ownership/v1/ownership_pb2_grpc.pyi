@@ -81,8 +81,9 @@ class OwnershipServiceStub:
     somebody has accepted.
     Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
     requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-    HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
-    (it was handed on too often): both give way to an `override_reason`.
+    HANDOFF_PENDING (there is one already), TOO_MANY_ADVISERS (a warm one, and 4 advise already),
+    PING_PONG (it came from there before) and HOP_LIMIT (it was handed on too often): these two
+    give way to an `override_reason`.
     """
     CancelHandoff: _aio.UnaryUnaryMultiCallable[_ownership_pb2.CancelHandoffRequest, _types_pb2.CaseView]
     """Call a handoff off; its offers are revoked.
@@ -103,8 +104,8 @@ class OwnershipServiceStub:
     """Hand a case to a rung of the escalation ladder, with its story. It replaces a pending handoff
     of a lower rung; the owner stays owner until somebody accepts. A case nobody owns moves to the
     rung's queue.
-    Errors: FAILED_PRECONDITION LOWER_RUNG (this rung or a higher one is pending), NO_ESCALATION
-    (the ladder has no such rung).
+    Errors: INVALID_ARGUMENT (an envelope without reason); FAILED_PRECONDITION LOWER_RUNG (a higher
+    rung is pending), NO_ESCALATION (the ladder has no such rung).
     """
     CompleteWrapUp: _aio.UnaryUnaryMultiCallable[_ownership_pb2.CompleteWrapUpRequest, _types_pb2.CaseView]
     """The writing up is done: the agent's capacity is free.
@@ -268,8 +269,9 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         somebody has accepted.
         Errors: INVALID_ARGUMENT (no such agent, queue or tier; an envelope without what the policy
         requires); FAILED_PRECONDITION UNSEEN_MESSAGE (the customer wrote something not shown yet),
-        HANDOFF_PENDING (there is one already), PING_PONG (it came from there before) and HOP_LIMIT
-        (it was handed on too often): both give way to an `override_reason`.
+        HANDOFF_PENDING (there is one already), TOO_MANY_ADVISERS (a warm one, and 4 advise already),
+        PING_PONG (it came from there before) and HOP_LIMIT (it was handed on too often): these two
+        give way to an `override_reason`.
         """
 
     @_abc_1.abstractmethod
@@ -314,8 +316,8 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hand a case to a rung of the escalation ladder, with its story. It replaces a pending handoff
         of a lower rung; the owner stays owner until somebody accepts. A case nobody owns moves to the
         rung's queue.
-        Errors: FAILED_PRECONDITION LOWER_RUNG (this rung or a higher one is pending), NO_ESCALATION
-        (the ladder has no such rung).
+        Errors: INVALID_ARGUMENT (an envelope without reason); FAILED_PRECONDITION LOWER_RUNG (a higher
+        rung is pending), NO_ESCALATION (the ladder has no such rung).
         """
 
     @_abc_1.abstractmethod

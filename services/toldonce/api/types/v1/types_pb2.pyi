@@ -802,7 +802,9 @@ class HandoffTarget(_message.Message):
     queue: _builtins.str
     """Name of a queue."""
     tier: _builtins.str
-    """Name of an escalation tier."""
+    """Escalation tier: asked for, how many escalations above the case's queue (`1` to `9`); shown,
+    the name of the queue that is.
+    """
     def __init__(
         self,
         *,

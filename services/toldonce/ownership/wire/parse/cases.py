@@ -29,12 +29,10 @@ def _complete_wrap_up(body: ownership_pb2.CompleteWrapUpRequest) -> Parsed:
 
 def _close(body: ownership_pb2.CloseCaseRequest) -> Parsed:
     customer, case = case_of("case_id", body.case_id)
-    if not body.disposition:
-        raise Invalid("disposition", "closing needs an outcome")
     command = CloseCase(
         case=case,
         epoch=body.epoch,
-        disposition=parse_name("disposition", body.disposition),
+        disposition=parse_name("disposition", body.disposition) if body.disposition else "",
         seen=seen_of("seen_entry_id", body.seen_entry_id),
         re_told=body.re_told if body.HasField("re_told") else None,
         resolved_first_owner=(
