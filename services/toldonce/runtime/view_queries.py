@@ -20,8 +20,9 @@ def _header(state: State, keys: Sequence[str], args: Sequence[bytes]) -> list[An
     live = state.call("GET", pointer) or b""
     if live != args[0]:
         return [b"moved", live, b""]
-    position, at, count, ahead = state.call("HMGET", meta, "position", "at", "count", "ahead")
-    if count != b"%d" % state.call("HLEN", stories):
+    position, at, ahead = state.call("HMGET", meta, "position", "at", "ahead")
+    held = [b"%d" % state.call("HLEN", key) for key in (stories, sizes)]
+    if held != state.call("HMGET", meta, "count", "lists"):
         return [b"gone", b"", b""]
     for key in lists:
         name = key[max(0, len(stories) - len(PREFIX_OF)) :]
@@ -37,8 +38,9 @@ def _header(state: State, keys: Sequence[str], args: Sequence[bytes]) -> list[An
 _HEADER = """
 local live = redis.call('GET', KEYS[1]) or ''
 if live ~= ARGV[1] then return {'moved', live, ''} end
-local meta = redis.call('HMGET', KEYS[2], 'position', 'at', 'count', 'ahead')
+local meta = redis.call('HMGET', KEYS[2], 'position', 'at', 'count', 'ahead', 'lists')
 if meta[3] ~= tostring(redis.call('HLEN', KEYS[3])) then return {'gone', '', ''} end
+if meta[5] ~= tostring(redis.call('HLEN', KEYS[4])) then return {'gone', '', ''} end
 for k = 5, #KEYS do
   local name = string.sub(KEYS[k], math.max(0, #KEYS[3] - 7) + 1)
   local size = redis.call('HGET', KEYS[4], name) or '0'

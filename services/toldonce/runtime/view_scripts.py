@@ -1,9 +1,9 @@
 """The scripts that write the views of open cases, each in Lua and in Python.
 
 A tenant's view is one generation of keys, named by the pointer: `meta` (log, position, ahead, at,
-count of stories), `stories` (customer -> row of OPEN), `index` (customer -> the lists it stands in,
-as lines `list own score`), the lists themselves, sorted sets of `customer + own`, and `lists` (how
-many stand in each). A change is applied only on its exact predecessor; everything else is answered
+how many stories and lists), `stories` (customer -> row of OPEN), `index` (customer -> the lists it
+stands in, as lines `list own score`), the lists themselves, sorted sets of `customer + own`, and
+`lists` (how many stand in each). A change is applied only on its exact predecessor; everything else is answered
 with what stands there, and nothing is changed. `ahead` is how new the newest row may be: while it
 is past `position`, rows of different log positions stand side by side and nobody may read.
 """
@@ -24,9 +24,9 @@ def row(customer: str, places: bytes, value: bytes) -> bytes:
     return b"%s%s\0%s" % (customer.encode(), places, value)
 
 
-def _put_rows(state: State, keys: Sequence[str], rows: Sequence[bytes]) -> int:
-    """Replace rows and the places they have in lists; returns how many stories there are."""
-    stories, index, lists = keys
+def _put_rows(state: State, keys: Sequence[str], rows: Sequence[bytes]) -> None:
+    """Replace rows and the places they have in lists; note how many there are of each."""
+    meta, stories, index, lists = keys
     prefix = stories[: -len(PREFIX_OF)]
     grown: Counter[bytes] = Counter()
     for one in rows:
@@ -47,11 +47,12 @@ def _put_rows(state: State, keys: Sequence[str], rows: Sequence[bytes]) -> int:
     for name, by in grown.items():
         if by:
             state.call("HINCRBY", lists, name, by)
-    return int(state.call("HLEN", stories))
+    state.call("HSET", meta, "count", state.call("HLEN", stories))
+    state.call("HSET", meta, "lists", state.call("HLEN", lists))
 
 
 _PUT_ROWS = """
-local function put_rows(stories, index, lists, first)
+local function put_rows(meta, stories, index, lists, first)
   local prefix, grown = string.sub(stories, 1, -8), {}
   for i = first, #ARGV do
     local row = ARGV[i]
@@ -80,7 +81,8 @@ local function put_rows(stories, index, lists, first)
   for name, by in pairs(grown) do
     if by ~= 0 then redis.call('HINCRBY', lists, name, by) end
   end
-  return redis.call('HLEN', stories)
+  redis.call('HSET', meta, 'count', redis.call('HLEN', stories))
+  redis.call('HSET', meta, 'lists', redis.call('HLEN', lists))
 end
 """
 
@@ -90,15 +92,16 @@ def _apply(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # 
     generation, log, prev, position, ahead, at = args[:6]
     if state.call("GET", pointer) != generation:
         return [b"moved", state.call("GET", pointer) or b""]
-    stored, its_log, count, before = state.call("HMGET", meta, "position", "log", "count", "ahead")
-    held = [b"%d" % state.call("HLEN", key) for key in rest[:2]]
-    if its_log != log or held != [count, count]:
+    stored, its_log, before = state.call("HMGET", meta, "position", "log", "ahead")
+    count, names = state.call("HMGET", meta, "count", "lists")
+    held = [b"%d" % state.call("HLEN", key) for key in rest]
+    if its_log != log or held != [count, count, names]:
         return [b"gone", b""]
     if stored != prev:
         return [b"other", stored]
     ahead = b"%d" % max(int(before or b"0"), int(ahead))
-    changed = _put_rows(state, rest, args[6:])
-    state.call("HSET", meta, "position", position, "ahead", ahead, "at", at, "count", changed)
+    _put_rows(state, keys[1:], args[6:])
+    state.call("HSET", meta, "position", position, "ahead", ahead, "at", at)
     return [b"ok", position]
 
 
@@ -109,15 +112,16 @@ APPLY = Script(
 local generation, log, prev, position, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local live = redis.call('GET', KEYS[1])
 if live ~= generation then return {'moved', live or ''} end
-local meta = redis.call('HMGET', KEYS[2], 'position', 'log', 'count', 'ahead')
+local meta = redis.call('HMGET', KEYS[2], 'position', 'log', 'count', 'ahead', 'lists')
 if meta[2] ~= log then return {'gone', ''} end
-for k = 3, 4 do
-  if meta[3] ~= tostring(redis.call('HLEN', KEYS[k])) then return {'gone', ''} end
+for k = 3, 5 do
+  local held = k == 5 and meta[5] or meta[3]
+  if held ~= tostring(redis.call('HLEN', KEYS[k])) then return {'gone', ''} end
 end
 if meta[1] ~= prev then return {'other', meta[1]} end
 local ahead = string.format('%.0f', math.max(tonumber(meta[4] or '0'), tonumber(ARGV[5])))
-local count = put_rows(KEYS[3], KEYS[4], KEYS[5], 7)
-redis.call('HSET', KEYS[2], 'position', position, 'ahead', ahead, 'at', at, 'count', count)
+put_rows(KEYS[2], KEYS[3], KEYS[4], KEYS[5], 7)
+redis.call('HSET', KEYS[2], 'position', position, 'ahead', ahead, 'at', at)
 return {'ok', position}
 """,
     python=_apply,
@@ -130,7 +134,8 @@ and those of the same look may be, at, rows.
 def _begin(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
     old, meta = keys
     generation, log, give_up_at = args
-    state.call("HSET", meta, "position", BUILDING, "log", log, "count", 0, "at", 0, "step", 0)
+    state.call("HSET", meta, "position", BUILDING, "log", log, "step", 0)
+    state.call("HSET", meta, "count", 0, "lists", 0, "at", 0)
     state.call("ZADD", old, give_up_at, generation)
     return [b"ok", b""]
 
@@ -138,7 +143,8 @@ def _begin(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # 
 BEGIN = Script(
     name="begin a generation",
     lua="""
-redis.call('HSET', KEYS[2], 'position', 'building', 'log', ARGV[2], 'count', 0, 'at', 0, 'step', 0)
+redis.call('HSET', KEYS[2], 'position', 'building', 'log', ARGV[2], 'step', 0)
+redis.call('HSET', KEYS[2], 'count', 0, 'lists', 0, 'at', 0)
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return {'ok', ''}
 """,
@@ -148,11 +154,11 @@ return {'ok', ''}
 
 
 def _fill(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
-    old, meta, *rest = keys
+    old, meta = keys[:2]
     generation, give_up_at, step = args[:3]
     if state.call("HMGET", meta, "position", "step") != [BUILDING.encode(), step]:
         return [b"gone", b""]
-    state.call("HSET", meta, "count", _put_rows(state, rest, args[3:]))
+    _put_rows(state, keys[1:], args[3:])
     state.call("HINCRBY", meta, "step", 1)
     state.call("ZADD", old, give_up_at, generation)
     return [b"ok", b""]
@@ -164,7 +170,7 @@ FILL = Script(
     + """
 local meta = redis.call('HMGET', KEYS[2], 'position', 'step')
 if meta[1] ~= 'building' or meta[2] ~= ARGV[3] then return {'gone', ''} end
-redis.call('HSET', KEYS[2], 'count', put_rows(KEYS[3], KEYS[4], KEYS[5], 4))
+put_rows(KEYS[2], KEYS[3], KEYS[4], KEYS[5], 4)
 redis.call('HINCRBY', KEYS[2], 'step', 1)
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 return {'ok', ''}

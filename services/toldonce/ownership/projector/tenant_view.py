@@ -249,8 +249,8 @@ class TenantView:
     async def _look(self) -> None:
         """Look whether every list still has all that was put into it: a store may lose a key."""
         of = self._keys()
-        names = await self._store.call("HKEYS", of.rows[-1])
-        for some in itertools.batched(of.named(names), ROWS_MAX):
+        names: list[bytes] = await self._store.call("HKEYS", of.rows[-1])
+        for some in itertools.batched({of.every, *of.named(names)}, ROWS_MAX):
             status, *_ = await self._store.run(CHECK, [*of.head, *some], [self._generation])
             if status == b"gone":
                 self._generation, self._broken = 0, True

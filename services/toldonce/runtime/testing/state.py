@@ -3,6 +3,7 @@
 Only what views and timers use; any other command is a mistake and says so.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,6 +44,14 @@ class FakeState:
     def keys(self) -> list[bytes]:
         """Every key that holds something."""
         return [key for key in self._kept if self._ends_at.get(key, self._now() + 1) > self._now()]
+
+    def copied(self) -> tuple[dict[bytes, Any], dict[bytes, float]]:
+        """Copy everything, as a snapshot on disk holds it."""
+        return copy.deepcopy((self._kept, self._ends_at))
+
+    def restore(self, kept: tuple[dict[bytes, Any], dict[bytes, float]]) -> None:
+        """Be as a copy says, as a server that loads an older snapshot."""
+        self._kept, self._ends_at = copy.deepcopy(kept)
 
     def _now(self) -> float:
         return self._clock.monotonic()
