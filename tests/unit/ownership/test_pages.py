@@ -35,6 +35,7 @@ from toldonce.kernel.story.events import (
     Words,
 )
 from toldonce.kernel.story.types import TEXT_BYTES_MAX, Case, TargetKind
+from toldonce.ownership import handler
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     AppendEntry,
@@ -47,6 +48,7 @@ from toldonce.ownership.core.commands import (
 )
 from toldonce.ownership.core.rules import Rules
 from toldonce.ownership.handler import Ownership, Writer
+from toldonce.ownership.handler.context import Told
 from toldonce.ownership.wire.context import parse_context_request
 from toldonce.runtime.telemetry import HANDOFF_CONTEXT_COMPLETE, Meter
 
@@ -319,6 +321,27 @@ async def test_story_that_was_forgotten_shows_facts_without_words() -> None:
     card = (await reader.read(whole(customer(), back.own))).card
     assert (card.forgotten, card.aliases) == (True, (("PHONE", PHONE.value),))
     assert [one.disposition for one in card.earlier_cases] == ["forgotten"]
+
+
+async def test_long_story_is_told_from_memory_only_while_the_log_has_nothing_newer() -> None:
+    house = office()
+    case = await owned(house, await tell(house, 1, spoken("geheim " + "x" * 40_000)))
+    await note(house, case, "geheim " + "y" * 40_000, 1)
+    case_id = whole(customer(), case.own)
+
+    async def told(upto: int = 0) -> Told:
+        return await handler.tell(house.ownership, "demo", case_id, upto=upto)
+
+    first = await told()
+    assert await told() is first
+    assert await told(first.upto - 1) is not first
+    await note(house, case, "nog iets", 2)
+    second = await told()
+    assert second.items[: len(first.items)] == first.items
+    assert second.items[-1].text == "nog iets"
+    assert await told(second.upto) is second
+    await do(house, Forget("ASKED_TO"), SAM)
+    assert not any(item.text for item in (await told(second.upto)).items)
 
 
 async def test_large_thing_is_shown_by_reference() -> None:

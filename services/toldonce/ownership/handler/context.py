@@ -1,5 +1,11 @@
-"""The context of a story: its timeline with the words unsealed, and its hash."""
+"""The context of a story: its timeline with the words unsealed, and its hash.
 
+A long story is kept for a moment, for whoever reads it page by page. It is told again from memory
+only while the log, asked each time, has nothing newer of it: what was forgotten is not.
+"""
+
+import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +24,11 @@ from toldonce.ownership.handler.stories import Stories
 from toldonce.runtime.history import head_of
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.words import words_of
+
+KEPT_MAX = 8
+KEPT_S = 10.0
+LONG_CHARS = 64 * 1024
+_ITEM_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ class Context:
         self._stories = stories
         self._keys = keys
         self._destroyed = destroyed
+        self._kept: OrderedDict[tuple[str, str, str, int], tuple[int, Told]] = OrderedDict()
 
     async def timeline(
         self, tenant: str, customer: str, upto: int | None = None
@@ -76,6 +88,15 @@ class Context:
         Raises Missing when the case (its own id) was not in this story by then.
         """
         upto = min(upto or placed.sequence, placed.sequence)
+        key = (tenant, customer, case, upto)
+        sequence, kept = self._kept.get(key, (0, None))
+        if kept is not None and sequence == placed.sequence:
+            return kept
+        told = await self._tell(tenant, customer, placed, case, upto)
+        self._keep(key, placed.sequence, told)
+        return told
+
+    async def _tell(self, tenant: str, customer: str, placed: Placed, case: str, upto: int) -> Told:
         history = await self._stories.history(tenant, customer, upto)
         own = [logged for logged in history if logged.record.customer == customer]
         head = _head(own, placed)
@@ -93,6 +114,15 @@ class Context:
             card=card(read, head, found),
             handoffs=handoffs(read),
         )
+
+    def _keep(self, key: tuple[str, str, str, int], sequence: int, told: Told) -> None:
+        """Remember a long story for KEPT_S seconds, and KEPT_MAX of them at most."""
+        if sum(len(item.text) + _ITEM_CHARS for item in told.items) < LONG_CHARS:
+            return
+        self._kept[key] = (sequence, told)
+        if len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+        asyncio.get_running_loop().call_later(KEPT_S, self._kept.pop, key, None)
 
     async def words(self, record: Record) -> Mapping[int, Words] | None:
         """Unseal the words of an append; None when their key was destroyed.
