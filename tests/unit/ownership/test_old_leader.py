@@ -1,10 +1,10 @@
-"""What the simulation found: an old leader's answer, and an epoch that stood still at a return."""
+"""What the simulation found: an old leader believed, an epoch that stood still, a climb unread."""
 
 from typing import Any
 
 import pytest
 
-from tests.tellers import TENANT, agent, contact, customer, offer, office, own, words
+from tests.tellers import ENVELOPE, TENANT, agent, contact, customer, offer, office, own, words
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
@@ -15,6 +15,7 @@ from toldonce.ownership.core.commands import (
     AcceptOffer,
     AppendEntry,
     CloseCase,
+    Escalate,
     ReopenCase,
 )
 from toldonce.runtime.log import Stored
@@ -76,3 +77,21 @@ async def test_case_that_moved_during_its_paperwork_comes_back_under_a_higher_ep
     back = again.placed.story.case(case.own)
     assert back is not None
     assert back.epoch > wrapping.epoch
+
+
+async def test_second_climb_of_a_case_carries_its_context_as_the_first_does() -> None:
+    house = office()
+    await house.ownership.do(house.ask(contact(1), words=words()))
+    case = (await house.stories.load(TENANT, customer())).story.cases[0]
+    made = offer(case.own, "anna", now=house.clock.now())
+    await house.ownership.do(house.ask(made))
+    await house.ownership.do(house.ask(AcceptOffer(made.offer, 0, b""), agent("anna")))
+    for number in (1, 2):
+        climb = Escalate(case.own, 1, 0, "escalations", "ESCALATED")
+        asked = house.ask(climb, agent("anna"), operation=own("climb", number), words=ENVELOPE)
+        done = await house.ownership.do(asked)
+        assert done.before is not None
+        handoff = done.placed.story.cases[0].handoff
+        assert handoff is not None
+        assert handoff.context_sequence == done.placed.sequence - 1
+        assert len(handoff.context_hash) == 32

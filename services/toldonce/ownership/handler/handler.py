@@ -166,7 +166,7 @@ class Ownership:
                 case BeginHandoff():
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
-                case Escalate(case, rung) if _hands_over(placed.story.case(case), rung):
+                case Escalate(case=case, rung=rung) if _hands_over(placed.story.case(case), rung):
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
                 case ReceiveContact(thread=thread):
