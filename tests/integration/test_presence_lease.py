@@ -112,7 +112,7 @@ async def test_backup_who_accepts_takes_over_and_the_old_epoch_is_refused(tmp_pa
 async def test_taking_over_a_lapsed_case_does_not_count_as_a_wait_since_it_came(tmp_path):
     async with world(tmp_path, WARD) as system:
         process = await system.process()
-        ann, bob, case = await owned_by_ann(system, process, "email")
+        ann, bob, _ = await owned_by_ann(system, process, "email")
         await asyncio.sleep(300)
         await ann.vanish()
         await bob.accept(await bob.offer())

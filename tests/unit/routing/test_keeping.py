@@ -8,7 +8,7 @@ from tests.unit.routing.world import START, World, cid, office, own, person
 from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.story.events import OwnershipLapsed, OwnershipReleased
-from toldonce.kernel.story.types import OwnershipState, TargetKind
+from toldonce.kernel.story.types import OwnershipState, TargetKind, WorkState
 from toldonce.routing.core.types import (
     Availability,
     LapseOwnership,
@@ -19,6 +19,7 @@ from toldonce.routing.core.types import (
     ResumeOwnership,
     RevokeOffer,
     Schedule,
+    StoryChanged,
 )
 
 KEEP = OwnerAbsent(AbsentPolicy.KEEP, grace_s=20, keep_max_s=100)
@@ -155,6 +156,20 @@ def test_who_stands_in_and_declines_leaves_the_case_to_the_queue() -> None:
     world.decline("kim")
     assert only(world.said, ReleaseOwnership).reason == "OWNER_GONE_BACKUP"
     assert world.asked("kim") == "dora"
+
+
+def test_owner_nobody_ever_saw_has_the_whole_grace_from_when_they_are_heard_of() -> None:
+    world = World(ward(REQUEUE)).open_doors(all_in=False)
+    agents = {**world.config.agents, "emil": person("emil", billing=3)}
+    world.configure(replace(world.config, agents=agents, revision=2))
+    world.contact("kim")
+    story = world.stories[cid("kim")]
+    case = replace(story.cases[0], owner="emil", epoch=1, work=WorkState.ASSIGNED)
+    world.stories[cid("kim")] = replace(story, cases=(case,))
+    world.sequence += 1
+    world.tell(StoryChanged(cid("kim"), world.sequence, world.now, (case,)))
+    assert not world.wait(19.9)
+    assert only(world.wait(0.1), ReleaseOwnership).reason == "OWNER_GONE_REQUEUE"
 
 
 # ---- the owner comes back

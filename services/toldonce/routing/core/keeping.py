@@ -68,6 +68,8 @@ def look(
     desk = _Desk(ledger, ledger.rules, absences.frozen_us is not None, now_us, found)
     if agent.rule is None:
         agent.missing_us = agent.missing_us or now_us
+    if agent.absent_us == 0:  # never seen: an absence counts only while we watch
+        agent.absent_us = now_us
     ails = False
     again: list[int] = []
     for item in agent.owned.values():
