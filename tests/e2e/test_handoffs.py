@@ -302,6 +302,18 @@ async def test_reopened_case_goes_to_its_last_owner_and_then_on(firm: Shop) -> N
     assert "case_reopened" in {item.type for item in taken.context.items}
 
 
+async def test_reopened_case_of_who_is_away_goes_to_whoever_is_there(firm: Shop) -> None:
+    web = await firm.gateway()
+    ack = await web.submit(message(1))
+    anna, case = await first_owner(firm, ack)
+    await anna.session.close_case(case.case_id, "solved")
+    await anna.session.declare("AWAY", "lunch")
+    carl = await firm.agent("carl")
+    await web.submit(message(2, "Once more", thread=case.case_id))
+    again = await carl.take(case.case_id)
+    assert (again.owner, again.last_owner) == ("carl", "anna")
+
+
 async def test_cases_made_one_and_two_while_a_handoff_waits(firm: Shop) -> None:
     web = await firm.gateway()
     ack = await web.submit(message(1))

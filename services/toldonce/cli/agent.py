@@ -27,11 +27,14 @@ def agent(
         typer.Option("--wait-s", help="With commands from a pipe: how long to wait for an offer."),
     ] = 60.0,
 ) -> None:
-    r"""Be an agent: offers come with their story; accept, reply, hand over, close.
+    r"""Be an agent: offers come with their story; accept, reply, promise, ask, hand over, close.
 
-    Commands come from the keyboard or through a pipe; `?` lists them.
+    Commands come from the keyboard or through a pipe; `?` lists them. What the customer adds is
+    shown before anything is handed over or closed.
 
     Example: `toldonce agent anouk`
+
+    Example: `printf 'a\nh warm agent:tess Not mine / A chair\n' | toldonce agent anouk`
 
     Example: `printf 'a\nr It is on its way.\nc answered\n' | toldonce agent anouk`
     """
