@@ -225,8 +225,8 @@ class Story:
     `contacts` and `operations` are rings (`ring`) of the latest ids; `contact_floor_at` is the
     greatest `made_at` that has been dropped from them, `operation_floor_at` the `at` of the latest
     dropped operation, or when its id was drawn if that was later. `messages` counts appends;
-    `absorbed` are the customer ids whose stories came here, at most 32. `forgotten`: the words were destroyed and the
-    customer has not come back since.
+    `absorbed` are the customer ids whose stories came here, at most 32. `forgotten`: the words were
+    destroyed and the customer has not come back since.
     """
 
     fold_version: int

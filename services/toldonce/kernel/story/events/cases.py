@@ -1,0 +1,127 @@
+"""Cases: how they begin and end, and what their clocks recorded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.ids import Own
+from toldonce.kernel.story.types import Case, SkillNeed
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOpened:
+    """A new matter began to wait for a person."""
+
+    case: Own
+    queue: str
+    channel: str
+    gateway: str
+    topic: str
+    language: str
+    skills: tuple[SkillNeed, ...]
+    priority: int
+    preferred_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRaised:
+    """The case counts for more from now on (higher first)."""
+
+    case: Own
+    priority: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlaWarned:
+    """A clock came near its due time."""
+
+    case: Own
+    timer: Own
+    clock: ClockKind
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SlaBreached:
+    """A clock passed its due time."""
+
+    case: Own
+    timer: Own
+    clock: ClockKind
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpBegun:
+    """The talk is over and the owner finishes the paperwork, at most until `until_at`."""
+
+    case: Own
+    agent: str
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpCompleted:
+    """The owner's capacity is free again."""
+
+    case: Own
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseClosed:
+    """The matter ended with a recorded outcome.
+
+    `re_told`: the customer had to tell it again; `resolved_first_owner`: the first owner could
+    resolve it. Each says something only if it was asked (`..._known`).
+    """
+
+    case: Own
+    disposition: str
+    agent: str
+    re_told: bool
+    re_told_known: bool = False
+    resolved_first_owner: bool = False
+    resolved_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReopened:
+    """A closed case is open again, as `case` describes it."""
+
+    case: Case
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAbandoned:
+    """The customer went away or took the contact back."""
+
+    case: Own
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMerged:
+    """The case ended in another of the same story, `into`, which keeps its owner."""
+
+    case: Own
+    into: Own
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSplit:
+    """Some contacts of the case are a matter of their own now, `made`."""
+
+    case: Own
+    made: Case
+    contacts: tuple[Own, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLinked:
+    """The case shares its cause with others; an empty `incident` takes that back."""
+
+    case: Own
+    incident: str

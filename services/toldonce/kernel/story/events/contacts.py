@@ -1,0 +1,87 @@
+"""Contacts and entries: what came in, what went out, what was promised."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from toldonce.kernel.ids import Own
+
+
+class EntryKind(IntEnum):
+    """What was added to a case."""
+
+    MESSAGE_IN = 1
+    MESSAGE_OUT = 2
+    NOTE = 3
+    ATTACHMENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReceived:
+    """A contact came in, with its first entry; `joined`: into a case that was open already."""
+
+    contact: Own
+    case: Own
+    entry: Own
+    gateway: str
+    channel: str
+    language: str
+    made_at: datetime
+    joined: bool
+    promised_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAppended:
+    """Somebody added to the case; an out-going message waits for its gateway's confirmation."""
+
+    entry: Own
+    case: Own
+    kind: EntryKind
+    gateway: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfirmed:
+    """A gateway said that it has the answer."""
+
+    entry: Own
+
+
+@dataclass(frozen=True, slots=True)
+class Diverted:
+    """A contact of this customer was taken into a fresh story, `to`, for the named reason."""
+
+    contact: Own
+    made_at: datetime
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentMade:
+    """The customer was promised something (its words) by `due_at`."""
+
+    commitment: Own
+    case: Own
+    agent: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentKept:
+    """What was promised was done."""
+
+    commitment: Own
+    case: Own
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentBroken:
+    """What was promised was not done in time."""
+
+    commitment: Own
+    case: Own
+    due_at: datetime
