@@ -83,9 +83,7 @@ def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
     )
 
 
-def next_timers_of(
-    case: Case, config: Config, *, climbs: bool
-) -> Iterator[tuple[Own, datetime]]:
+def next_timers_of(case: Case, config: Config, *, climbs: bool) -> Iterator[tuple[Own, datetime]]:
     """Give for each clock the first of `timers_of`, its id and instant, at a third of the price.
 
     `climbs`: whether an escalation may be the next.
@@ -98,7 +96,10 @@ def next_timers_of(
         run = facts.get(kind)
         if run is None:
             continue
-        moments = ((Moment.WARN, target.warn_s), (Moment.BREACH, float(target.target_s)))
+        moments: tuple[tuple[Moment, float], ...] = (
+            (Moment.WARN, target.warn_s),
+            (Moment.BREACH, float(target.target_s)),
+        )
         up_s = target.escalate_s if climbs and not case.rung and run.stopped_at is None else None
         if up_s is not None:
             moments += ((Moment.ESCALATE, float(up_s)),)
