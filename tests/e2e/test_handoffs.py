@@ -30,6 +30,7 @@ from toldonce.api.types.v1 import types_pb2
 from toldonce.cli.desktop import Desktop
 from toldonce.cli.house import House, house
 from toldonce.cli.output import Out
+from toldonce.cli.work import Work
 from toldonce.client.agent import Taken
 from toldonce.client.cases import Cases
 from toldonce.client.context import Envelope
@@ -512,3 +513,26 @@ async def test_agent_at_a_terminal_can_do_all_of_it(
     await theirs.commands["o"]("")
     view = await (await firm.desk()).case(case.case_id)
     assert (view.state, view.last_owner, view.commitments) == ("OPEN", "bram", ())
+
+
+async def test_agent_at_a_keyboard_reads_what_came_in_before_the_case_is_closed(
+    firm: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = await firm.gateway()
+    ack = await web.submit(message(1))
+    anna, case = await first_owner(firm, ack)
+    work = Work(anna.session, Out(), typed=True)
+    await work.commands["s"]("")
+    await web.submit(message(2, "One more thing."))
+    await anna.told(CaseNews, case=case.case_id, what="ContactReceived")
+    for verb, words in (("c", "solved"), ("h", "agent:bram He knows / It")):
+        capsys.readouterr()
+        await work.commands[verb](words)
+        shown = capsys.readouterr().out
+        assert ("One more thing." in shown, "say it again" in shown) == (True, True)
+        kept = await (await firm.desk()).case(case.case_id)
+        assert (kept.state, kept.ownership) == ("OPEN", "OWNED")
+        await web.submit(message(f"again-{verb}", "One more thing."))
+    await work.commands["c"]("solved")
+    await work.commands["c"]("solved")
+    assert (await (await firm.desk()).case(case.case_id)).state == "CLOSED"
