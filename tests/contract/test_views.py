@@ -144,6 +144,35 @@ async def test_a_store_that_went_back_is_written_anew(here: World) -> None:
         assert await here.listed() == here.scribe.open()
 
 
+async def test_rows_of_different_positions_are_not_read_together(here: World) -> None:
+    async with here.process():
+        await here.scribe.tell("a", opened("a"))
+        await here.listed()
+        live = int(await here.store.get(ViewKeys(TENANT, 0).pointer) or 0)
+        # as between two steps of one change
+        await here.store.call("HSET", ViewKeys(TENANT, live).meta, "ahead", here.scribe.last + 1)
+        with pytest.raises(Unavailable, match="brought up to date"):
+            await here.views.cases(TENANT, within_s=0)
+        await here.scribe.tell("b", opened("b"))
+        assert await here.listed() == here.scribe.open()
+
+
+@pytest.mark.parametrize("lost", ["meta", "pointer", "every", "lists", "index"])
+async def test_a_key_lost_by_the_store_is_noticed(here: World, lost: str) -> None:
+    async with here.process():
+        await here.scribe.tell("a", opened("a"))
+        await here.listed()
+        of = ViewKeys(TENANT, int(await here.store.get(ViewKeys(TENANT, 0).pointer) or 0))
+        named = {"meta": of.meta, "pointer": of.pointer, "every": of.every}
+        named |= {"lists": of.rows[2], "index": of.rows[1]}
+        await here.store.delete(named[lost])
+        if lost != "index":
+            with pytest.raises(Unavailable):
+                await here.views.cases(TENANT, within_s=0)
+        await here.scribe.tell("b", opened("b"))
+        assert await here.listed() == here.scribe.open()
+
+
 async def test_two_writers_of_one_view_do_not_disturb_each_other(here: World) -> None:
     async with here.process(seed=1), here.process(seed=2):
         for number in range(120):

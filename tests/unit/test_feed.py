@@ -128,6 +128,34 @@ async def test_a_head_of_a_newer_version_is_left_to_who_can_read_it() -> None:
     assert listener.heads == here.scribe.open()
 
 
+async def test_a_head_of_an_older_version_is_taken_as_it_is_with_nothing_new_in_it() -> None:
+    here, listener = world(), Listener()
+    await here.scribe.tell("a", opened("a"))
+    old = replace(here.scribe.told[TENANT, customer("a")].head, fold_version=FOLD_VERSION - 1)
+    row = names.open_key(TENANT, customer("a"))
+    await here.open.put(row, pack_open(1, old), expected=0)
+    async with here.process(listener) as feed:
+        await feed.wait_for(1, 5)
+        assert not feed.stopped
+    assert listener.heads[customer("a")].head == old
+
+
+async def test_a_story_that_cannot_be_read_any_more_is_not_shown_as_it_was() -> None:
+    here = world()
+    key = (TENANT, customer("a"))
+    async with here.process() as feed:
+        await here.scribe.tell("a", opened("a"))
+        await here.scribe.tell("b", opened("b"))
+        await here.listed()
+        await here.scribe.write(key, b"\xff\xfe no envelope", 1)
+        await here.scribe.tell("b", closed("b"))
+        await feed.wait_for(4, 5)
+        page = await here.views.cases(TENANT, min_sequence=4, within_s=5)
+        assert page.rows == ()
+        with pytest.raises(Unavailable, match="cannot be read"):
+            await here.views.story(*key, min_sequence=4, within_s=5)
+
+
 class Holed(FakeLog):
     """A log whose tail breaks off once after the second message."""
 
