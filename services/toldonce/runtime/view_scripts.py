@@ -3,9 +3,10 @@
 A tenant's view is one generation of keys, named by the pointer: `meta` (log, position, ahead, at,
 how many stories and lists), `stories` (customer -> row of OPEN), `index` (customer -> the lists it
 stands in, as lines `list own score`), the lists themselves, sorted sets of `customer + own`, and
-`lists` (how many stand in each). A change is applied only on its exact predecessor; everything else is answered
-with what stands there, and nothing is changed. `ahead` is how new the newest row may be: while it
-is past `position`, rows of different log positions stand side by side and nobody may read.
+`lists` (how many stand in each). A change is applied only on its exact predecessor; everything else
+is answered with what stands there, and nothing is changed. `ahead` is how new the newest row may
+be: while it is past `position`, rows of different log positions stand side by side and nobody may
+read.
 """
 
 from collections import Counter
