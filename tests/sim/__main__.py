@@ -39,7 +39,9 @@ def main(arguments: list[str]) -> int:
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--steps", type=_count, default=0, metavar="N", help="at least so many steps (300 000)")
+    parser.add_argument(
+        "--steps", type=_count, default=0, metavar="N", help="at least so many steps (300 000)"
+    )
     parser.add_argument("--seeds", type=_count, default=0, metavar="N", help="or so many episodes")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first seed (1)")
     parser.add_argument("--processes", type=_count, default=1, metavar="P", help="processes (1)")
@@ -77,8 +79,10 @@ def _steps(asked: argparse.Namespace) -> int:
             if time.monotonic() - told_s > REPORT_S:
                 told_s = time.monotonic()
                 rate = total.steps / (told_s - began_s)
-                _say(f"{total.steps} steps, {total.seeds} seeds, {rate:.0f} steps/s, "
-                     f"{len(total.violations)} violations")
+                _say(
+                    f"{total.steps} steps, {total.seeds} seeds, {rate:.0f} steps/s, "
+                    f"{len(total.violations)} violations"
+                )
             if (steps and total.steps >= steps) or (asked.seeds and total.seeds >= asked.seeds):
                 break
     except KeyboardInterrupt:
@@ -145,7 +149,9 @@ def _mutants(asked: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(report) + "\n")
     else:
         for one in report["list"]:
-            sys.stdout.write(f"{one['caught_by'] or 'MISSED':>8}  {one['seconds']:6.1f} s  {one['mutant']}\n")
+            sys.stdout.write(
+                f"{one['caught_by'] or 'MISSED':>8}  {one['seconds']:6.1f} s  {one['mutant']}\n"
+            )
         for name in ("mutants", "caught", "missed", "unmutated_violations"):
             sys.stdout.write(f"{name}: {report[name]}\n")
     return 1 if report["missed"] or report["unmutated_violations"] else 0

@@ -1,7 +1,7 @@
 """The people: agents at their sessions, gateways that deliver answers, a crowd of customers."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from tests.sim import operations
@@ -44,10 +44,8 @@ class Agent:
     async def run(self) -> None:
         """Be connected, mostly, for ever."""
         while True:
-            try:
+            with suppress(Unavailable):
                 await self._sit()
-            except Unavailable:
-                pass
             await self.world.pause(0.05, 1.0)
             while self.away:
                 await self.world.pause(0.5, 1.5)
@@ -73,7 +71,9 @@ class Agent:
         process.on_end.append(reading.cancel)
         holding = world.holding
         availability = _AWAY if holding else _AVAILABLE
-        self._say(routing_pb2.AgentSessionRequest(hello=routing_pb2.Hello(availability=availability)))
+        self._say(
+            routing_pb2.AgentSessionRequest(hello=routing_pb2.Hello(availability=availability))
+        )
         try:
             while not reading.done() and not self.away:
                 await asyncio.wait((reading,), timeout=BEAT_S)
@@ -180,7 +180,7 @@ class Agent:
         if offer.HasField("handoff"):
             digest = await self._read_context(offer)
         quotes = {"offer": own_of(offer.offer_id), "epoch": offer.epoch}
-        if world.rng.random() < 0.5:  # noqa: PLR2004
+        if world.rng.random() < 0.5:
             accept = ownership_pb2.AcceptOfferRequest(
                 offer_id=offer.offer_id, epoch=offer.epoch, context_hash=digest
             )
@@ -206,7 +206,7 @@ class Agent:
         world = self.world
         process = world.pick("ownership")
         customer, upto = customer_of(offer.case_id), offer.handoff.context_sequence
-        handler = process.bound._ownership
+        handler = process.bound._ownership  # noqa: SLF001
 
         async def read() -> tuple[str, bytes]:
             who, _ = await handler.find(self.tenant, customer)
@@ -270,10 +270,8 @@ class Gateway:
     async def run(self) -> None:
         """Follow the answers for ever."""
         while True:
-            try:
+            with suppress(Unavailable):
                 await self._follow()
-            except Unavailable:
-                pass
             await self.world.pause(0.1, 1.0)
 
     async def _follow(self) -> None:
@@ -308,7 +306,7 @@ class Gateway:
     async def _take(self, answer: Any) -> None:
         world = self.world
         world.net.steps["delivery"] += 1
-        if not world.net.weather.still and world.rng.random() < 0.1:  # noqa: PLR2004
+        if not world.net.weather.still and world.rng.random() < 0.1:
             return  # lost on the way: it comes again, because nobody confirmed it
         if f"canary-{self.tenant}" not in answer.text:
             world.wrong.append(("I12", f"gateway of {self.tenant} was given {answer.text!r}"))

@@ -102,8 +102,10 @@ def _moves(book: Book, checked: Counter[str]) -> Found:
             found.append(
                 (
                     "I3",
-                    f"story {customer} of {tenant} moved {len(moved)} times and arrived "
-                    f"{absorbed[tenant, customer]} times",
+                    (
+                        f"story {customer} of {tenant} moved {len(moved)} times and arrived "
+                        f"{absorbed[tenant, customer]} times"
+                    ),
                 )
             )
     return found

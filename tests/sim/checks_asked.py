@@ -44,7 +44,9 @@ def _done(op: Op, stands: list[Logged], book: Book, checked: Counter[str]) -> Fo
 
 def _seen(op: Op, logged: Logged, book: Book) -> Found:
     """What was closed or handed over had nothing in it that the asker had not seen."""
-    about = {event.case for event in logged.record.events if isinstance(event, CaseClosed | HandoffBegun)}
+    about = {
+        event.case for event in logged.record.events if isinstance(event, CaseClosed | HandoffBegun)
+    }
     if "seen" not in op.facts or op.facts["case"] not in about or op.kind == "escalate":
         return []
     story = book.stories[logged.record.tenant, logged.record.customer]
@@ -85,9 +87,7 @@ def _grounds(op: Op, book: Book, checked: Counter[str]) -> Found:
                 return []
         if last is not None and _explains(op, last):
             return []
-        if last is None and any(
-            case.own == own for one in story for case in one.record.head.cases
-        ):
+        if last is None and any(case.own == own for one in story for case in one.record.head.cases):
             return []
     return [("I6", f"{op.kind} {op.operation} was refused ({op.reason}) without grounds")]
 

@@ -10,8 +10,10 @@ from toldonce.kernel.story.events import (
     Absorbed,
     CaseAbandoned,
     CaseClosed,
+    CaseMerged,
     CaseOpened,
     CaseReopened,
+    CaseSplit,
     EntryAppended,
     EntryKind,
     Fenced,
@@ -23,14 +25,16 @@ from toldonce.kernel.story.events import (
     Offered,
     OfferExpired,
     OfferRevoked,
+    OwnershipLapsed,
     OwnershipReleased,
+    OwnershipResumed,
     SlaBreached,
     SlaWarned,
     WrapUpCompleted,
 )
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Record
-from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Case, Story
+from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Story
 
 Found = list[tuple[str, str]]
 CLOCKS_S = 0.25
@@ -44,10 +48,13 @@ class _Owners:
         self.epoch: dict[str, int] = {}
         self.handoff: dict[str, tuple[str, str]] = {}
         self.offers: dict[str, tuple[str, str]] = {}
+        self.lapsed: set[str] = set()
         self.timers: dict[str, Timer] = {}
 
 
-def check(key: tuple[str, str], story: list[Logged], config: Config, checked: Counter[str]) -> Found:
+def check(
+    key: tuple[str, str], story: list[Logged], config: Config, checked: Counter[str]
+) -> Found:
     """Check one story."""
     found: Found = []
     tenant, customer = key
@@ -60,7 +67,9 @@ def check(key: tuple[str, str], story: list[Logged], config: Config, checked: Co
         record = logged.record
         where = f"{name} at {logged.sequence}"
         if (record.tenant, record.customer) != key:
-            found.append(("I12", f"{where} holds a message of {record.customer} of {record.tenant}"))
+            found.append(
+                ("I12", f"{where} holds a message of {record.customer} of {record.tenant}")
+            )
         if (record.previous_sequence, record.previous_hash) != (sequence, digest):
             found.append(("I4", f"{where} follows {record.previous_sequence}, not {sequence}"))
         if head.at is not None and record.at < head.at:
@@ -77,7 +86,9 @@ def check(key: tuple[str, str], story: list[Logged], config: Config, checked: Co
         found += _facts(where, before, record, owners)
         for case in head.cases:
             if case is not before.case(case.own):
-                owners.timers.update((timer.own, timer) for timer in timers_of(case, config, record.at))
+                owners.timers.update(
+                    (timer.own, timer) for timer in timers_of(case, config, record.at)
+                )
         for case in head.cases:
             if owners.owner.get(case.own, "") != case.owner:
                 found.append(("I5", f"{where}: {case.own} is {case.owner}'s, not by its events"))
@@ -102,7 +113,7 @@ def _head(where: str, head: Story, record: Record) -> Found:
     return []
 
 
-def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
+def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:  # noqa: PLR0915
     found: Found = []
     said = record.actor.partition(":")
     agent = said[2] if said[0] == "agent" else ""
@@ -116,11 +127,19 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
             case Absorbed(cases=cases):
                 for case in cases:
                     owners.owner[case.own], owners.epoch[case.own] = case.owner, case.epoch
+            case CaseSplit(made=case):
+                owners.owner[case.own], owners.epoch[case.own] = case.owner, case.epoch
+            case CaseMerged(own):
+                owners.handoff.pop(own, None)
+            case OwnershipLapsed(own):
+                owners.lapsed.add(own)
+            case OwnershipResumed(own):
+                owners.lapsed.discard(own)
             case Offered(offer, own, to):
                 owners.offers[offer] = (own, to)
                 if event.engine_epoch < 1 or event.engine_epoch < before.engine_epoch:
                     found.append(("I5", f"{where}: an offer of engine epoch {event.engine_epoch}"))
-                if owners.owner.get(own) and own not in owners.handoff:
+                if owners.owner.get(own) and own not in owners.handoff and own not in owners.lapsed:
                     found.append(("I5", f"{where}: {own} was offered while it has an owner"))
             case OfferAccepted(offer, own, who, epoch, handoff):
                 if owners.offers.pop(offer, None) != (own, who):
@@ -128,10 +147,11 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
                 pending = owners.handoff.pop(own, ("", ""))
                 if pending[0] != handoff:
                     found.append(("I5", f"{where}: an accept ends another handoff"))
-                if owners.owner.get(own, "") != pending[1]:
+                if own not in owners.lapsed and owners.owner.get(own, "") != pending[1]:
                     found.append(("I5", f"{where}: {own} had an owner who did not hand it over"))
                 found += _rises(where, owners, own, epoch)
                 owners.owner[own] = who
+                owners.lapsed.discard(own)
             case OfferDeclined(offer) | OfferExpired(offer) | OfferRevoked(offer):
                 owners.offers.pop(offer, None)
             case HandoffBegun(handoff, own, sender):
@@ -147,6 +167,7 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
                     found.append(("I5", f"{where}: {who} let go of what is not theirs"))
                 found += _rises(where, owners, own, epoch)
                 owners.owner[own] = ""
+                owners.lapsed.discard(own)
             case CaseClosed(own) | CaseAbandoned(own):
                 owners.handoff.pop(own, None)
             case WrapUpCompleted(own):

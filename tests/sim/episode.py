@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.sim import actors, checks, house, mishaps, operations, standing
+from tests.sim import actors, checks, house, mishaps, operations, operations_more, standing
 from tests.sim.chance import Faults, seeded
 from tests.sim.loop import Stuck, VirtualLoop
 from tests.sim.net import Net, Weather
@@ -95,12 +95,12 @@ def run(seed: int, mix: Mix = PLAIN) -> Report:
     return report
 
 
-async def _episode(
+async def _episode(  # noqa: PLR0917
     seed: int, loop: VirtualLoop, rng: random.Random, mix: Mix, report: Report, faults: Faults
 ) -> None:
     weather = Weather(still=True, **mix.weather)
     net = Net(loop, rng, weather)
-    older = rng.random() < 0.3 if mix.n_minus_1 is None else mix.n_minus_1  # noqa: PLR2004
+    older = rng.random() < 0.3 if mix.n_minus_1 is None else mix.n_minus_1
     home = house.House(loop, net, n_minus_1=older)
     if older:
         net.fault("n_minus_1")
@@ -164,7 +164,8 @@ async def _settle(world: World, people: list[actors.Gateway]) -> list[tuple[str,
     await world.settle()
     ends_s = world.loop.time() + SETTLE_S
     while world.loop.time() < ends_s and not standing.all_over(world):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
+        await operations_more.keep_all(world)
     found += standing.left_over(world)
     await asyncio.sleep(1.0)
     found += await standing.check_open(world)

@@ -192,7 +192,9 @@ class House:
     async def _run_setup(self, process: Process) -> None:
         async with App(Listen(metrics_port=None), secrets(), process.clock) as app:
             ports = self._ports(app, process)
-            config = config_bind.bind(app, table=self.servers.config, bus=ports.bus, zones=ports.zones)
+            config = config_bind.bind(
+                app, table=self.servers.config, bus=ports.bus, zones=ports.zones
+            )
             for tenant in TENANTS:
                 await config.apply(Principal(tenant, Role.ADMIN, "ada"), document())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 START_S = 1_000.0
 _REAP_ROUNDS = 200
+_SPINS_MAX = 300_000
 
 
 class Host:
@@ -51,7 +52,9 @@ class Host:
         """Run something as a part of this process."""
         return loop.create_task(work, context=self.context)
 
-    def call(self, loop: asyncio.AbstractEventLoop, what: Callable[..., object], *given: Any) -> None:
+    def call(
+        self, loop: asyncio.AbstractEventLoop, what: Callable[..., object], *given: Any
+    ) -> None:
         """Have something called in this process, soon."""
         loop.call_soon(what, *given, context=self.context)
 
@@ -69,6 +72,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._virtual_s = START_S
+        self._spins = 0
         self.set_task_factory(_make_task)
 
     def time(self) -> float:
@@ -104,6 +108,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not scheduled:
                 raise Stuck("everybody waits for something that will never come")
             self._virtual_s = max(self._virtual_s, scheduled[0]._when)  # noqa: SLF001
+            self._spins = 0
+        self._spins += 1
+        if self._spins > _SPINS_MAX:
+            raise Stuck("somebody is busy for ever without any time going by")
         now_s = self._virtual_s
         while scheduled and scheduled[0]._when <= now_s:  # noqa: SLF001
             handle = heapq.heappop(scheduled)

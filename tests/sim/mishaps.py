@@ -102,7 +102,7 @@ async def pause(world: World) -> None:
         return
     world.net.fault("pause")
     place.host.freeze()
-    await world.pause(0.2, 2.0 if world.rng.random() < 0.6 else 9.0)  # noqa: PLR2004
+    await world.pause(0.2, 2.0 if world.rng.random() < 0.6 else 9.0)
     if place.host.stopped and not place.host.dead:
         place.host.thaw(world.loop)
 
@@ -162,5 +162,5 @@ async def leader_change(world: World) -> None:
     """Have the log elect a leader: for a while some still read from the old one."""
     world.net.fault("leader_change")
     for place in world.house.places:
-        stale_s = world.rng.uniform(0.0, 1.5) if world.rng.random() < 0.4 else 0.0  # noqa: PLR2004
+        stale_s = world.rng.uniform(0.0, 1.5) if world.rng.random() < 0.4 else 0.0
         place.log.unsettle(stale_s)

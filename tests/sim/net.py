@@ -94,7 +94,7 @@ class Net:
         self._order[line] = max(self._order[line], sent)
 
     async def trip[T](self, link: "Link", do: Callable[[], Awaitable[T]], what: str) -> T:
-        """Ask a server: raises Unavailable when no answer came; it may have been done all the same."""
+        """Ask a server; raises Unavailable when no answer came, though it may have been done."""
         link.check()
         away_s = self.delay_s()
         lost = self.hit("drop", self.weather.drop)
@@ -255,7 +255,7 @@ class LogLine:
         if net.hit("zombie", net.weather.zombie):
             late_s = net.rng.uniform(0.5, 8.0)
             net.servers.spawn(net.loop, _later(late_s, store))
-            await asyncio.sleep(timeout_s if net.rng.random() < 0.5 else 0.01)  # noqa: PLR2004
+            await asyncio.sleep(timeout_s if net.rng.random() < 0.5 else 0.01)
             return Silent()
         if net.hit("double", net.weather.double):
             net.servers.spawn(net.loop, _later(net.rng.uniform(0.0, 3.0), store))

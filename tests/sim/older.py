@@ -48,7 +48,9 @@ def lacking(head: Story) -> Story:
 def _blank_case() -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(Case)}
     blank = {name: () for name in NEW_CASE_FIELDS if name in known}
-    return blank | {name: empty for name, empty in (("lapse", None), ("incident", "")) if name in known}
+    return blank | {
+        name: empty for name, empty in (("lapse", None), ("incident", "")) if name in known
+    }
 
 
 def begin() -> None:
@@ -58,7 +60,7 @@ def begin() -> None:
 
 def make(process: Any) -> None:
     """Have a bound ownership process write as the version before."""
-    recorder = process.bound._ownership._writer._recorder
+    recorder = process.bound._ownership._writer._recorder  # noqa: SLF001
     record, fence = recorder.record, recorder.fence
 
     async def older_record(*given: Any) -> Any:

@@ -134,7 +134,7 @@ async def close(agent: "Agent", case: Any) -> Any:
 async def hand_over(agent: "Agent", case: Any) -> Any:
     """Ask another agent, or a queue, to take over."""
     rng = agent.world.rng
-    if rng.random() < 0.6:  # noqa: PLR2004
+    if rng.random() < 0.6:
         others = [name for name in ("anna", "bram", "carl", "lena") if name != agent.name]
         target = types_pb2.HandoffTarget(agent=rng.choice(others))
     else:
@@ -199,7 +199,7 @@ async def write_late(agent: "Agent", case: Any) -> Any:
 async def vanish(agent: "Agent", case: Any) -> Any:
     """Lose the power for a while."""
     agent.away = True
-    await agent.world.pause(0.5, 24.0 if agent.world.rng.random() < 0.2 else 3.0)  # noqa: PLR2004
+    await agent.world.pause(0.5, 24.0 if agent.world.rng.random() < 0.2 else 3.0)
     agent.away = False
     return case
 
@@ -216,7 +216,7 @@ async def look(agent: "Agent", case: Any) -> None:
     """Read a case again."""
     world = agent.world
     process = world.pick("ownership")
-    handler = process.bound._ownership
+    handler = process.bound._ownership  # noqa: SLF001
 
     async def read() -> Any:
         from toldonce.runtime.case_views import case_view  # noqa: PLC0415
@@ -263,11 +263,11 @@ def _aliases(world: World, tenant: str) -> list[types_pb2.Alias]:
     number = rng.randrange(int(world.mix.get("customers", CUSTOMERS)))
     kind = types_pb2.ALIAS_KIND_HANDLE
     aliases = [types_pb2.Alias(kind=kind, value=f"chat:who{number}")]
-    if rng.random() < 0.2:  # noqa: PLR2004
+    if rng.random() < 0.2:
         aliases.append(types_pb2.Alias(kind=kind, value=f"chat:also{number}"))
-    if rng.random() < 0.04:  # noqa: PLR2004
+    if rng.random() < 0.04:
         aliases[0].shared = True
-    if rng.random() < 0.03:  # noqa: PLR2004
+    if rng.random() < 0.03:
         return []
     return aliases
 
@@ -310,7 +310,7 @@ async def tell_again(world: World, tenant: str) -> None:
     """Hand in the same contact once more, soon or much later."""
     known = [told for told in world.told.values() if told.tenant == tenant and told.acks]
     if known:
-        await tell(world, world.rng.choice(known[-12:] if world.rng.random() < 0.5 else known))  # noqa: PLR2004
+        await tell(world, world.rng.choice(known[-12:] if world.rng.random() < 0.5 else known))
 
 
 @of_desk(0.8)
@@ -356,7 +356,7 @@ async def reopen(world: World, tenant: str) -> None:
 async def link(world: World, tenant: str) -> None:
     """Find out that two customers are one."""
     known = world.customers.get(tenant, [])
-    if len(known) < 3:  # noqa: PLR2004
+    if len(known) < 3:
         return
     first, second = world.rng.sample(known, 2)
     request = pb.LinkCustomersRequest(
@@ -368,8 +368,11 @@ async def link(world: World, tenant: str) -> None:
 @of_desk(0.4)
 async def take_from(world: World, tenant: str) -> None:
     """Take a case from its owner, as a supervisor."""
-    seen = [told.acks[0].fixed.case_id for told in world.told.values()
-            if told.tenant == tenant and told.acks]
+    seen = [
+        told.acks[0].fixed.case_id
+        for told in world.told.values()
+        if told.tenant == tenant and told.acks
+    ]
     if seen:
         case_id = world.rng.choice(seen[-10:])
         request = pb.ReleaseOwnershipRequest(case_id=case_id, reason="REBALANCE")
@@ -398,7 +401,9 @@ async def wild_id(world: World, tenant: str) -> None:
     world.wrong.append(("I12", f"an id of * was answered with {done.customer_id or 'a story'}"))
 
 
-async def _boss(world: World, tenant: str, kind: str, *, may_be_wrong: bool = False, **body: Any) -> None:
+async def _boss(
+    world: World, tenant: str, kind: str, *, may_be_wrong: bool = False, **body: Any
+) -> None:
     who = Principal(tenant, Role.SUPERVISOR, "boss")
     try:
         await world.ask(who, kind, quotes={"may_be_wrong": may_be_wrong}, **body)

@@ -32,6 +32,7 @@ async def check(world: World, healed_s: float) -> Found:
     found: Found = timers_lost(world, healed_s)
     found += await _at_rest(world, check_open)
     found += await _at_rest(world, check_engines)
+    found += await _at_rest(world, check_views)
     world.house.servers.store.state.call("FLUSHALL")
     world.net.fault("wipe")
     await asyncio.sleep(2.0)
@@ -69,7 +70,10 @@ def timers_lost(world: World, healed_s: float) -> Found:
                 late_s = (now - timer.fires_at).total_seconds()
                 if late_s > world.loop.time() - healed_s - LATE_S:
                     found.append(
-                        ("I8", f"{timer.moment} of {tenant} {customer} is lost: {late_s:.1f} s late")
+                        (
+                            "I8",
+                            f"{timer.moment} of {tenant} {customer} is lost: {late_s:.1f} s late",
+                        )
                     )
     return found
 
@@ -113,7 +117,7 @@ async def check_engines(world: World) -> Found:
                     used[tenant, name] = used.get((tenant, name), 0) + COST[case.channel]
     for place in world.house.of("routing"):
         for tenant in TENANTS:
-            ledger = place.bound.engines.seat(tenant).shell.engine._ledger
+            ledger = place.bound.engines.seat(tenant).shell.engine._ledger  # noqa: SLF001
             held = {key: item.case for key, item in ledger.items.items() if item.alive}
             if held != wanted[tenant]:
                 found.append(
@@ -124,8 +128,10 @@ async def check_engines(world: World) -> Found:
                     found.append(
                         (
                             "I10",
-                            f"{name} of {tenant} uses {used.get((tenant, name), 0)} units, "
-                            f"{place.host.name} says {agent.used}",
+                            (
+                                f"{name} of {tenant} uses {used.get((tenant, name), 0)} units, "
+                                f"{place.host.name} says {agent.used}"
+                            ),
                         )
                     )
     return found
@@ -142,9 +148,9 @@ async def check_views(world: World) -> Found:
             if whose == tenant
             for case in head.cases
         }
-        ports = world.pick("ownership").ports
-        assert ports is not None
         try:
+            ports = world.pick("ownership").ports
+            assert ports is not None
             page = await ports.views.cases(tenant)
         except Unavailable as error:
             found.append(("I10", f"the view of {tenant} is not there: {error}"))
@@ -169,8 +175,10 @@ def left_over(world: World) -> Found:
             found.append(
                 (
                     "I7",
-                    f"the story {customer} of {tenant} has not ended (at {sequence}): {cases}, "
-                    f"{len(head.unconfirmed)} unconfirmed",
+                    (
+                        f"the story {customer} of {tenant} has not ended (at {sequence}): {cases}, "
+                        f"{len(head.unconfirmed)} unconfirmed"
+                    ),
                 )
             )
     for op in world.ops:

@@ -23,8 +23,8 @@ from toldonce.kernel.errors import (
     Rejected,
     Unavailable,
 )
-from toldonce.kernel.principal import Principal
 from toldonce.kernel.keyref import KeyRef
+from toldonce.kernel.principal import Principal
 from toldonce.kernel.story.record import Logged
 from toldonce.ownership.wire import command_of
 from toldonce.runtime.cipher import unseal, unwrap
@@ -99,6 +99,7 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.customers: dict[str, list[str]] = {}
         self.closed: dict[str, list[str]] = {}
+        self.promised: dict[str, list[str]] = {}
         self.shared_operations: list[str] = []
         self._config: Config | None = None
         self._words: dict[bytes, Any] = {}
@@ -209,7 +210,9 @@ class World:
         op.again = once
         return await self.patiently(op, once)
 
-    async def patiently(self, op: Op, once: Callable[[], Awaitable[Any]], tries: int = TRIES) -> Any:
+    async def patiently(
+        self, op: Op, once: Callable[[], Awaitable[Any]], tries: int = TRIES
+    ) -> Any:
         """Ask the very same until it is answered; a few times."""
         for number in range(tries):
             try:

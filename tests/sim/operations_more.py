@@ -1,0 +1,122 @@
+"""What people do with second opinions, promises, and matters that are one or two."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.sim.operations import of_agent, of_desk
+from tests.sim.world import World
+from toldonce.api.ownership.v1 import ownership_pb2 as pb
+from toldonce.kernel.errors import Refusal
+from toldonce.kernel.ids import own_of, whole
+from toldonce.kernel.principal import Principal, Role
+
+if TYPE_CHECKING:
+    from tests.sim.actors import Agent
+
+NAMES = ("anna", "bram", "carl", "lena")
+
+
+def _quoted(case: Any) -> dict[str, Any]:
+    return {"case": own_of(case.case_id), "epoch": case.epoch}
+
+
+@of_agent(0.8)
+async def consult(agent: "Agent", case: Any) -> Any:
+    """Let somebody look over one's shoulder."""
+    other = agent.world.rng.choice([name for name in NAMES if name != agent.name])
+    request = pb.JoinConsultRequest(case_id=case.case_id, agent=other)
+    await agent.world.ask(agent.who, "consult", quotes={}, join_consult=request)
+    return case
+
+
+@of_agent(0.5)
+async def end_consult(agent: "Agent", case: Any) -> Any:
+    """Thank them."""
+    other = agent.world.rng.choice([name for name in NAMES if name != agent.name])
+    request = pb.LeaveConsultRequest(case_id=case.case_id, agent=other)
+    await agent.world.ask(agent.who, "end_consult", quotes={}, leave_consult=request)
+    return case
+
+
+@of_agent(0.8)
+async def promise(agent: "Agent", case: Any) -> Any:
+    """Promise the customer something by a time."""
+    world = agent.world
+    request = pb.MakeCommitmentRequest(
+        case_id=case.case_id, epoch=case.epoch, text=f"canary-{agent.tenant} we call you"
+    )
+    due_at = world.house.clock.now() + timedelta(seconds=world.rng.uniform(10.0, 60.0))
+    request.due_at.FromDatetime(due_at)
+    quotes = _quoted(case)
+    done = await world.ask(agent.who, "promise", quotes=quotes, make_commitment=request)
+    world.promised.setdefault(agent.tenant, []).append(done.commitment_id)
+    return done.case if done.case.case_id else case
+
+
+@of_desk(0.5)
+async def keep_promise(world: World, tenant: str) -> None:
+    """Do what was promised."""
+    promised = world.promised.get(tenant)
+    if promised:
+        await _keep(world, tenant, promised.pop(world.rng.randrange(len(promised))))
+
+
+async def keep_all(world: World) -> None:
+    """Keep every promise that still stands."""
+    for (tenant, customer), (_, head) in world.book.heads().items():
+        for standing in head.commitments:
+            await _keep(world, tenant, whole(customer, standing.own))
+
+
+async def _keep(world: World, tenant: str, commitment_id: str) -> None:
+    request = pb.KeepCommitmentRequest(commitment_id=commitment_id)
+    boss = Principal(tenant, Role.SUPERVISOR, "boss")
+    quotes = {"may_be_wrong": True}
+    try:
+        await world.ask(boss, "keep_promise", quotes=quotes, keep_commitment=request)
+    except Refusal:
+        return
+
+
+@of_agent(0.4)
+async def merge(agent: "Agent", case: Any) -> Any:
+    """Find that two matters of one's own are one."""
+    others = [
+        other
+        for other in agent.cases.values()
+        if other.customer_id == case.customer_id and other.case_id != case.case_id
+    ]
+    if not others:
+        return case
+    gone = others[0]
+    request = pb.MergeCasesRequest(
+        case_id=case.case_id,
+        merged_case_id=gone.case_id,
+        epoch=case.epoch,
+        seen_entry_id=case.last_customer_entry_id,
+        merged_seen_entry_id=gone.last_customer_entry_id,
+    )
+    quotes = _quoted(case) | {"may_be_wrong": True}
+    done = await agent.world.ask(agent.who, "merge", quotes=quotes, merge_cases=request)
+    agent.lose(gone.case_id)
+    return done.case if done.case.case_id else case
+
+
+@of_desk(0.3)
+async def split(world: World, tenant: str) -> None:
+    """Find that one matter is two: a contact that had joined gets a case of its own."""
+    joined = [
+        told.acks[0].fixed
+        for told in world.told.values()
+        if told.tenant == tenant and told.acks and told.acks[0].fixed.joined
+    ]
+    if not joined:
+        return
+    chosen = world.rng.choice(joined[-10:])
+    request = pb.SplitCaseRequest(case_id=chosen.case_id, contact_ids=[chosen.contact_id])
+    boss = Principal(tenant, Role.SUPERVISOR, "boss")
+    quotes = {"may_be_wrong": True}
+    try:
+        await world.ask(boss, "split", quotes=quotes, split_case=request)
+    except Refusal:
+        return

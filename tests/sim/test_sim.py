@@ -1,0 +1,71 @@
+"""The simulation itself, as part of every test run: 300 000 steps, and a checker that sees."""
+
+import gc
+import os
+
+import pytest
+
+from tests.sim.episode import Mix, Report, run, run_many
+from tests.sim.mutants import MUTANTS, try_mutant
+
+STEPS = 300_000
+PARTS = 10
+FIRST_SEED = 20_260_000
+SEEDS_APART = 1_000
+KINDS = (
+    "cut",
+    "delay",
+    "double",
+    "drop",
+    "kill",
+    "leader_change",
+    "lost_ack",
+    "pause",
+    "reorder",
+    "skew",
+    "skew_beyond",
+    "stop",
+    "store_back",
+    "wipe",
+    "zombie",
+)
+QUICK = ("epoch not raised", "sender dropped before accept", "half a move left")
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_services_together_keep_their_promises_in_bad_weather(part: int) -> None:
+    report = _many(FIRST_SEED + part * SEEDS_APART, STEPS // PARTS)
+    assert report.violations == []
+    assert report.steps >= STEPS // PARTS
+    assert report.acknowledged
+    assert not [kind for kind in KINDS if not report.faults[kind]]
+
+
+def test_same_seed_gives_the_same_history() -> None:
+    mix = Mix(steps=1_500)
+    first, again = run(7, mix), run(7, mix)
+    assert first.digest == again.digest
+    assert (first.steps, first.operations) == (again.steps, again.operations)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_checker_sees_a_fault_put_in_on_purpose(name: str) -> None:
+    assert name in {mutant.name for mutant in MUTANTS}
+    assert try_mutant(name)["caught_by"]
+
+
+def test_there_is_a_mutant_for_every_fault_the_checker_must_see() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 18
+
+
+def _many(seed: int, steps: int) -> Report:
+    """Run without the collector, which walks a whole house's objects again and again."""
+    assert os.environ.get("PYTHONHASHSEED") != "random"
+    gc.disable()
+    try:
+        return run_many(seed, steps)
+    finally:
+        gc.enable()
+        gc.collect()
