@@ -173,6 +173,8 @@ async def test_adviser_sees_and_notes_and_the_owner_stays_the_owner(firm: Shop) 
     bram, carl = await firm.agent("bram"), await firm.agent("carl")
     seen = await anna.session.consult(case.case_id, "bram")
     assert [(one.agent, one.kind) for one in seen.advisers] == [("bram", "CONSULT")]
+    await bram.told(CaseNews, case=case.case_id, what="ConsultJoined")
+    assert (list(bram.session.advising), bram.session.cases) == ([case.case_id], {})
     side = Side(bram, case.case_id)
     await side.read()
     assert "Where is my order?" in side.words()
@@ -189,6 +191,8 @@ async def test_adviser_sees_and_notes_and_the_owner_stays_the_owner(firm: Shop) 
         assert isinstance(no, Rejected)
         assert no.reason == "NOT_OWNER"
     assert (await bram.session.let_go(case.case_id)).advisers == ()
+    await bram.told(CaseNews, case=case.case_id, what="ConsultLeft")
+    assert bram.session.advising == {}
     taken = await handed(firm, anna, case.case_id, carl)
     assert taken.context is not None
     assert "Ask for the track number." in [item.text for item in taken.context.items]
@@ -525,6 +529,15 @@ async def test_agent_at_a_keyboard_reads_what_came_in_before_the_case_is_closed(
     await work.commands["s"]("")
     await web.submit(message(2, "One more thing."))
     await anna.told(CaseNews, case=case.case_id, what="ContactReceived")
+    carl = await firm.agent("carl")
+    theirs = Work(carl.session, Out(), typed=True)
+    await refusal(theirs.commands["j"](""))
+    await work.commands["ask"]("carl")
+    await carl.told(CaseNews, case=case.case_id, what="ConsultJoined")
+    await theirs.commands["j"]("")
+    assert "Where is my order?" in capsys.readouterr().out
+    await theirs.commands["n"]("I know her.")
+    await theirs.commands["bye"]("")
     for verb, words in (("c", "solved"), ("h", "agent:bram He knows / It")):
         capsys.readouterr()
         await work.commands[verb](words)

@@ -35,7 +35,8 @@ Somebody else (the case stays yours until they accept)
   e WHY / THE MATTER       up the ladder, in place of a handoff that waits
   k                        keep it after all: call your handoff off
   ask NAME                 let a colleague see it and write notes
-  bye NAME                 let an adviser or the former owner go; without NAME you leave
+  bye NAME                 let an adviser or the former owner go
+  j                        go to a case you advise on: s shows it, n notes, bye leaves, u N returns
 Several
   l                        list your cases, the customer's other cases, contacts, promises
   u N                      go on with your case N
@@ -52,6 +53,7 @@ class Desktop(Work):
         super().__init__(session, out, typed=sys.stdin.isatty())
         self._wait_s = wait_s
         self._offers: dict[str, Offer] = {}
+        self._asked: set[str] = set()
         self._stirred = asyncio.Event()
         self.commands |= {"a": self._accept, "d": self._decline}
 
@@ -104,9 +106,9 @@ class Desktop(Work):
                 self._out.say(f"News of {named(case)}: {', '.join(what) or 'changed'}")
                 if case.case_id in self._session.cases and "ContactReceived" in what:
                     await self._tell_new(case.case_id)
-            case HandoffOver(_, case_id, outcome, owner):
+                self._advise(case.case_id)
+            case HandoffOver(_, _, outcome, owner):
                 self._out.say(f"Your handoff: {outcome}; {owner or 'nobody'} owns the case.")
-                self._stay(case_id, outcome)
             case Leaving(within_s):
                 self._out.say(f"The server goes down within {within_s} s: come back then.")
         self._stirred.set()
@@ -120,13 +122,19 @@ class Desktop(Work):
         await self._tell(offer.case_id)
         self._out.say("a = accept, d = decline")
 
-    def _stay(self, case_id: str, outcome: str) -> None:
-        """After a warm handoff: notes still go to that case."""
-        if outcome != "ACCEPTED" or case_id not in self._warm:
-            return
-        self._warm.discard(case_id)
-        self._advised = case_id
-        self._out.say("You stay with it: n TEXT still notes, bye leaves.")
+    def _advise(self, case_id: str) -> None:
+        """Say that we are asked to advise, or stay after a warm handoff; go there when free."""
+        advises = case_id in self._session.advising
+        if advises and case_id not in self._asked:
+            self._asked.add(case_id)
+            self._out.say("You advise on it: j goes to it; there s shows it, n notes, bye leaves.")
+            if not self._session.cases:
+                self._advised = case_id
+        elif not advises:
+            self._asked.discard(case_id)
+        if not advises and self._advised == case_id:
+            self._advised = ""
+            self._out.say("You do not advise on it any more.")
 
     async def _accept(self, _: str) -> None:
         offer = await self._offer()

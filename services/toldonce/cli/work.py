@@ -23,7 +23,6 @@ class Work:
         self._out = out
         self._typed = typed
         self._case: str = next(iter(session.cases), "")
-        self._warm: set[str] = set()
         self._advised = ""
         self._closed = ""
         self._listed: list[str] = []
@@ -41,6 +40,7 @@ class Work:
             "k": self._call_off,
             "ask": self._ask,
             "bye": self._bye,
+            "j": self._join,
             "l": self._list,
             "u": self._use,
             "m": self._merge,
@@ -79,7 +79,7 @@ class Work:
                 self._out.say(f"  {line(item)}")
 
     async def _story(self, _: str) -> None:
-        read = await self._session.read(self._mine())
+        read = await self._session.read(self._advised or self._mine())
         for item in read.items:
             self._out.say(f"  {line(item)}")
 
@@ -104,8 +104,6 @@ class Work:
             warm=asked.warm,
             override_reason=asked.override,
         )
-        if asked.warm:
-            self._warm.add(case_id)
         self._out.say(
             f"Asked {asked.kind} {asked.name}; the case stays yours until somebody accepts."
         )
@@ -127,11 +125,20 @@ class Work:
     async def _bye(self, name: str) -> None:
         case_id = self._mine() if name else self._advised
         if not case_id:
-            raise Invalid("", "who goes? bye NAME; without NAME you leave a case you handed over")
+            raise Invalid("", "who goes? bye NAME; without NAME you leave the case you advise on")
         await self._session.let_go(case_id, name)
         if not name:
             self._advised = ""
         self._out.say(f"{name or 'You'} left the case.")
+
+    async def _join(self, _: str) -> None:
+        advising = [one for one in self._session.advising if one != self._advised]
+        if not advising:
+            raise Invalid(
+                "", "you advise on no other case; colleagues ask with `ask`"
+            )
+        self._advised = advising[-1]
+        await self._tell(self._advised)
 
     async def _promise(self, words: str) -> None:
         by, _, what = words.partition(" ")

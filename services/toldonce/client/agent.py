@@ -55,6 +55,7 @@ class AgentSession(Cases):
     """One stream of one agent. `cases` holds what it last saw of each case it owns.
 
     `lost` are those of `held` that are not the agent's any more, with their owner ("" for nobody).
+    `advising` are the cases of others that this agent sees and notes on (when `name` was given).
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class AgentSession(Cases):
         self.policy_version = ""
         self.heartbeat_s = 1.0
         self.lost: dict[str, str] = {}
+        self.name = name
+        self.advising: dict[str, CaseSeen] = {}
         self._stream: Stream | None = None
         self._ref = 0
         self._writing = asyncio.Lock()
@@ -257,8 +260,16 @@ class AgentSession(Cases):
         told = read_news(response)
         if isinstance(told, CaseNews):
             self._keep(told.case)
+            self._advise(told.case)
         if told is not None:
             self._tell(told)
+
+    def _advise(self, case: CaseSeen) -> None:
+        """Take in whether this agent advises on a case."""
+        if any(one.agent == self.name for one in case.advisers) and not case.closed:
+            self.advising[case.case_id] = case
+        else:
+            self.advising.pop(case.case_id, None)
 
     def _tell(self, news: News) -> None:
         try:
