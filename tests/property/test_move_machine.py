@@ -16,7 +16,7 @@ from tests.deeds import DEEDS, NAMES, SUPERVISOR, forward
 from tests.machines import StoryMachine
 from tests.replicas import Killed, Replica, Turns, answered, runs
 from tests.tellers import GATEWAY, RULES, TENANT, contact, customer, words
-from toldonce.kernel.errors import Refusal
+from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.ids import CustomerId
 from toldonce.kernel.story.events import (
     Absorbed,
@@ -274,8 +274,12 @@ class MoveMachine(StoryMachine):
         async def play() -> None:
             for number, replica in enumerate(self.replicas):
                 replica.line.gate = turns.of(number)
-            tasks = [asyncio.ensure_future(_let_be(work)) for work in works]
+            tasks = [asyncio.ensure_future(_ended(work)) for work in works]
             await turns.play(chosen, *tasks)
+            for task in tasks:
+                _, refusal = task.result()
+                assert getattr(refusal, "reason", "TOO_MANY_CASES") == "TOO_MANY_CASES"
+                assert not isinstance(refusal, Unavailable)
             for replica in self.replicas:
                 replica.line.gate = None
 
@@ -342,4 +346,4 @@ def _facts(records: list[Logged] | tuple[Logged, ...]) -> list[Event]:
 
 
 TestMove = MoveMachine.TestCase
-TestMove.settings = runs(examples=35, steps=25)
+TestMove.settings = runs(examples=28, steps=25)

@@ -125,4 +125,4 @@ class OwnershipMachine(StoryMachine):
 
 
 TestOwnership = OwnershipMachine.TestCase
-TestOwnership.settings = runs(examples=45, steps=30)
+TestOwnership.settings = runs(examples=32, steps=30)
