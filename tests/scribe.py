@@ -153,6 +153,7 @@ def absorbed(who: str, told: Told, *, at: datetime) -> Absorbed:
         cases_total=head.cases_total,
         handoffs_total=head.handoffs_total,
         bad_experiences=head.bad_experiences,
+        commitments=head.commitments,
     )
 
 
