@@ -60,11 +60,11 @@ class Agent:
                 opened.set_result(process.bound.sessions.open(self.who))
 
         process.host.call(world.loop, open_)
-        async with asyncio.timeout(5.0):
-            try:
+        try:
+            async with asyncio.timeout(5.0):
                 session = await opened
-            except TimeoutError:
-                return
+        except TimeoutError:
+            return
         self._session = session
         sat_s = world.loop.time()
         reading = world.spawn(self._read(session))

@@ -42,15 +42,9 @@ def check(book: Book, checked: Counter[str]) -> Found:
             )
             checked["capacity excused by a move"] += used[record.tenant, who] > CAPACITY[who]
             if used[record.tenant, who] > CAPACITY[who] + excused:
-                found.append(
-                    (
-                        "I11",
-                        (
-                            f"{who} of {record.tenant} is offered unit {used[record.tenant, who]} of "
-                            f"{CAPACITY[who]} at {logged.sequence}"
-                        ),
-                    )
-                )
+                units = f"unit {used[record.tenant, who]} of {CAPACITY[who]}"
+                said = f"{who} of {record.tenant} is offered {units} at {logged.sequence}"
+                found.append(("I11", said))
     return found
 
 

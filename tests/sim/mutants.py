@@ -18,7 +18,7 @@ from typing import Any
 from tests.sim import older
 from tests.sim.episode import Mix, run
 from toldonce.kernel.errors import Rejected
-from toldonce.kernel.story import fold
+from toldonce.kernel.story import fold_case
 from toldonce.ownership.core import guards, offers
 from toldonce.ownership.handler import moves, past, writer
 from toldonce.ownership.projector import heads
@@ -195,7 +195,7 @@ def _no_engine_epoch() -> list[Patch]:
 
 def _sender_dropped() -> list[Patch]:
     old = "handoff=handoff, offers=()"
-    return [line(fold, "_transferring", old, 'handoff=handoff, offers=(), owner=""')]
+    return [line(fold_case, "transferring", old, 'handoff=handoff, offers=(), owner=""')]
 
 
 def _same_epoch() -> list[Patch]:
@@ -294,7 +294,8 @@ def try_mutant(name: str) -> dict[str, Any]:
             seed += 1
             broken = run(seed, short(mutant.mix)).violations
             if broken:
-                caught, sentence = broken[0].invariant, broken[0].sentence
+                caught = ", ".join(sorted({one.invariant for one in broken}))
+                sentence = broken[0].sentence
     return {
         "mutant": name,
         "caught_by": caught,

@@ -32,7 +32,9 @@ async def check(world: World, healed_s: float) -> Found:
     found: Found = timers_lost(world, healed_s)
     found += await _at_rest(world, check_open)
     found += await _at_rest(world, check_engines)
-    found += await _at_rest(world, check_views)
+    if not world.net.faults["n_minus_1"]:
+        # a view that the version before wrote lacks what that cannot read, until it is written anew
+        found += await _at_rest(world, check_views)
     world.house.servers.store.state.call("FLUSHALL")
     world.net.fault("wipe")
     await asyncio.sleep(2.0)

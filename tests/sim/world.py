@@ -4,6 +4,7 @@ What is remembered here is what the checks believe; nothing in the house can wri
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
@@ -218,7 +219,7 @@ class World:
             try:
                 done = await once()
             except Unavailable:
-                await self.pause(0.05, 0.6 * (number + 1))
+                await self.pause(0.05, min(2.0, 0.6 * (number + 1)))
             except Refusal as no:
                 self.refused(op, no)
                 raise
@@ -264,9 +265,10 @@ class World:
 
     async def settle(self) -> None:
         """Ask again for whatever nobody could say, until it is known."""
-        for op in self.ops:
-            if op.result in {"unknown", "open"} and op.again is not None:
-                try:
-                    await self.patiently(op, op.again, tries=30)
-                except Refusal:
-                    continue
+        unknown = [op for op in self.ops if op.result in {"unknown", "open"} and op.again]
+        await asyncio.gather(*(self._settle(op) for op in unknown))
+
+    async def _settle(self, op: Op) -> None:
+        if op.again is not None:
+            with contextlib.suppress(Refusal):
+                await self.patiently(op, op.again, tries=15)
