@@ -276,6 +276,32 @@ def test_owner_who_loses_the_right_loses_the_case_after_the_grace(
     assert world.asked("kim") == "bob"
 
 
+def test_case_kept_for_an_owner_is_not_kept_for_one_who_then_leaves_the_configuration() -> None:
+    week = OwnerAbsent(AbsentPolicy.KEEP, grace_s=20)
+    world = of_anna(ward(week))
+    world.plan("anna", Schedule.OFF_SHIFT)
+    world.wait(60)
+    assert world.engine.kept == 1
+    staying = {name: one for name, one in world.config.agents.items() if name != "anna"}
+    world.configure(replace(world.config, agents=staying, revision=2))
+    assert only(world.wait(20), ReleaseOwnership).reason == "LOST_RIGHT_REQUEUE"
+    assert world.asked("kim") == "bob"
+
+
+def test_freeze_does_not_hold_the_case_of_an_owner_whose_shift_was_over() -> None:
+    config = ward(REQUEUE)
+    crowd = {name: person(name) for name in (f"agent-{number}" for number in range(20))}
+    world = of_anna(replace(config, agents={**config.agents, **crowd}))
+    for name in crowd:
+        world.log_on(name)
+    world.seen("anna", Presence.GONE)
+    world.plan("anna", Schedule.OFF_SHIFT)
+    for name in crowd:
+        world.seen(name, Presence.GONE)
+    assert world.engine.frozen_since is not None
+    assert only(world.wait(20), ReleaseOwnership).reason == "OWNER_OFF_SHIFT_REQUEUE"
+
+
 def test_right_given_back_within_the_grace_changes_nothing() -> None:
     world = of_anna(ward(REQUEUE))
     before = world.config

@@ -52,6 +52,16 @@ class _Desk:
     found: list[Decision]
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What becomes of a case at `at_us`, because its owner cannot see to it since `since_us`."""
+
+    at_us: int
+    since_us: int
+    why: Cause
+    policy: AbsentPolicy
+
+
 def in_trouble(agent: Agent) -> bool:
     """Tell whether what an agent holds has to be looked at; cheap, because it is asked often."""
     return (
@@ -93,10 +103,10 @@ def kept(ledger: Ledger, rules: Rules, now_us: int) -> int:
 
 
 def _is_kept(agent: Agent, item: Item, rules: Rules, now_us: int) -> bool:
-    rule, cause = rules.owner_absent(item.case.channel), _cause(agent, item)
-    if cause is None or not _open(item.case) or rule.policy is not AbsentPolicy.KEEP:
+    rule, first = rules.owner_absent(item.case.channel), _first_due(agent, item, rules)
+    if first is None or not _open(item.case) or first.policy is not AbsentPolicy.KEEP:
         return False
-    return now_us >= cause[1] + rules.grace_us(rule)
+    return now_us >= first.since_us + rules.grace_us(rule)
 
 
 def recheck(agent: Agent, old: AgentRule | None, rules: Rules, now_us: int) -> None:
@@ -139,43 +149,56 @@ def _open(case: Case) -> bool:
     return case.state is not CaseState.CLOSED
 
 
-def _cause(agent: Agent, item: Item) -> tuple[Cause, int] | None:
-    """Say why an owner cannot see to a case and since when; the oldest cause counts."""
+def _causes(agent: Agent, item: Item) -> list[tuple[Cause, int]]:
+    """Say why an owner cannot see to a case, each with since when."""
     since = {
         Cause.LOST_RIGHT: agent.missing_us if agent.rule is None else item.lost_us or None,
         Cause.OFF_SHIFT: agent.off_us,
         Cause.GONE: agent.absent_us,
     }
-    causes = [(cause, at_us) for cause, at_us in since.items() if at_us is not None]
-    return min(causes, key=lambda one: one[1], default=None)
+    return [(cause, at_us) for cause, at_us in since.items() if at_us is not None]
+
+
+def _first_due(agent: Agent, item: Item, rules: Rules, frozen_us: int = 0) -> _Due | None:
+    """Say which cause takes the case first: who is kept for, and loses the right, has lost it.
+
+    A right never comes back by waiting, so what is kept for the absent is not kept for that. In a
+    freeze nobody is gone before `frozen_us`.
+    """
+    rule = rules.owner_absent(item.case.channel)
+    grace_us = rules.grace_us(rule)
+    found: list[_Due] = []
+    for why, since_us in _causes(agent, item):
+        policy, at_us = rule.policy, since_us + grace_us
+        if policy is AbsentPolicy.KEEP and why is Cause.LOST_RIGHT:
+            policy = AbsentPolicy.REQUEUE
+        elif policy is AbsentPolicy.KEEP:
+            at_us += rule.keep_max_s * SECOND
+        if why is Cause.GONE:
+            at_us = max(at_us, frozen_us)
+        found.append(_Due(at_us, since_us, why, policy))
+    return min(found, key=lambda due: (due.at_us, due.since_us), default=None)
 
 
 def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
     """See to one owned case; a wrap-up and a handoff end by their own time."""
-    case, cause = item.case, _cause(agent, item)
+    case = item.case
     if not _open(case):
         return 0
     if case.lapse is not None:
-        return _lapsed(agent, item, case.lapse, cause, desk)
-    if cause is None:
+        return _lapsed(agent, item, case.lapse, desk)
+    due = _first_due(agent, item, desk.rules, desk.now_us + AGAIN_US if desk.frozen else 0)
+    if due is None:
         return 0
-    why, since_us = cause
-    rule = desk.rules.owner_absent(case.channel)
-    policy = rule.policy
-    due_us = since_us + desk.rules.grace_us(rule)
-    if policy is AbsentPolicy.KEEP and why is not Cause.LOST_RIGHT:
-        due_us += rule.keep_max_s * SECOND
-    elif policy is AbsentPolicy.KEEP:
-        policy = AbsentPolicy.REQUEUE
-    if desk.now_us < due_us:
-        return due_us
-    if case.handoff is not None or (desk.frozen and why is Cause.GONE):
+    if desk.now_us < due.at_us:
+        return due.at_us
+    if case.handoff is not None:
         return desk.now_us + AGAIN_US
     if desk.now_us < item.asked_us + AGAIN_US:
         return item.asked_us + AGAIN_US
     item.asked_us = desk.now_us
-    name = f"{why}_{policy.name}"
-    if policy is AbsentPolicy.BACKUP:
+    name = f"{due.why}_{due.policy.name}"
+    if due.policy is AbsentPolicy.BACKUP:
         desk.found.append(
             LapseOwnership(
                 item.customer,
@@ -184,8 +207,8 @@ def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
                 case.epoch,
                 name,
                 stand_in(agent, desk.ledger, desk.rules),
-                rule.backup_s,
-                instant(since_us),
+                desk.rules.owner_absent(case.channel).backup_s,
+                instant(due.since_us),
             )
         )
     else:
@@ -193,12 +216,10 @@ def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
     return desk.now_us + AGAIN_US
 
 
-def _lapsed(
-    agent: Agent, item: Item, lapse: Lapse, cause: tuple[Cause, int] | None, desk: _Desk
-) -> int:
+def _lapsed(agent: Agent, item: Item, lapse: Lapse, desk: _Desk) -> int:
     """End a lapse: the owner is back, who stood in will not have it, or nobody came in time."""
     case, until_us = item.case, micros(lapse.until_at)
-    back = cause is None and _ended_by_return(agent, item, lapse, desk.rules)
+    back = not _causes(agent, item) and _ended_by_return(agent, item, lapse, desk.rules)
     over = desk.now_us >= until_us or (lapse.backup != "" and item.declined == lapse.backup)
     if not back and not over:
         return until_us
