@@ -326,7 +326,8 @@ def hunt(
 ) -> dict[str, Any]:
     """Try every mutant, and every weather without one."""
     names = [mutant.name for mutant in MUTANTS if only in mutant.name]
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    # a process for each: whatever a fault leaves behind goes with it
+    with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
         found = []
         for one in pool.imap(try_mutant, names):
             found.append(one)
