@@ -174,6 +174,27 @@ def test_escalation_replaces_a_handoff_and_a_higher_rung_replaces_a_lower() -> N
     assert (now.owner, now.queue, now.rung) == ("carl", "board", 2)
 
 
+def test_offer_decided_for_one_handoff_does_not_complete_the_next() -> None:
+    tale = Tale()
+    case = tale.owned().own
+    first = tale.hand(case, "returns", kind=TargetKind.QUEUE)
+    decided = replace(offer(case, "bram", now=tale.now, epoch=1), handoff=first.handoff)
+    tale.do(CancelHandoff(case, 1, first.handoff, "CHANGED_MIND"), ANNA)
+    assert tale.refused(decided) == "OWNED"
+    second = tale.hand(case, "escalations", kind=TargetKind.QUEUE)
+    assert tale.refused(decided) == "STALE_DECISION"
+    tale.do(replace(decided, handoff=second.handoff))
+
+
+def test_offer_decided_for_a_lapse_does_not_complete_the_handoff_that_followed() -> None:
+    tale = Tale()
+    case = tale.owned().own
+    tale.do(LapseOwnership(case, 1, "OWNER_GONE_BACKUP", "bram", 60))
+    decided = replace(offer(case, "bram", now=tale.now, epoch=1), handoff=Own(""))
+    tale.hand(case, "escalations", kind=TargetKind.QUEUE)
+    assert tale.refused(decided) == "STALE_DECISION"
+
+
 def test_sender_who_vanishes_ends_no_handoff() -> None:
     tale, case = pending()
     assert tale.refused(LapseOwnership(case, 1, "OWNER_GONE", "", 60)) == "HANDOFF_PENDING"

@@ -44,6 +44,8 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
     if command.agent == case.owner:
         raise Rejected("OWNER", "the owner cannot be offered what they own")
     handoff = case.handoff
+    if command.handoff not in {None, "" if handoff is None else handoff.own}:
+        raise Rejected("STALE_DECISION", "a handoff has begun or ended since the decision")
     if (
         handoff is not None
         and handoff.target_kind is TargetKind.AGENT

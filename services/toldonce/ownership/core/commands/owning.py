@@ -10,7 +10,11 @@ from toldonce.kernel.story.types import TargetKind
 
 @dataclass(frozen=True, slots=True)
 class MakeOffer:
-    """Offer the case to an agent: only the engine asks this."""
+    """Offer the case to an agent: only the engine asks this.
+
+    `handoff` is the one it was decided for, or "" for none; None does not say. Of a handoff the
+    epoch tells nothing, because it rises with the accept only.
+    """
 
     case: Own
     epoch: int
@@ -21,6 +25,7 @@ class MakeOffer:
     engine_epoch: int
     policy_version: str
     trace: bytes
+    handoff: Own | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def _offer(body: internal_pb2.Offer) -> Parsed:
         engine_epoch=body.engine_epoch,
         policy_version=body.trace.policy_version,
         trace=body.trace.SerializeToString(deterministic=True),
+        handoff=case_of("handoff_id", body.handoff_id)[1] if body.handoff_id else Own(""),
     )
     return customer, command, None
 
