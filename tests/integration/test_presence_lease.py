@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from tests.unit.routing_service.world import DOCUMENT, TENANT, close, world
+from tests.unit.routing_service.world import DOCUMENT, TENANT, close, handoff_to_agent, world
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.routing.v1 import routing_pb2
-from toldonce.api.types.v1 import types_pb2
+from toldonce.api.types.v1 import options_pb2, types_pb2
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story.events import (
+    HandoffCancelled,
     OwnershipLapsed,
     OwnershipReleased,
     OwnershipResumed,
@@ -147,6 +148,21 @@ async def test_lapse_that_nobody_ends_puts_the_case_back_by_its_rule(tmp_path):
         await asyncio.sleep(30)
         events = await system.events(case.case_id)
         assert [one.reason for one in of(events, OwnershipReleased)] == ["OWNER_GONE_BACKUP"]
+
+
+async def test_owner_still_away_after_a_handoff_that_found_nobody_is_given_up_again(tmp_path):
+    async with world(tmp_path, WARD) as system:
+        process = await system.process()
+        ann, bob, case = await owned_by_ann(system, process, "email")
+        await ann.vanish()
+        await bob.offer()
+        body = {"begin_handoff": handoff_to_agent(case, "cat")}
+        await system.command(options_pb2.ROLE_SUPERVISOR, "sue", **body)
+        await bob.wait(lambda: bob.all("offer_ended"))
+        await bob.offer(1)
+        events = await system.events(case.case_id)
+        assert [one.reason for one in of(events, HandoffCancelled)] == ["TIMED_OUT"]
+        assert [one.backup for one in of(events, OwnershipLapsed)] == ["bob", "bob"]
 
 
 async def test_channel_that_keeps_waits_for_its_owner(tmp_path):

@@ -15,7 +15,7 @@ from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.skills import Requirement, meets, relaxed
 from toldonce.kernel.story.types import Case, CaseState, Lapse
 from toldonce.routing.core.absence import Absences
-from toldonce.routing.core.instants import SECOND, instant, micros
+from toldonce.routing.core.instants import SECOND, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Live
@@ -208,7 +208,7 @@ def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
                 name,
                 stand_in(agent, desk.ledger, desk.rules),
                 desk.rules.owner_absent(case.channel).backup_s,
-                instant(due.since_us),
+                desk.ledger.stories[item.customer][0],
             )
         )
     else:

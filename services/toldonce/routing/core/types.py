@@ -291,8 +291,8 @@ class ReleaseOwnership:
 class LapseOwnership:
     """The owner cannot see to it, and by `rule` somebody may take over within `lapse_s`.
 
-    `backup` is who stands in, or "" for the case's queue; the owner cannot since `since_at`. Said
-    again until the log shows it.
+    `backup` is who stands in, or "" for the case's queue. Decided of the story as it stood at log
+    position `sequence`. Said again until the log shows it.
     """
 
     customer: str
@@ -302,7 +302,7 @@ class LapseOwnership:
     rule: str
     backup: str
     lapse_s: int
-    since_at: datetime
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,9 @@ def key_of(decision: Decision) -> tuple[str, ...]:
             return (*name, own, reason)
         case CompleteWrapUp(epoch=epoch) | ReleaseOwnership(epoch=epoch):
             return (*name, str(epoch))
-        case LapseOwnership(epoch=epoch, since_at=at) | ResumeOwnership(epoch=epoch, lapsed_at=at):
+        case LapseOwnership(epoch=epoch, sequence=sequence):
+            return (*name, str(epoch), str(sequence))
+        case ResumeOwnership(epoch=epoch, lapsed_at=at):
             return (*name, str(epoch), at.isoformat())
         case _:
             assert_never(decision)

@@ -76,7 +76,7 @@ def decided(tenant: str, decision: Decision, epoch: int, issued_at: datetime) ->
                 )
             )
         case LapseOwnership():
-            operation = derive("lapse", case_id, decision.epoch, to_us(decision.since_at))
+            operation = derive("lapse", case_id, decision.epoch, decision.sequence)
             command.lapse_ownership.CopyFrom(
                 internal_pb2.LapseOwnership(
                     case_id=case_id,
