@@ -119,6 +119,23 @@ def test_steps_relax_what_is_asked_counted_from_entry() -> None:
     assert (made.trace.step, made.trace.waited_s) == (2, 60)
 
 
+def test_steps_of_a_handoff_are_counted_from_when_it_came_into_its_queue() -> None:
+    config = office(
+        person("anna", queues=["billing"]),
+        person("learner", queues=["technical"], technical=1),
+        steps=(Step(60, lower_by=3),),
+        queue_skills={"technical": (("technical", 4),)},
+    )
+    world = World(config).open_doors()
+    world.contact("kim")
+    world.accept("kim")
+    world.wait(600)
+    world.hand_over("kim", TargetKind.QUEUE, "technical", timeout_s=300)
+    assert not world.asked("kim")
+    world.wait(60)
+    assert world.asked("kim") == "learner"
+
+
 def test_decline_puts_work_back_and_cools_down_but_never_for_ever() -> None:
     world = World(office(person("anna"))).open_doors()
     world.contact("kim")

@@ -27,9 +27,10 @@ def waits(item: Item) -> bool:
 
 
 def wait_began_us(case: Case) -> int:
-    """Say when the present wait for somebody began: for a lapse, when the owner was given up."""
-    lapsed = case.lapse is not None and case.handoff is None
-    return micros(case.lapse.at if lapsed and case.lapse is not None else case.waiting_since)
+    """Say when the search for somebody began: that of an owned case with its handoff or lapse."""
+    if case.handoff is not None:
+        return micros(case.handoff.begun_at)
+    return micros(case.waiting_since if case.lapse is None else case.lapse.at)
 
 
 def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
