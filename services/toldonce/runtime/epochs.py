@@ -103,8 +103,8 @@ class EpochLog:
         self._epochs = first_epochs()
 
     async def fresh(self) -> Epochs:
-        """See `Log.fresh`."""
-        if self._clock.monotonic() - self._looked_s > SEEN_S:
+        """See `Log.fresh`. While an epoch is being opened only a look of this moment will do."""
+        if self._epochs.opening or self._clock.monotonic() - self._looked_s > SEEN_S:
             await self.look()
         return self._epochs
 
@@ -171,11 +171,14 @@ class EpochLog:
         return None if epoch.dropped else await (await self._log(epoch)).get(sequence)
 
     async def info(self) -> LogInfo:
-        """See `Log.info`: how the current epoch stands; one that is empty ends where it begins."""
+        """See `Log.info`: how the current epoch stands; an empty one ends where the last ended."""
         await self.fresh()
-        current = self._epochs.current
-        info = await (await self._log(current)).info()
-        return replace(info, last=max(info.last, current.first - 1))
+        epochs = self._epochs
+        info = await (await self._log(epochs.current)).info()
+        if info.messages:
+            return info
+        older = epochs.all[: epochs.all.index(epochs.current)]
+        return replace(info, last=older[-1].last or 0 if older else 0)
 
     async def tail(self, *, after: int) -> AsyncGenerator[list[Stored]]:
         """See `Log.tail`: the messages of a sealed epoch, then those of the next."""
