@@ -97,7 +97,7 @@ def _mend(
         clock=ports.clock,
         meter=ports.meter,
     )
-    carrier = Carrier(ports.log, ownership.stories, ports.tables.leases)
+    carrier = Carrier(ports.log, ownership.find, ports.tables.leases)
     app.spawn("carrier", carrier.run())
     app.spawn("reconciler", reconciler.run())
     app.spawn("quarantine", quarantine.run())

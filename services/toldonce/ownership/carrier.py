@@ -5,11 +5,11 @@ Each replica does it: a story is carried once, whoever comes first.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
 from toldonce.kernel.errors import Conflict, Refusal
-from toldonce.ownership.handler import Stories
 from toldonce.runtime import names
 from toldonce.runtime.epochs import pack_epochs, unpack_epochs
 from toldonce.runtime.log import Log, Stored
@@ -22,14 +22,19 @@ RETRY_S = 5.0
 
 _log = logger()
 
+type Bring = Callable[[str, str], Awaitable[object]]
+
 
 class Carrier:
     """Carries all that is left behind; `run` must be running."""
 
-    def __init__(self, log: Log, stories: Stories, table: Table) -> None:
-        """Read through `stories`, which carries what it meets; `table` is LEASES."""
+    def __init__(self, log: Log, bring: Bring, table: Table) -> None:
+        """`bring(tenant, customer)` carries what it meets and completes half a move.
+
+        Half a move cannot be completed once its first half is dropped. `table` is LEASES.
+        """
         self._log = log
-        self._stories = stories
+        self._bring = bring
         self._table = table
 
     async def run(self) -> None:
@@ -64,7 +69,7 @@ class Carrier:
         """Bring one story; True when it cannot be brought now."""
         tenant, customer = names.story_of(stored.subject)
         try:
-            await self._stories.load(tenant, customer)
+            await self._bring(tenant, customer)
         except Refusal as error:
             _log.warning("a story was not carried", sequence=stored.sequence, sentence=str(error))
             return True

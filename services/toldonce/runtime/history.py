@@ -10,9 +10,10 @@ from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import ABSORBED_MAX, FOLD_VERSION, Story
 from toldonce.runtime import names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
-from toldonce.runtime.log import READ_MAX, Epoch, Log, Stored
+from toldonce.runtime.log import READ_MAX, Epoch, Epochs, Log, Stored
 
 SOURCES_MAX = 2 * ABSORBED_MAX  # two that join at once see each other too late
+TRIES_MAX = 3
 
 
 class TooNew(Unavailable):
@@ -33,6 +34,11 @@ async def history_of(
         who, limit = waiting.pop()
         own = await chain_of(log, tenant, who, limit, page_max=page_max)
         found += own
+        came = carried_by(own[0].record) if own else None
+        for source in () if came is None else came.head.absorbed:  # how they came was dropped
+            if source not in seen:
+                seen.add(source)
+                waiting.append((source, limit))
         for logged in own:
             for event in logged.record.events:
                 if isinstance(event, Absorbed) and event.source not in seen:
@@ -50,17 +56,27 @@ async def chain_of(
 
     Raises as `history_of` does.
     """
-    epochs = await log.fresh()
+    for _ in range(TRIES_MAX):
+        epochs = await log.fresh()
+        chain = await _chain(log, epochs, (tenant, customer), upto, page_max)
+        if upto is not None or (await log.fresh()).current == epochs.current:
+            return chain
+    raise Unavailable("the log goes on in a new epoch; ask again")
+
+
+async def _chain(
+    log: Log, epochs: Epochs, who: tuple[str, str], upto: int | None, page_max: int
+) -> list[Logged]:
     epoch = epochs.current if upto is None else epochs.of(upto)
-    chain = await _part(log, epoch, (tenant, customer), upto, page_max)
+    chain = await _part(log, epoch, who, upto, page_max)
     if not chain:
         older = epochs.before_of(epoch)
-        return [] if older is None else await _part(log, older, (tenant, customer), upto, page_max)
+        return [] if older is None else await _part(log, older, who, upto, page_max)
     while (came := carried_by(chain[0].record)) is not None:
         source = epochs.number(came.source_epoch)
         if source is None or source.dropped:
             break
-        part = await _part(log, source, (tenant, customer), came.source_sequence, page_max)
+        part = await _part(log, source, who, came.source_sequence, page_max)
         if not part or (part[-1].sequence, part[-1].digest) != (
             came.source_sequence,
             came.source_digest,

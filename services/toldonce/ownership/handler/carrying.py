@@ -1,7 +1,7 @@
 """Carrying a story into a new epoch: its head becomes the first event there, once.
 
-The old epoch is sealed, so the head it ends with is final. A story that was forgotten stays behind.
-Whoever meets a story first brings it: a reader, a writer, or the loop that brings them all.
+The old epoch is sealed, so the head it ends with is final. Whoever meets a story first brings it: a
+reader, a writer, or the loop that brings them all.
 """
 
 import hashlib
@@ -32,10 +32,8 @@ class Carrying:
     async def carry(self, tenant: str, customer: str, before: Placed, epoch: int) -> Stored | None:
         """Append how the story stood at its end in an old epoch; give its last message here.
 
-        None for a story that was forgotten. Raises Unavailable.
+        Raises Unavailable.
         """
-        if before.story.forgotten and before.story.terminal:
-            return None
         subject = names.story(tenant, customer, epoch)
         record = self._record(tenant, customer, before)
         fence = self._record(tenant, customer, before, "fence")

@@ -1,6 +1,6 @@
 """What the history says about things that are no longer in the head. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -142,11 +142,16 @@ def keys_of(history: Iterable[Logged]) -> tuple[KeyRef, ...]:
     return tuple(found)
 
 
-def cut_at(history: Sequence[Logged]) -> datetime | None:
-    """Say when a history whose beginning was dropped begins; None when nothing is missing."""
-    if not history or carried_by(history[0].record) is None:
-        return None
-    return history[0].record.at
+def cut_at(history: Iterable[Logged]) -> datetime | None:
+    """Say from when on a history is whole; None when nothing was dropped.
+
+    A story that came here, or this one, may begin with how it was carried.
+    """
+    firsts: dict[str, Record] = {}
+    for logged in history:
+        firsts.setdefault(logged.record.customer, logged.record)
+    cut = (record.at for record in firsts.values() if carried_by(record) is not None)
+    return max(cut, default=None)
 
 
 def ended_at(history: Iterable[Logged], own: Own) -> datetime | None:

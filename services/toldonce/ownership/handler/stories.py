@@ -13,8 +13,16 @@ from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
 from toldonce.runtime import names
-from toldonce.runtime.history import chain_of, head_of, history_of, logged_of
-from toldonce.runtime.log import Log, Stored
+from toldonce.runtime.history import (
+    SOURCES_MAX,
+    TRIES_MAX,
+    carried_by,
+    chain_of,
+    head_of,
+    history_of,
+    logged_of,
+)
+from toldonce.runtime.log import Epochs, Log, Stored
 from toldonce.runtime.open_rows import StoryKey
 
 CACHE_MAX = 50_000
@@ -75,17 +83,14 @@ class Stories:
         cannot be read.
         """
         self._check(tenant, customer)
-        epochs = await self._log.fresh()
-        epoch = epochs.current.number
-        stored = await self._log.last(names.story(tenant, customer, epoch))
-        if stored is None and epochs.before is not None:
-            stored = await self._carry(tenant, customer, epochs.before.number, epoch)
-        if stored is None:
-            placed = Placed(EMPTY, 0, b"", epoch)
-        else:
-            placed = await self._placed(stored, tenant, customer, epoch)
-        self.keep(tenant, customer, placed)
-        return placed
+        for _ in range(TRIES_MAX):
+            epochs = await self._log.fresh()
+            placed = await self._load(tenant, customer, epochs)
+            # whoever was held up in between may have read an epoch that had ended by then
+            if (await self._log.fresh()).current == epochs.current:
+                self.keep(tenant, customer, placed)
+                return placed
+        raise Unavailable("the log goes on in a new epoch; ask again")
 
     async def position(self) -> int:
         """Ask the leader for the last position of the log; raises Unavailable."""
@@ -112,15 +117,43 @@ class Stories:
         if (tenant, customer) in self._quarantine:
             raise Rejected("QUARANTINED", "this story was found broken; tell operations")
 
+    async def _load(self, tenant: str, customer: str, epochs: Epochs) -> Placed:
+        epoch = epochs.current.number
+        stored = await self._log.last(names.story(tenant, customer, epoch))
+        if stored is None and epochs.before is not None:
+            stored = await self._carry(tenant, customer, epochs.before.number, epoch)
+        if stored is None:
+            return Placed(EMPTY, 0, b"", epoch)
+        return await self._placed(stored, tenant, customer, epoch)
+
     async def _carry(self, tenant: str, customer: str, old: int, new: int) -> Stored | None:
-        """Bring a story from the epoch before, if it is there, and read it again."""
+        """Bring a story from the epoch before, unless it stays behind, and read it again."""
         last = await self._log.last(names.story(tenant, customer, old))
-        if last is None:
+        if last is None or await self._stays(tenant, customer, last, old):
             return None
         if self._carrier is None:
             raise Unavailable("the story is being brought into a new epoch; ask again")
         before = await self._placed(last, tenant, customer, old)
         return await self._carrier.carry(tenant, customer, before, new)
+
+    async def _stays(self, tenant: str, customer: str, last: Stored, epoch: int) -> bool:
+        """Tell whether a story stays behind: it was forgotten when its epoch began, or went there.
+
+        One forgotten since is brought once more: its contacts may still be sent again, its keys
+        may still be there, and whoever was linked to it must not be taken for half a move.
+        """
+        for _ in range(SOURCES_MAX + 1):
+            logged = logged_of(last)
+            head = head_of(logged)
+            if not head.moved_to:
+                ours = logged.record.customer == customer or customer in head.absorbed
+                old = head.forgotten and head.terminal
+                return ours and old and carried_by(logged.record) is not None
+            to = await self._log.last(names.story(tenant, head.moved_to, epoch))
+            if to is None:
+                return False
+            last = to
+        return False
 
     async def _placed(self, stored: Stored, tenant: str, customer: str, epoch: int) -> Placed:
         logged = logged_of(stored)

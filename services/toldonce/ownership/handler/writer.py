@@ -24,6 +24,7 @@ from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.ring import times
 from toldonce.kernel.story.types import AHEAD_MAX, HEAD_BYTES_MAX, Story
 from toldonce.ownership.core import Command, Rules, decide
+from toldonce.ownership.handler import past
 from toldonce.ownership.handler.recorder import Ask, KeyGone, Recorder
 from toldonce.ownership.handler.stories import Stories
 from toldonce.runtime import names
@@ -136,16 +137,22 @@ class Writer:
     async def _before(self, ask: Ask, placed: Placed) -> Done | None:
         """Find the first doing of this operation, if it was done."""
         operation, story = ask.by.operation, placed.story
-        if not times(story.operations, operation) and not self._may_hide(
-            operation, story.operation_floor_at
-        ):
+        known = bool(times(story.operations, operation))
+        if not known and not self._may_hide(operation, story.operation_floor_at):
             return None
         before: dict[str, Story] = {}
-        for logged in await self._stories.history(ask.tenant, ask.customer):
+        history = await self._stories.history(ask.tenant, ask.customer)
+        for logged in history:
             record = logged.record
             if record.operation == operation:
                 return Done(logged, placed, repeated=True, before=before.get(record.customer))
             before[record.customer] = record.head
+        cut_at, drawn = past.cut_at(history), drawn_at(operation)
+        if cut_at is not None and (known or (drawn is not None and drawn <= cut_at)):
+            raise Rejected(
+                "MADE_BEFORE_RETENTION",
+                "it was asked before the oldest story kept, so a repeat could not be recognised",
+            )
         return None
 
     def _may_hide(self, operation: Own, floor: datetime | None) -> bool:
