@@ -6,7 +6,14 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.routing.world import START, World, cid, office, own, person
-from toldonce.kernel.story.events import CaseReopened, OwnershipReleased, WrapUpBegun
+from toldonce.kernel.story.events import (
+    CaseMerged,
+    CaseOpened,
+    CaseReopened,
+    CaseSplit,
+    OwnershipReleased,
+    WrapUpBegun,
+)
 from toldonce.kernel.story.types import TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
@@ -286,6 +293,36 @@ def test_released_case_is_not_kept_for_the_one_it_was_taken_from() -> None:
     world.wait(60)
     world.happen(cid("kim"), OwnershipReleased(own("kim"), "anna", 2, "SUPERVISOR"))
     assert world.asked("kim") == "bob"
+
+
+def test_case_another_was_merged_into_is_not_kept_from_whom_it_asked_for() -> None:
+    world = World(office(person("anna"))).open_doors(all_in=False)
+    asked_for = CaseOpened(own("kim/2"), "billing", "chat", "gate", "", "en", (), 0, "anna")
+    world.contact("kim")
+    world.wait(10)
+    world.happen(cid("kim"), asked_for)
+    world.wait(1)
+    world.happen(cid("kim"), CaseMerged(own("kim"), own("kim/2")))
+    world.log_on("anna")
+    assert world.asked("kim/2") == "anna"
+
+
+def test_case_split_off_another_is_not_kept_from_its_owner() -> None:
+    world = World(office(person("anna", units=2))).open_doors()
+    world.contact("kim")
+    world.accept("kim")
+    world.wait(60)
+    made = replace(
+        world.case("kim"),
+        own=own("kim/2"),
+        epoch=0,
+        work=WorkState.QUEUED,
+        owner="",
+        last_owner="anna",
+        waiting_since=world.now,
+    )
+    world.happen(cid("kim"), CaseSplit(own("kim"), made, ()))
+    assert world.asked("kim/2") == "anna"
 
 
 def test_reopened_case_is_kept_for_the_one_who_closed_it_though_it_was_released_before() -> None:

@@ -137,9 +137,10 @@ def needs(case: Case) -> tuple[tuple[str, int], ...]:
 def released(case: Case) -> bool:
     """Tell whether somebody had the case and gave it up since it came into the queue.
 
-    Entry and reopening set both instants at once; only a release sets one without the other.
+    Entry and reopening set both instants at once; a release sets one without the other. So do a
+    split and a merge, but whoever had such a case had it under an epoch of its own.
     """
-    return case.waiting_since != case.enqueued_at
+    return case.epoch > 0 and case.waiting_since != case.enqueued_at
 
 
 def tie(seed: str, name: str) -> int:
