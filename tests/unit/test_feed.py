@@ -105,6 +105,7 @@ async def test_a_message_nobody_can_read_stops_its_story_and_no_other(payload: b
         await here.scribe.tell("b", closed("b"))
         await feed.wait_for(5, 5)
         assert dict(feed.stopped) == {key: 2}
+        assert dict(feed.unread) == {key: 4}
         assert listener.sequences() == [1, 3, 5]
         await eventually(lambda: _at(here, 5))
     assert b'toldonce_unreadable_messages_total{reason="' in here.meter.page()

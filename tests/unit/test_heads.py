@@ -142,3 +142,22 @@ async def _at(here: World, position: int) -> bool:
     table = here.open
     assert isinstance(table, FakeTable)
     return not table.down and await here.place() >= position
+
+
+async def test_a_row_is_not_left_behind_by_who_cannot_read_what_came_after_it() -> None:
+    here, key = world(), (TENANT, customer("a"))
+    row = names.open_key(*key)
+    async with here.process():
+        await here.scribe.tell("a", opened("a"))
+        await here.scribe.write(key, b"\xff of a newer version", 1)
+        await eventually(lambda: _at(here, 2))
+        # a newer process reads the second message and writes its head; then it is gone
+        standing = await here.open.get(row)
+        assert standing is not None
+        head = here.scribe.told[key].head
+        await here.open.put(row, pack_open(2, head), expected=standing.revision)
+        await here.scribe.write(key, b"\xff of a newer version too", 2)
+        await eventually(lambda: _at(here, 3))
+    left = await here.open.get(row)
+    assert left is not None
+    assert left.value == pack_open(2, None)

@@ -68,6 +68,7 @@ class Feed:
         self._lines: list[_Line] = []
         self._moved = asyncio.Event()
         self._stopped: dict[StoryKey, int] = {}
+        self._unread: dict[StoryKey, int] = {}
         self._ahead: dict[StoryKey, int] = {}
         self._pause_s = PAUSE_S
 
@@ -85,6 +86,11 @@ class Feed:
     def stopped(self) -> Mapping[StoryKey, int]:
         """The stories nobody here hears of any more, and the sequence that could not be read."""
         return self._stopped
+
+    @property
+    def unread(self) -> Mapping[StoryKey, int]:
+        """The same stories, and the latest sequence of each that was passed over."""
+        return self._unread
 
     def subscribe(self, name: str, subscriber: Subscriber) -> None:
         """Give `subscriber` everything; to be called before `run`."""
@@ -143,6 +149,7 @@ class Feed:
     async def _open(self) -> tuple[int, list[OpenStory]]:
         """Read the position, then the heads: they hold at least all there is up to it."""
         self._stopped.clear()
+        self._unread.clear()
         self._ahead.clear()
         place = await self._table.get(names.OPEN_POSITION_KEY)
         position = place_of(place.value) if place is not None else 0
@@ -190,12 +197,15 @@ class Feed:
         except Invalid:
             self._count(stored, "foreign")
             return None
-        if key in self._stopped or stored.sequence <= self._ahead.get(key, 0):
+        if stored.sequence <= self._ahead.get(key, 0):
+            return None
+        if key in self._stopped:
+            self._unread[key] = stored.sequence
             return None
         read = _read(stored, key)
         if isinstance(read, Logged):
             return read
-        self._stopped[key] = stored.sequence
+        self._stopped[key] = self._unread[key] = stored.sequence
         self._count(stored, read)
         return None
 

@@ -9,7 +9,7 @@ where a story came from an older epoch, the whole story is folded from nothing, 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from toldonce.kernel.errors import Invalid, Rejected
+from toldonce.kernel.errors import Invalid, Rejected, Unavailable
 from toldonce.kernel.story.events import Event, OfferAccepted
 from toldonce.kernel.story.fold import apply, fold
 from toldonce.kernel.story.record import Logged, Record
@@ -99,13 +99,20 @@ class Inspector:
         return Inspected(key, record.events, fault, found)
 
     async def _before(self, stored: Stored, record: Record) -> _Last | None:
-        """Read the true predecessor of a message; None when it is not the one it names."""
+        """Read the true predecessor of a message; None when it is not the one it names.
+
+        Raises Unavailable when whoever leads the log has not come as far as this message.
+        """
         wanted = record.previous_sequence
         if not 0 <= wanted < stored.sequence:
             return None
         page = await self._log.read(
             stored.subject, after=max(wanted - 1, 0), upto=stored.sequence, limit_max=2
         )
+        if len(page) < (2 if wanted else 1) and stored.sequence not in {
+            one.sequence for one in page
+        }:
+            raise Unavailable("The log does not know a message yet that was read from it.")
         if not wanted:
             return _NOTHING if page and page[0].sequence == stored.sequence else None
         if [one.sequence for one in page] != [wanted, stored.sequence]:
@@ -132,6 +139,8 @@ class Inspector:
             return ""
         except Rejected:
             return "BROKEN_CHAIN"
+        if not chain or chain[-1].sequence < logged.sequence:
+            raise Unavailable("The log does not know a message yet that was read from it.")
         if fold(one.record for one in chain) != record.head:
             return "WRONG_HEAD"
         if came is not None and len(chain) > 1 and came.head.fold_version == FOLD_VERSION:

@@ -104,7 +104,7 @@ class HeadKeeper:
         position = self._position
         taken, self._pending = self._pending, {}
         try:
-            for key, sequence in self._feed.stopped.items():
+            for key, sequence in self._feed.unread.items():
                 if self._said_stopped.get(key) != sequence:
                     taken[key] = sequence
             for keys in itertools.batched(tuple(taken), FLUSH_STORIES_MAX):
@@ -124,10 +124,10 @@ class HeadKeeper:
         sequence = taken[key]
         story = self._open.get(key)
         row = names.open_key(*key)
-        if self._feed.stopped.get(key, 0) >= sequence:
+        if self._feed.unread.get(key, 0) >= sequence:
             # one before the message: whoever can read that one may write its head
-            stop = self._feed.stopped[key]
-            await self._put(row, pack_open(stop - 1, None), stop - 1)
+            stop = self._feed.unread[key]
+            await self._put(row, pack_open(stop - 1, None), stop)
             self._said_stopped[key] = stop
         elif story is None:
             value = pack_open(sequence, None)
