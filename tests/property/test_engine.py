@@ -289,6 +289,11 @@ def check_no_owner_is_given_up_who_can_see_to_the_case(world: World) -> None:
     assert world.unfair == []
 
 
+def check_the_kept_count_of_each_queue_is_what_a_count_finds(world: World) -> None:
+    counted = {one.queue: one.waiting for one in world.engine.queues()}
+    assert world.engine.queued() == counted
+
+
 CHECKS: tuple[Callable[[World], None], ...] = (
     check_no_agent_is_over_capacity_by_our_doing,
     check_each_agent_has_one_gate_and_nobody_admitted_idles,
@@ -297,6 +302,7 @@ CHECKS: tuple[Callable[[World], None], ...] = (
     check_nobody_takes_over_from_themselves_or_past_the_backup,
     check_each_release_and_lapse_names_its_rule,
     check_no_owner_is_given_up_who_can_see_to_the_case,
+    check_the_kept_count_of_each_queue_is_what_a_count_finds,
 )
 
 

@@ -145,6 +145,12 @@ class Engine:
         rules = self._ledger.rules
         return () if rules is None else queues_of(self._ledger, self._index, rules)
 
+    def queued(self) -> dict[str, int]:
+        """Say how many cases of each queue of the configuration have nobody yet."""
+        rules = self._ledger.rules
+        names = () if rules is None else rules.config.queues
+        return {name: self._matcher.crowd.of(name) for name in names}
+
     def position(self, customer: str, case: str) -> int:
         """Say the place of a waiting case in its queue, 1 is next; 0 when it does not wait."""
         return position_of(self._matcher.waiting, (customer, case), self._now_us)

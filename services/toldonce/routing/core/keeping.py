@@ -103,8 +103,11 @@ def kept(ledger: Ledger, rules: Rules, now_us: int) -> int:
 
 
 def _is_kept(agent: Agent, item: Item, rules: Rules, now_us: int) -> bool:
-    rule, first = rules.owner_absent(item.case.channel), _first_due(agent, item, rules)
-    if first is None or not _open(item.case) or first.policy is not AbsentPolicy.KEEP:
+    rule = rules.owner_absent(item.case.channel)
+    if rule.policy is not AbsentPolicy.KEEP or not _open(item.case):
+        return False
+    first = _first_due(agent, item, rules)
+    if first is None or first.policy is not AbsentPolicy.KEEP:
         return False
     return now_us >= first.since_us + rules.grace_us(rule)
 

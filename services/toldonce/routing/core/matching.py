@@ -18,6 +18,7 @@ from toldonce.routing.core.placing import (
     wake_of,
 )
 from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.standing import Crowd
 from toldonce.routing.core.state import Agent, Item, ItemKey, Place
 from toldonce.routing.core.timers import Alarm, Timers
 from toldonce.routing.core.types import CancelHandoff, CancelReason, Decision, MakeOffer
@@ -32,6 +33,7 @@ class Matcher:
         self.index = index
         self.timers = timers
         self.waiting: dict[ItemKey, Item] = {}
+        self.crowd = Crowd()
         self.epoch = 0
         self.decisions = 0
 
@@ -69,8 +71,10 @@ class Matcher:
         item.waiting = item.alive and waits(item)
         if not item.waiting:
             self._cease(item)
+            self.crowd.see(item, rules)
             return False
         settle_wants(item, rules, now_us)
+        self.crowd.see(item, rules)
         item.work = None if item.target else self.index.work_kind(item)
         self.waiting[item.key] = item
         handoff = item.case.handoff

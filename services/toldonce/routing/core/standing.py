@@ -1,4 +1,8 @@
-"""How queues stand and where a case stands in one; asked rarely, so counted when asked."""
+"""How queues stand and where a case stands in one.
+
+How many wait is told about once a second and so kept as it changes; all else is asked rarely and
+counted when asked.
+"""
 
 from collections.abc import Mapping
 
@@ -10,15 +14,38 @@ from toldonce.routing.core.state import Item, ItemKey
 from toldonce.routing.core.types import QueueStanding
 
 
+class Crowd:
+    """How many cases of each queue have nobody yet; `see` whatever becomes of one."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._counts: dict[str, int] = {}
+
+    def see(self, item: Item, rules: Rules) -> None:
+        """Count a case where it is now."""
+        queue = _queue(item, rules) if item.alive and _has_nobody(item) else ""
+        if queue == item.counted:
+            return
+        if item.counted:
+            self._counts[item.counted] -= 1
+        if queue:
+            self._counts[queue] = self._counts.get(queue, 0) + 1
+        item.counted = queue
+
+    def of(self, queue: str) -> int:
+        """Say how many there are of a queue."""
+        return self._counts.get(queue, 0)
+
+
 def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding, ...]:
     """Count cases and agents of each configured queue; a case of a handoff waits in its target."""
     waiting: dict[str, int] = {}
     offered: dict[str, int] = {}
     oldest: dict[str, int] = {}
     for item in ledger.items.values():
-        if not item.waiting and not item.offers:
+        if not _has_nobody(item):
             continue
-        queue = item.wants.queue or rules.asked(item.case).requirement.queue
+        queue = _queue(item, rules)
         since_us = micros(item.case.enqueued_at)
         waiting[queue] = waiting.get(queue, 0) + 1
         offered[queue] = offered.get(queue, 0) + bool(item.offers)
@@ -45,6 +72,14 @@ def position_of(waiting: Mapping[ItemKey, Item], key: ItemKey, now_us: int) -> i
     queue = mine.wants.queue
     same = (item for item in waiting.values() if item.wants.queue == queue)
     return 1 + sum(1 for item in same if item.rank_at(now_us) < rank)
+
+
+def _has_nobody(item: Item) -> bool:
+    return item.waiting or bool(item.offers)
+
+
+def _queue(item: Item, rules: Rules) -> str:
+    return item.wants.queue or rules.asked(item.case).requirement.queue
 
 
 def _agents(index: Index, queue: str, *, free: bool) -> int:

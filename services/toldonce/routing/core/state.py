@@ -123,7 +123,8 @@ class Item:
     `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
     force. `rank` sorts within a kind; `base` + `per_us` x now are its points, in 1/60000000.
     `lost_us` is since when its owner has no right to it any more (0: they have), `asked_us` when
-    its ownership was last asked to end, lapse or go on.
+    its ownership was last asked to end, lapse or go on. `counted` is the queue in whose crowd it
+    is, if in any.
     """
 
     customer: str
@@ -154,6 +155,7 @@ class Item:
     asked_us: int = 0
     wake_us: int = 0
     stamp: int = 0
+    counted: str = ""
 
     @property
     def key(self) -> ItemKey:

@@ -181,5 +181,5 @@ class Shell:
         self._meter.add(ELIGIBLE_IDLE, self.tenant, by=idle_s - self._idle_s)
         self._idle_s = idle_s
         self._meter.set(KEPT_FOR_ABSENT, self.engine.kept, self.tenant)
-        for standing in self.engine.queues():
-            self._meter.set(QUEUED, standing.waiting, standing.queue)
+        for queue, count in self.engine.queued().items():
+            self._meter.set(QUEUED, count, queue)
