@@ -119,6 +119,18 @@ def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -
     return Own(derive("timer", case, kind.name, moment, (started_at - _EPOCH) // _MICROSECOND))
 
 
+def answered_late(old: Case, new: Case) -> tuple[Own, ...]:
+    """Name for `new` what was recorded of the wait of `old` for its first answer: it is the same.
+
+    So what goes on in another case is warned of and late once.
+    """
+    return tuple(
+        timer_id(new.own, ClockKind.FIRST_RESPONSE, moment, new.enqueued_at)
+        for moment in Moment
+        if timer_id(old.own, ClockKind.FIRST_RESPONSE, moment, old.enqueued_at) in old.timers
+    )
+
+
 def _timers(case: Case, read: Clock, facts: ClockFacts) -> Iterator[Timer]:
     moments = (
         (Moment.WARN, read.warn_at),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from toldonce.kernel.ids import drawn_at
+from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
     Absorbed,
     Carried,
@@ -43,6 +44,7 @@ from toldonce.kernel.story.types import (
     EMPTY,
     FOLD_VERSION,
     OPERATIONS_KEPT_MAX,
+    TIMERS_KEPT_MAX,
     Answer,
     Case,
     CaseState,
@@ -155,17 +157,26 @@ def _settled(story: Story, own: str) -> Story:
 
 
 def _merged(story: Story, own: str, into: str) -> Story:
-    """Let one case end in another: the age and weight of both, the owner of the one that stays."""
+    """Let one case end in another: the age and weight of both, the owner of the one that stays.
+
+    Whoever was answered first, or had waited too long for it, has been that in both.
+    """
     ended, stays = story.case(own), story.case(into)
     if ended is None or stays is None:
         return story
+    replies = (stays.first_reply_at, ended.first_reply_at)
     both = replace(
         stays,
         opened_at=min(stays.opened_at, ended.opened_at),
         enqueued_at=min(stays.enqueued_at, ended.enqueued_at),
         priority=max(stays.priority, ended.priority),
         incident=stays.incident or ended.incident,
+        first_reply_at=min(
+            filter(None, (stays.first_reply_at, ended.first_reply_at)), default=None
+        ),
     )
+    said = (*stays.timers, *answered_late(ended, both), *answered_late(stays, both))
+    both = replace(both, timers=tuple(dict.fromkeys(said))[-TIMERS_KEPT_MAX:])
     commitments = tuple(
         replace(one, case=stays.own) if one.case == own else one for one in story.commitments
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
     CaseMerged,
     CaseSplit,
@@ -35,7 +36,10 @@ def merge(story: Story, command: MergeCases, by: Asked) -> tuple[Event, ...]:
 
 
 def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[Event, ...]:
-    """Make a case of its own from some contacts: it waits for a person at the old one's age."""
+    """Make a case of its own from some contacts: it waits for a person at the old one's age.
+
+    Its contacts were answered, and late, when those of the old one were.
+    """
     case = held(open_case(story, command.case), by, command.epoch)
     if command.latest is None:
         raise Invalid("contact_ids", "wanted contacts that came into this case")
@@ -53,19 +57,18 @@ def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[E
         last_owner=case.owner or case.last_owner,
         waiting_since=now,
         owned_at=None,
-        first_reply_at=None,
         wrap_until=None,
         last_customer_entry=command.latest,
         offers=(),
         handoff=None,
         rung=0,
         hops=0,
-        timers=(),
         former_owners=(),
         former_queues=(),
         advisers=(),
         lapse=None,
     )
+    made = replace(made, timers=answered_late(case, made))
     return (CaseSplit(case.own, made, command.contacts),)
 
 
