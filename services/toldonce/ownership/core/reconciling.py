@@ -41,24 +41,24 @@ def remedy(bound: Bound, head: Story) -> Command | None:
         case Waiting.COMMITMENT:
             return BreakCommitment(Own(bound.own))
         case Waiting.HANDOFF | Waiting.WRAP_UP | Waiting.LAPSE | Waiting.ADVISER | Waiting.OWNER:
-            return None if case is None else _of_case(bound, case)
+            return None if case is None else _of_case(bound, case, head.messages)
         case Waiting.QUEUE | Waiting.ANSWER | Waiting.MOVE | Waiting.FORGET:
             return None
         case _:
             assert_never(bound.kind)
 
 
-def _of_case(bound: Bound, case: Case) -> Command | None:
+def _of_case(bound: Bound, case: Case, messages: int) -> Command | None:
     match bound.kind:
         case Waiting.HANDOFF:
             return CancelHandoff(case.own, case.epoch, Own(bound.own), TIMED_OUT)
         case Waiting.WRAP_UP:
             return CompleteWrapUp(case.own, case.epoch)
         case Waiting.LAPSE if case.lapse is not None:
-            return ReleaseOwnership(case.own, case.epoch, case.lapse.rule)
+            return ReleaseOwnership(case.own, case.epoch, case.lapse.rule, messages)
         case Waiting.ADVISER:
             return LeaveConsult(case.own, bound.own, TIMED_OUT)
         case Waiting.OWNER:
-            return ReleaseOwnership(case.own, case.epoch, OWNER_SILENT)
+            return ReleaseOwnership(case.own, case.epoch, OWNER_SILENT, messages)
         case _:
             return None

@@ -138,6 +138,8 @@ def release(story: Story, command: ReleaseOwnership, by: Asked) -> tuple[Event, 
         raise Rejected("NOT_OWNED", "nobody owns the case")
     if not command.reason:
         raise Invalid("reason", "say why: a code such as LUNCH")
+    if command.messages and story.messages > command.messages:
+        raise Rejected("TOO_EARLY", "something has happened in this story since; look again")
     return (
         *revoked(case, "SENDER_RELEASED"),
         *_cancelled(case, "SENDER_RELEASED"),

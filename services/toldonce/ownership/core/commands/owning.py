@@ -118,11 +118,15 @@ class Escalate:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOwnership:
-    """Let go of a case, or make its owner let go, by the named rule."""
+    """Let go of a case, or make its owner let go, by the named rule.
+
+    `messages`: how many appends the story had when that was decided; not any more once it has more.
+    """
 
     case: Own
     epoch: int
     reason: str
+    messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
