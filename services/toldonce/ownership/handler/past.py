@@ -77,14 +77,20 @@ def goes_on(history: Iterable[Logged], case: Own) -> Own:
 
 
 def case_ended(history: Iterable[Logged], own: Own) -> Case | None:
-    """Give a case as it ended (its latest end), or None when it never was or has not ended."""
+    """Give a case as it ended (its latest end), or None when it never was or has not ended.
+
+    Its epoch is the last it had, also when it moved during its paperwork.
+    """
     last: Case | None = None
     heads: dict[str, Story] = {}
+    epoch = 0
     for logged in history:
         record = logged.record
         last = ended_by(heads.get(record.customer, EMPTY), record, own) or last
         heads[record.customer] = record.head
-    return last
+        present = record.head.case(own)
+        epoch = epoch if present is None else max(epoch, present.epoch)
+    return None if last is None else replace(last, epoch=max(last.epoch, epoch))
 
 
 def ended(history: Iterable[Logged], own: Own) -> Ended | None:
