@@ -171,9 +171,7 @@ def _merged(story: Story, own: str, into: str) -> Story:
         enqueued_at=min(stays.enqueued_at, ended.enqueued_at),
         priority=max(stays.priority, ended.priority),
         incident=stays.incident or ended.incident,
-        first_reply_at=min(
-            filter(None, (stays.first_reply_at, ended.first_reply_at)), default=None
-        ),
+        first_reply_at=min(filter(None, replies), default=None),
     )
     said = (*stays.timers, *answered_late(ended, both), *answered_late(stays, both))
     both = replace(both, timers=tuple(dict.fromkeys(said))[-TIMERS_KEPT_MAX:])
