@@ -6,7 +6,7 @@ from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.events import ContactReceived
-from toldonce.kernel.story.types import Case
+from toldonce.kernel.story.types import Case, CaseState
 from toldonce.ownership.handler import Received
 from toldonce.runtime.case_views import case_view, stamp
 
@@ -16,12 +16,13 @@ def listed(
     request: ownership_pb2.ListCasesRequest,
     next_page_token: str = "",
 ) -> ownership_pb2.ListCasesResponse:
-    """Show a page of cases that are in the states asked for (unset: any)."""
+    """Show a page of cases that are in the states asked for; unset: any that is not closed."""
+    states = {request.state} if request.state else set(CaseState) - {CaseState.CLOSED}
     return ownership_pb2.ListCasesResponse(
         cases=[
             case_view(customer, case, sequence)
             for customer, case, sequence in rows
-            if request.state in {0, case.state} and request.work_state in {0, case.work}
+            if case.state in states and request.work_state in {0, case.work}
         ],
         next_page_token=next_page_token,
     )
