@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tellers import ENVELOPE, TENANT, agent, contact, customer, offer, office, own, words
-from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import EntryKind, EntryWords
@@ -17,6 +17,7 @@ from toldonce.ownership.core.commands import (
     CloseCase,
     Escalate,
     ReopenCase,
+    RevokeOffer,
 )
 from toldonce.runtime.log import Stored
 from toldonce.runtime.testing.log import FakeLog
@@ -95,3 +96,20 @@ async def test_second_climb_of_a_case_carries_its_context_as_the_first_does() ->
         assert handoff is not None
         assert handoff.context_sequence == done.placed.sequence - 1
         assert len(handoff.context_hash) == 32
+
+
+async def test_who_asks_for_an_offer_that_ended_is_not_told_there_never_was_one() -> None:
+    house = office(log := Behind())
+    await house.ownership.do(house.ask(contact(1), words=words()))
+    case = (await house.stories.load(TENANT, customer())).story.cases[0].own
+    before = (await house.stories.load(TENANT, customer())).sequence
+    made = offer(case, "anna", now=house.clock.now())
+    await house.ownership.do(house.ask(made))
+    await house.ownership.do(house.ask(RevokeOffer(made.offer, "TEST")))
+    accept = house.ask(AcceptOffer(made.offer, 0, b""), agent("anna"))
+    log.settled, log.limit = False, before
+    with pytest.raises(Unavailable):
+        await house.ownership.do(accept)
+    log.limit = None
+    with pytest.raises(Rejected, match="taken back"):
+        await house.ownership.do(accept)

@@ -227,6 +227,9 @@ class Writer:
         self._stories.drop(ask.tenant, ask.customer)
         if isinstance(outcome, Unknown):
             raise Unavailable("the log cannot say now; ask again", operation_id=ask.by.operation)
+        if isinstance(outcome, Committed):  # a history that lacks it comes from an old leader
+            after = Placed(fencing.head, outcome.sequence, digest(payload), placed.epoch)
+            self._stories.keep(ask.tenant, ask.customer, after)
         return isinstance(outcome, Committed)
 
     @asynccontextmanager
