@@ -239,7 +239,7 @@ class Agent:
         try:
             while case_id in self.cases:
                 await world.pause(0.05, 0.3 if world.willing else 2.5)
-                while world.holding:
+                while world.holding or self.away:
                     await world.pause(0.5, 1.0)
                 case = self.cases.get(case_id)
                 if case is None:
@@ -247,6 +247,9 @@ class Agent:
                 if case.state == types_pb2.CASE_STATE_CLOSED:
                     self.lose(case_id)
                     return
+                if case.HasField("handoff") and not world.willing and world.rng.random() < 0.7:
+                    await world.pause(0.3, 2.0)  # they wait for whoever is to take over
+                    continue
                 act = operations.close if world.willing else operations.choose(world)
                 await operations.attempt(self, act, case)
         finally:
@@ -316,13 +319,14 @@ class Gateway:
     async def _confirm(self, entry_id: str) -> None:
         world = self.world
         await world.pause(0.01, 0.5)
-        process = world.pick("intake")
-        _, answers, door, _ = process.bound[1]
         operation = derive("confirm", entry_id)
         op = world.begin("confirm", self.tenant, operation, self.who.subject, may_be_wrong=True)
         op.copies = 1
 
         async def once() -> Any:
+            process = world.pick("intake")
+            _, answers, door, _ = process.bound[1]
+
             async def confirm() -> Any:
                 gateway = await answers.gateway_of(self.who, entry_id)
                 return await door.confirm(entry_id, gateway, "", self.who)

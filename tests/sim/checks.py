@@ -18,6 +18,7 @@ from toldonce.kernel.story.events import (
     ContactReceived,
     EntryAppended,
     EntryKind,
+    Forgotten,
     HandoffBegun,
     Moved,
     OfferAccepted,
@@ -77,14 +78,35 @@ def _contacts(world: World, book: Book, checked: Counter[str]) -> Found:
         checked["contacts"] += 1
         if count > 1:
             found.append(("I3", f"contact {contact} of {tenant} was taken in {count} times"))
+    forgot = _forgotten(book)
     for told in world.told.values():
         for ack in told.acks:
             fixed = ack.fixed
             if not taken.get((told.tenant, fixed.contact_id[26:])):
                 found.append(("I1", f"contact {fixed.contact_id} was acknowledged and is lost"))
-            if fixed != told.acks[0].fixed:
+            if not _alike(
+                told.acks[0].fixed, fixed, forgotten=(told.tenant, fixed.customer_id) in forgot
+            ):
                 found.append(("I3", f"submission {told.message_id} was answered in two ways"))
     return found
+
+
+def _alike(first: Any, again: Any, *, forgotten: bool) -> bool:
+    """Tell whether a repeat was answered as the first was; of the forgotten no word is left."""
+    if not forgotten or again.text:
+        return bool(first == again)
+    without = type(first).FromString(first.SerializeToString())
+    without.ClearField("text")
+    return bool(without == again)
+
+
+def _forgotten(book: Book) -> dict[tuple[str, str], int]:
+    """Say where each story that was forgotten says so last."""
+    return {
+        (logged.record.tenant, logged.record.customer): logged.sequence
+        for logged in book.all
+        if any(isinstance(event, Forgotten) for event in logged.record.events)
+    }
 
 
 def _moves(book: Book, checked: Counter[str]) -> Found:
@@ -116,6 +138,7 @@ def _handoffs(world: World, book: Book, checked: Counter[str]) -> Found:
     found: Found = []
     begun: dict[tuple[str, str], HandoffBegun] = {}
     story: dict[tuple[str, str], str] = {}
+    forgot = _forgotten(book)
     for logged in book.all:
         tenant = logged.record.tenant
         for event in logged.record.events:
@@ -123,7 +146,8 @@ def _handoffs(world: World, book: Book, checked: Counter[str]) -> Found:
                 begun[tenant, event.handoff] = event
                 story[tenant, event.handoff] = logged.record.customer
                 digest = _hash_of(world, book, tenant, logged.record.customer, event)
-                if digest != event.context_hash:
+                checked["contexts forgotten"] += digest is None
+                if digest not in {None, event.context_hash}:
                     found.append(("I9", f"handoff {event.handoff} names another context"))
             elif isinstance(event, OfferAccepted) and event.handoff:
                 checked["handoffs"] += 1
@@ -133,14 +157,21 @@ def _handoffs(world: World, book: Book, checked: Counter[str]) -> Found:
         wanted = begun.get((tenant, handoff))
         if wanted is None or (story[tenant, handoff], wanted.context_sequence) != (who, upto):
             continue  # the story has moved meanwhile, and the handoff has ended with that
+        if forgot.get((tenant, who), 0) > upto:
+            continue  # it has ended with the story
         checked["contexts"] += 1
         if wanted.context_hash != digest:
             found.append(("I9", f"the receiver of handoff {handoff} read another context"))
     return found
 
 
-def _hash_of(world: World, book: Book, tenant: str, customer: str, event: HandoffBegun) -> bytes:
-    """Hash a story as it was up to the handoff, stories that had come to it included."""
+def _hash_of(
+    world: World, book: Book, tenant: str, customer: str, event: HandoffBegun
+) -> bytes | None:
+    """Hash a story as it was up to the handoff, stories that had come to it included.
+
+    None: what was said is forgotten, and nobody had read it before.
+    """
     told, waiting, seen = [], [(customer, event.context_sequence)], {customer}
     while waiting:
         who, limit = waiting.pop()
@@ -154,20 +185,34 @@ def _hash_of(world: World, book: Book, tenant: str, customer: str, event: Handof
                     waiting.append((one.source, one.source_sequence))
     told.sort(key=lambda logged: logged.sequence)
     timeline: list[Any] = []
+    gone = {
+        ref
+        for logged in told
+        for one in logged.record.events
+        if isinstance(one, Forgotten)
+        for ref in one.keys
+    }
     for logged in told:
-        timeline += items(logged, world.words(logged))
+        hidden = bool(logged.record.sealed) and logged.record.key in gone
+        words = None if hidden else world.words(logged)
+        if words is None and not hidden:
+            return None
+        timeline += items(logged, words)
     return context_hash(timeline)
 
 
 def _outbox(world: World, book: Book, checked: Counter[str]) -> Found:
-    """P10: an answer that was accepted has reached its gateway."""
+    """P10: an answer that was accepted has reached its gateway, or whom it was for is forgotten."""
     found: Found = []
+    forgot = _forgotten(book)
     for logged in book.all:
         for event in logged.record.events:
             if isinstance(event, EntryAppended) and event.kind is EntryKind.MESSAGE_OUT:
                 checked["answers"] += 1
                 tenant = logged.record.tenant
                 got = world.delivered.get((tenant, event.gateway), set())
+                if logged.sequence < forgot.get((tenant, logged.record.customer), 0):
+                    continue
                 if logged.record.customer + event.entry not in got:
                     found.append(("P10", f"answer {event.entry} of {tenant} was not delivered"))
     return found

@@ -11,7 +11,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.sim import actors, checks, house, mishaps, operations, operations_more, standing
+from tests.sim import (
+    actors,
+    checks,
+    house,
+    mishaps,
+    operations,
+    operations_handing,
+    operations_more,
+    standing,
+)
 from tests.sim.chance import Faults, seeded
 from tests.sim.loop import Stuck, VirtualLoop
 from tests.sim.net import Net, Weather
@@ -71,7 +80,7 @@ class Mix:
     weather: dict[str, float] = field(default_factory=dict)
     n_minus_1: bool | None = None
     pace_s: float = 1.2
-    crowd_s: float = 0.09
+    crowd_s: float = 0.2
     steps: int = 0
 
 
@@ -132,7 +141,7 @@ async def _episode(  # noqa: PLR0917
 def _people(world: World) -> list[actors.Gateway]:
     gateways = []
     for tenant in house.TENANTS:
-        for name in ("anna", "bram", "carl", "lena"):
+        for name in operations_handing.NAMES:
             world.spawn(actors.Agent(world, tenant, name).run())
         for name in ("web", "mail"):
             gateway = actors.Gateway(world, tenant, name)
@@ -169,6 +178,7 @@ async def _settle(world: World, people: list[actors.Gateway]) -> list[tuple[str,
     found += standing.left_over(world)
     await asyncio.sleep(1.0)
     found += await standing.check_open(world)
+    found += operations_more.remembered(world)
     return found
 
 

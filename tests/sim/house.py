@@ -31,8 +31,27 @@ version: 1
 languages: [en]
 skills: [care, lead]
 channels:
-  - {name: chat, kind: chat, cost: 1, reply: true, queue: orders, first_response_s: 60}
-  - {name: email, kind: email, cost: 1, reply: true, queue: orders, first_response_s: 600}
+  - name: chat
+    kind: chat
+    cost: 1
+    reply: true
+    queue: orders
+    first_response_s: 60
+    owner_absent: {policy: backup, grace_s: 5, backup_s: 4}
+  - name: email
+    kind: email
+    cost: 1
+    reply: true
+    queue: orders
+    first_response_s: 600
+    owner_absent: {policy: requeue, grace_s: 6}
+  - name: sms
+    kind: messaging
+    cost: 1
+    reply: true
+    queue: orders
+    first_response_s: 600
+    owner_absent: {policy: keep, grace_s: 5, keep_max_s: 4}
 topics:
 %(topics)s
 queues:
@@ -46,11 +65,11 @@ sla:
     targets: {queue_wait_s: 4, first_response_s: 8}
     warn_fraction: 0.5
     on_breach: {raise_priority_by: 100, escalate_after_s: 2, escalate_to: escalations}
-presence: {heartbeat_s: 3, stale_s: 8, gone_s: 16}
+presence: {heartbeat_s: 3, stale_s: 5, gone_s: 12}
 handoff: {timeout_s: 6, required: [reason, summary]}
 agents:
-  - {name: anna, capacity_units: 4, languages: {en: 5}, skills: {care: 3}}
-  - {name: bram, capacity_units: 4, languages: {en: 5}, skills: {care: 3}}
+  - {name: anna, capacity_units: 4, languages: {en: 5}, skills: {care: 3}, substitute: bram}
+  - {name: bram, capacity_units: 4, languages: {en: 5}, skills: {care: 3}, substitute: carl}
   - {name: carl, capacity_units: 3, languages: {en: 5}, skills: {care: 1, lead: 1}}
   - {name: lena, capacity_units: 4, languages: {en: 5}, skills: {lead: 3}, tier: 1}
 """
@@ -58,7 +77,7 @@ TOPICS = tuple(f"topic{number}" for number in range(12))
 QUEUE_OF = {topic: ("orders", "orders", "repairs")[at % 3] for at, topic in enumerate(TOPICS)}
 _TOPIC = "  - {{name: {0}, queue: {1}, any_language: true, words: {{en: [{0}]}}}}"
 CAPACITY = {"anna": 4, "bram": 4, "carl": 3, "lena": 4}
-COST = {"chat": 1, "email": 1}
+COST = {"chat": 1, "email": 1, "sms": 1}
 
 
 def document() -> str:

@@ -30,6 +30,7 @@ DESK_OPS: list[tuple[OfDesk, float]] = []
 ENVELOPE = types_pb2.HandoffEnvelope(reason="better at this", summary="as told")
 _LOST = frozenset({"STALE_EPOCH", "NOT_OWNER", "NOT_OWNED", "CASE_CLOSED", "MOVED"})
 CUSTOMERS = 7
+CHANNELS = (("web", "chat"), ("web", "chat"), ("mail", "email"), ("mail", "sms"))
 
 
 def of_agent(weight: float) -> Callable[[OfAgent], OfAgent]:
@@ -115,7 +116,7 @@ async def _enter(agent: "Agent", case: Any, kind: Any) -> Any:
     ).case
 
 
-@of_agent(4)
+@of_agent(3)
 async def close(agent: "Agent", case: Any) -> Any:
     """End the matter."""
     request = pb.CloseCaseRequest(
@@ -124,57 +125,17 @@ async def close(agent: "Agent", case: Any) -> Any:
         disposition="solved",
         seen_entry_id=case.last_customer_entry_id,
     )
-    quotes = _quoted(case)
+    quotes = quoted(case)
     done = await agent.world.ask(agent.who, "close", quotes=quotes, close_case=request)
     agent.world.closed.setdefault(agent.tenant, []).append(case.case_id)
     return done.case
-
-
-@of_agent(2)
-async def hand_over(agent: "Agent", case: Any) -> Any:
-    """Ask another agent, or a queue, to take over."""
-    rng = agent.world.rng
-    if rng.random() < 0.6:
-        others = [name for name in ("anna", "bram", "carl", "lena") if name != agent.name]
-        target = types_pb2.HandoffTarget(agent=rng.choice(others))
-    else:
-        target = types_pb2.HandoffTarget(queue=rng.choice(("orders", "repairs", "escalations")))
-    request = pb.BeginHandoffRequest(
-        case_id=case.case_id,
-        epoch=case.epoch,
-        seen_entry_id=case.last_customer_entry_id,
-        target=target,
-        envelope=ENVELOPE,
-    )
-    quotes = _quoted(case)
-    return (
-        await agent.world.ask(agent.who, "begin_handoff", quotes=quotes, begin_handoff=request)
-    ).case
-
-
-@of_agent(0.5)
-async def cancel_handoff(agent: "Agent", case: Any) -> Any:
-    """Keep it after all."""
-    request = pb.CancelHandoffRequest(case_id=case.case_id, epoch=case.epoch)
-    quotes = _quoted(case)
-    return (
-        await agent.world.ask(agent.who, "cancel_handoff", quotes=quotes, cancel_handoff=request)
-    ).case
-
-
-@of_agent(0.6)
-async def escalate(agent: "Agent", case: Any) -> Any:
-    """Send it up the ladder."""
-    request = pb.EscalateRequest(case_id=case.case_id, epoch=case.epoch, envelope=ENVELOPE)
-    quotes = _quoted(case)
-    return (await agent.world.ask(agent.who, "escalate", quotes=quotes, escalate=request)).case
 
 
 @of_agent(0.6)
 async def release(agent: "Agent", case: Any) -> Any:
     """Let go of it."""
     request = pb.ReleaseOwnershipRequest(case_id=case.case_id, epoch=case.epoch, reason="BUSY")
-    quotes = _quoted(case)
+    quotes = quoted(case)
     await agent.world.ask(agent.who, "release", quotes=quotes, release_ownership=request)
 
 
@@ -195,16 +156,8 @@ async def write_late(agent: "Agent", case: Any) -> Any:
     return case
 
 
-@of_agent(0.3)
-async def vanish(agent: "Agent", case: Any) -> Any:
-    """Lose the power for a while."""
-    agent.away = True
-    await agent.world.pause(0.5, 24.0 if agent.world.rng.random() < 0.2 else 3.0)
-    agent.away = False
-    return case
-
-
-def _quoted(case: Any) -> dict[str, Any]:
+def quoted(case: Any) -> dict[str, Any]:
+    """Say what of a case its owner goes by."""
     return {
         "case": own_of(case.case_id),
         "epoch": case.epoch,
@@ -241,7 +194,9 @@ async def look(agent: "Agent", case: Any) -> None:
 async def submit(world: World, tenant: str) -> None:
     """Tell something new."""
     rng = world.rng
-    gateway, channel = rng.choice((("web", "chat"), ("web", "chat"), ("mail", "email")))
+    gateway, channel = rng.choice(
+        (("web", "chat"), ("web", "chat"), ("mail", "email"), ("mail", "sms"))
+    )
     message_id = f"m{len(world.told)}"
     wide = rng.random() < world.mix.get("wide", 0.15)
     request = intake_pb2.SubmitContactRequest(

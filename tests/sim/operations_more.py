@@ -3,42 +3,20 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.sim.operations import of_agent, of_desk
+from tests.sim.operations import of_agent, of_desk, quoted
 from tests.sim.world import World
+from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
 from toldonce.kernel.errors import Refusal
-from toldonce.kernel.ids import own_of, whole
+from toldonce.kernel.ids import whole
 from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import Forgotten
 
 if TYPE_CHECKING:
     from tests.sim.actors import Agent
 
-NAMES = ("anna", "bram", "carl", "lena")
 
-
-def _quoted(case: Any) -> dict[str, Any]:
-    return {"case": own_of(case.case_id), "epoch": case.epoch}
-
-
-@of_agent(0.8)
-async def consult(agent: "Agent", case: Any) -> Any:
-    """Let somebody look over one's shoulder."""
-    other = agent.world.rng.choice([name for name in NAMES if name != agent.name])
-    request = pb.JoinConsultRequest(case_id=case.case_id, agent=other)
-    await agent.world.ask(agent.who, "consult", quotes={}, join_consult=request)
-    return case
-
-
-@of_agent(0.5)
-async def end_consult(agent: "Agent", case: Any) -> Any:
-    """Thank them."""
-    other = agent.world.rng.choice([name for name in NAMES if name != agent.name])
-    request = pb.LeaveConsultRequest(case_id=case.case_id, agent=other)
-    await agent.world.ask(agent.who, "end_consult", quotes={}, leave_consult=request)
-    return case
-
-
-@of_agent(0.8)
+@of_agent(1.0)
 async def promise(agent: "Agent", case: Any) -> Any:
     """Promise the customer something by a time."""
     world = agent.world
@@ -47,13 +25,13 @@ async def promise(agent: "Agent", case: Any) -> Any:
     )
     due_at = world.house.clock.now() + timedelta(seconds=world.rng.uniform(10.0, 60.0))
     request.due_at.FromDatetime(due_at)
-    quotes = _quoted(case)
+    quotes = quoted(case)
     done = await world.ask(agent.who, "promise", quotes=quotes, make_commitment=request)
     world.promised.setdefault(agent.tenant, []).append(done.commitment_id)
     return done.case if done.case.case_id else case
 
 
-@of_desk(0.5)
+@of_desk(1.0)
 async def keep_promise(world: World, tenant: str) -> None:
     """Do what was promised."""
     promised = world.promised.get(tenant)
@@ -78,7 +56,7 @@ async def _keep(world: World, tenant: str, commitment_id: str) -> None:
         return
 
 
-@of_agent(0.4)
+@of_agent(1.0)
 async def merge(agent: "Agent", case: Any) -> Any:
     """Find that two matters of one's own are one."""
     others = [
@@ -96,13 +74,13 @@ async def merge(agent: "Agent", case: Any) -> Any:
         seen_entry_id=case.last_customer_entry_id,
         merged_seen_entry_id=gone.last_customer_entry_id,
     )
-    quotes = _quoted(case) | {"may_be_wrong": True}
+    quotes = quoted(case) | {"may_be_wrong": True}
     done = await agent.world.ask(agent.who, "merge", quotes=quotes, merge_cases=request)
     agent.lose(gone.case_id)
     return done.case if done.case.case_id else case
 
 
-@of_desk(0.3)
+@of_desk(0.5)
 async def split(world: World, tenant: str) -> None:
     """Find that one matter is two: a contact that had joined gets a case of its own."""
     joined = [
@@ -120,3 +98,53 @@ async def split(world: World, tenant: str) -> None:
         await world.ask(boss, "split", quotes=quotes, split_case=request)
     except Refusal:
         return
+
+
+@of_desk(0.4)
+async def incident(world: World, tenant: str) -> None:
+    """Find out what is behind a matter, or that it was something else."""
+    open_cases = [
+        whole(customer, case.own)
+        for (whose, customer), (_, head) in world.book.heads().items()
+        if whose == tenant
+        for case in head.cases
+    ]
+    if not open_cases:
+        return
+    request = internal_pb2.LinkIncident(
+        case_id=world.rng.choice(open_cases), incident=world.rng.choice(("", "fire", "flood"))
+    )
+    sla = Principal(tenant, Role.SERVICE, "sla")
+    try:
+        await world.ask(sla, "incident", quotes={"may_be_wrong": True}, link_incident=request)
+    except Refusal:
+        return
+
+
+@of_desk(0.15)
+async def forget(world: World, tenant: str) -> None:
+    """Forget a customer, whatever is under way; what was known until then is read once more."""
+    known = world.customers.get(tenant)
+    if not known:
+        return
+    for logged in world.book.catch_up().all:
+        world.words(logged)
+    request = pb.ForgetCustomerRequest(
+        customer=pb.CustomerRef(customer_id=world.rng.choice(known)), reason="ASKED"
+    )
+    boss = Principal(tenant, Role.SUPERVISOR, "boss")
+    try:
+        await world.ask(boss, "forget", quotes={}, forget_customer=request)
+    except Refusal:
+        return
+
+
+def remembered(world: World) -> list[tuple[str, str]]:
+    """Find keys that were to be destroyed and are still there."""
+    return [
+        ("P10", f"the words of {logged.record.customer} of {logged.record.tenant} can be read yet")
+        for logged in world.book.catch_up().all
+        for event in logged.record.events
+        if isinstance(event, Forgotten)
+        and any(world.key(logged.record.tenant, ref) is not None for ref in event.keys)
+    ]

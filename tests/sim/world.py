@@ -155,14 +155,15 @@ class World:
             return {}
         found = self._words.get(logged.digest)
         if found is None:
-            key = self._key(record.tenant, record.key)
+            key = self.key(record.tenant, record.key)
             if key is None:
                 return None
             found = decode_words(unseal(key, record.nonce, record.sealed, place(record)))
             self._words[logged.digest] = found
         return found
 
-    def _key(self, tenant: str, ref: KeyRef) -> bytes | None:
+    def key(self, tenant: str, ref: KeyRef) -> bytes | None:
+        """Read a data key as it stands in the table; None: it was destroyed."""
         row = self.house.servers.keys.peek(block_key(tenant, ref.block))
         if row is None:
             return None
