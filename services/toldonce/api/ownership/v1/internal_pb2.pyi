@@ -529,7 +529,7 @@ class Offer(_message.Message):
     engine_epoch: _builtins.int
     """The engine's epoch; lower than the highest seen is refused."""
     issued_at_us: _builtins.int
-    """When the engine stamped it, before it checked its lease; more than 2 s before or 250 ms after
+    """When the engine stamped it, before it checked its lease; more than 2 s before or 500 ms after
     ownership's now is refused.
     """
     handoff_id: _builtins.str
