@@ -134,9 +134,7 @@ class Work:
     async def _join(self, _: str) -> None:
         advising = [one for one in self._session.advising if one != self._advised]
         if not advising:
-            raise Invalid(
-                "", "you advise on no other case; colleagues ask with `ask`"
-            )
+            raise Invalid("", "you advise on no other case; colleagues ask with `ask`")
         self._advised = advising[-1]
         await self._tell(self._advised)
 
@@ -163,8 +161,10 @@ class Work:
             re_told=answers.get("re_told"),
             resolved_first_owner=answers.get("resolved_first_owner"),
         )
-        self._closed, self._case = case_id, next(iter(self._session.cases), "")
+        self._closed, self._case = case_id, self._next()
         self._out.say("Closed.")
+        if self._case:
+            self._out.say(f"You are at {self._named()} now.")
 
     async def _reopen(self, _: str) -> None:
         if not self._closed:
@@ -213,11 +213,23 @@ class Work:
         self._out.say(f"Made {named(made)}: it waits for somebody, at the age of the old one.")
 
     def _mine(self) -> str:
-        if self._case not in self._session.cases:
-            self._case = next(iter(self._session.cases), "")
+        """Name the case we are at; never go on with another one unsaid: words would go astray."""
+        if self._case in self._session.cases:
+            return self._case
+        left, self._case = self._case, self._next()
         if not self._case:
             raise Invalid("", "you own no case: wait for an offer, then accept it with a")
+        if left:
+            raise Invalid(
+                "", f"the case you were at is not yours any more; you are at {self._named()} now"
+            )
         return self._case
+
+    def _next(self) -> str:
+        return next(iter(self._session.cases), "")
+
+    def _named(self) -> str:
+        return named(self._session.cases[self._case])
 
 
 def named(case: CaseSeen) -> str:
