@@ -144,7 +144,7 @@ class Desktop(Work):
         self._out.say(f"You own {named(taken.case)}")
         if taken.context is not None:
             self._out.say(f"context {taken.context_hash.hex()[:16]}… as the sender had it")
-        if taken.later:
+        if any(item.text for item in taken.later):
             self._out.say("Since it was handed over:")
             self._show(taken.later)
 
