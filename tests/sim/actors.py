@@ -238,7 +238,7 @@ class Agent:
         world = self.world
         try:
             while case_id in self.cases:
-                await world.pause(0.05, 0.3 if world.willing else 2.5)
+                await world.pause(0.05, 0.3 if world.willing else 1.6)
                 while world.holding or self.away:
                     await world.pause(0.5, 1.0)
                 case = self.cases.get(case_id)

@@ -24,7 +24,7 @@ def others(agent: "Agent") -> list[str]:
     return [name for name in NAMES if name != agent.name]
 
 
-@of_agent(5)
+@of_agent(9)
 async def hand_over(agent: "Agent", case: Any) -> Any:
     """Ask another agent, a queue or the tier above to take over, warm or cold."""
     rng = agent.world.rng
