@@ -22,6 +22,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.types import EMPTY, AdviserKind, Story, TargetKind
+from toldonce.routing.core.absence import FREEZE_MAX_US
 
 MINUTE = timedelta(minutes=1)
 LIMITS = Limits(queue_s=600, owner_s=6_000, answer_s=60, half_s=5)
@@ -72,6 +73,12 @@ def test_an_owned_case_ends_after_a_long_silence_of_its_story():
     assert the(Waiting.OWNER, later).at == START + MINUTE + timedelta(seconds=6_000)
 
 
+def test_a_lapse_may_last_as_long_as_releases_can_be_frozen():
+    lapsed = OwnershipLapsed(CASE, "anna", 1, "OWNER_GONE_BACKUP", "", START + MINUTE)
+    frozen = timedelta(microseconds=FREEZE_MAX_US)
+    assert the(Waiting.LAPSE, told(*owned(), lapsed)).at >= START + MINUTE + frozen
+
+
 def test_a_handoff_a_lapse_and_each_adviser_end_by_their_own_time():
     handoff = HandoffBegun(
         own("handoff"), CASE, "anna", TargetKind.AGENT, "bram", START + MINUTE, 1, b"h" * 32, 0
@@ -85,7 +92,7 @@ def test_a_handoff_a_lapse_and_each_adviser_end_by_their_own_time():
     story = told(*owned(), lapsed, *joined)
     assert kinds(story) == [Waiting.OWNER, Waiting.LAPSE, Waiting.ADVISER, Waiting.ADVISER]
     assert [(bound.own, bound.at) for bound in bounds(story, LIMITS)[1:]] == [
-        (CASE, START + 2 * MINUTE),
+        (CASE, START + 2 * MINUTE + timedelta(seconds=600)),
         ("bram", START + 3 * MINUTE),
         ("carl", START + 4 * MINUTE),
     ]

@@ -39,12 +39,14 @@ class Limits:
     `queue_s`: a case without an owner, counted from its present wait (four days: over a long
     weekend). `owner_s`: an owned case in whose story nothing at all happens. `answer_s`: an answer
     its gateway has not confirmed. `half_s`: a move or a forgetting of which only half is done.
+    `freeze_s`: a lapse beyond its own time, for so long releases can be frozen after a mass outage.
     """
 
     queue_s: int = 4 * 86_400
     owner_s: int = 30 * 86_400
     answer_s: int = 300
     half_s: int = 5
+    freeze_s: int = 600
 
 
 LIMITS = Limits()
@@ -101,7 +103,8 @@ def _of_case(case: Case, last_at: datetime, limits: Limits) -> Iterator[Bound]:
     if case.handoff is not None:
         yield Bound(Waiting.HANDOFF, case.handoff.own, case.own, case.handoff.expires_at)
     if case.lapse is not None:
-        yield Bound(Waiting.LAPSE, case.own, case.own, case.lapse.until_at)
+        until_at = case.lapse.until_at + timedelta(seconds=limits.freeze_s)
+        yield Bound(Waiting.LAPSE, case.own, case.own, until_at)
     for adviser in case.advisers:
         yield Bound(Waiting.ADVISER, adviser.agent, case.own, adviser.until_at)
 
