@@ -59,7 +59,12 @@ queues:
   - {name: repairs, policy: quick, skills: {care: 2}, dispositions: [solved], wrap_up_s: 2}
   - {name: escalations, policy: quick, skills: {lead: 1}, dispositions: [solved]}
 policies:
-  - {name: quick, prefer_owner_s: 1, decline_cooldown_s: 1, wait_max_s: 20, offer_timeout_s: 4}
+  - name: quick
+    prefer_owner_s: 1
+    decline_cooldown_s: 1
+    wait_max_s: 20
+    offer_timeout_s: 4
+    steps: [{after_s: 20, drop: [care]}]
 sla:
   - name: soon
     targets: {queue_wait_s: 4, first_response_s: 8}

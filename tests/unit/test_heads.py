@@ -161,3 +161,19 @@ async def test_a_row_is_not_left_behind_by_who_cannot_read_what_came_after_it() 
     left = await here.open.get(row)
     assert left is not None
     assert left.value == pack_open(2, None)
+
+
+async def test_a_row_that_says_look_for_yourself_is_written_by_who_can_read_the_story() -> None:
+    here = world()
+    await here.scribe.tell("a", opened("a"))
+    row = names.open_key(TENANT, customer("a"))
+    await here.open.put(row, pack_open(0, None), expected=0)
+    await here.open.put(names.OPEN_POSITION_KEY, pack_open(1, None), expected=0)
+    async with here.process():
+        await eventually(lambda: _written(here, row))
+    assert await here.rows() == here.scribe.open()
+
+
+async def _written(here: World, row: str) -> bool:
+    standing = await here.open.get(row)
+    return standing is not None and place_of(standing.value) == 1

@@ -55,9 +55,16 @@ class HeadKeeper:
         return self._written
 
     async def snapshot(self, stories: Sequence[OpenStory], position: int) -> None:
-        """See `Subscriber.snapshot`: what stands in OPEN need not be written."""
+        """See `Subscriber.snapshot`: what stands in OPEN need not be written.
+
+        Where the row was left by somebody who could not read the story, it is written now.
+        """
         self._open = {(story.tenant, story.customer): story for story in stories}
-        self._pending, self._said_stopped = {}, {}
+        unsaid = (story for story in stories if not story.row)
+        self._pending = {(story.tenant, story.customer): story.sequence for story in unsaid}
+        self._said_stopped = {}
+        if self._pending:
+            self._wake.set()
         self._position = self._written = position
 
     async def records(self, batch: Sequence[Logged]) -> None:
