@@ -119,6 +119,17 @@ def test_steps_relax_what_is_asked_counted_from_entry() -> None:
     assert (made.trace.step, made.trace.waited_s) == (2, 60)
 
 
+def test_agent_who_declined_a_case_is_asked_all_the_same_when_it_is_handed_to_them() -> None:
+    world = World(office(person("anna"), person("bob"))).open_doors(all_in=False)
+    world.log_on("bob")
+    world.contact("kim")
+    world.decline("kim")
+    world.log_on("anna")
+    world.accept("kim")
+    world.hand_over("kim", TargetKind.AGENT, "bob", timeout_s=20)
+    assert (world.case("kim").owner, world.asked("kim")) == ("anna", "bob")
+
+
 def test_steps_of_a_handoff_are_counted_from_when_it_came_into_its_queue() -> None:
     config = office(
         person("anna", queues=["billing"]),

@@ -149,6 +149,19 @@ def test_offer_of_a_lapsed_case_does_not_outlast_the_lapse() -> None:
     assert world.case("kim").offers[0].expires_at == lapse.until_at
 
 
+def test_who_stands_in_is_asked_though_they_declined_the_case_when_it_came() -> None:
+    brief = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=5, backup_s=10)
+    world = World(ward(brief)).open_doors(all_in=False)
+    world.log_on("bob")
+    world.contact("kim")
+    world.decline("kim")
+    world.log_on("anna")
+    world.accept("kim")
+    world.seen("anna", Presence.GONE)
+    assert only(world.wait(5), LapseOwnership).backup == "bob"
+    assert world.asked("kim") == "bob"
+
+
 def test_who_stands_in_and_declines_leaves_the_case_to_the_queue() -> None:
     world = of_anna(ward(BACKUP))
     world.seen("anna", Presence.GONE)

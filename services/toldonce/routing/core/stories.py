@@ -59,9 +59,15 @@ def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us:
     for live in new:
         timers.set(live.expires_us, Alarm.OFFER, live, live.own)
     if case.lapse != (None if old is None else old.lapse):
-        item.declined = ""
+        _ask_anew(item, "" if case.lapse is None else case.lapse.backup)
         _ail(ledger, item)
     _watch(timers, item, old)
+
+
+def _ask_anew(item: Item, agent: str) -> None:
+    """Forget who declined: it was another question, and whom this one names has not heard it."""
+    item.declined = ""
+    item.cool.pop(agent, None)
 
 
 def _ail(ledger: Ledger, item: Item) -> None:
@@ -75,7 +81,7 @@ def _ail(ledger: Ledger, item: Item) -> None:
 def _watch(timers: Timers, item: Item, old: Case | None) -> None:
     handoff, ends_us = item.case.handoff, paperwork_ends_us(item.case)
     if handoff is not None and (old is None or old.handoff != handoff):
-        item.declined = ""
+        _ask_anew(item, handoff.target)
         timers.set(micros(handoff.expires_at), Alarm.HANDOFF, item, handoff.own)
     if ends_us is not None and (old is None or paperwork_ends_us(old) != ends_us):
         timers.set(ends_us, Alarm.WRAP_UP, item, ends_us)
