@@ -85,6 +85,17 @@ def test_adviser_whose_time_is_up_adds_nothing_although_nobody_said_so_yet() -> 
     assert tale.case(case).advisers == ()
 
 
+def test_adviser_whose_time_is_up_is_let_in_again_before_anybody_has_said_so() -> None:
+    tale = Tale()
+    case = tale.owned().own
+    tale.do(JoinConsult(case, "bram"), ANNA)
+    tale.later(RULES.consult_max_s)
+    tale.do(JoinConsult(case, "bram"), ANNA)
+    tale.do(AppendEntry(case, 0, EntryKind.NOTE), BRAM)
+    assert tale.refused(LeaveConsult(case, "bram", "TIMED_OUT"), ENGINE) == "TOO_EARLY"
+    assert [one.agent for one in tale.case(case).advisers] == ["bram"]
+
+
 def test_who_may_ask_whom_for_advice() -> None:
     tale = Tale()
     case = tale.owned().own

@@ -26,9 +26,11 @@ def join(
         raise Rejected("NOT_OWNER", "only the owner or a supervisor lets somebody else in")
     if agent == case.owner:
         raise Rejected("OWNER", "this agent owns the case already")
-    if case.adviser(agent) is not None:
+    present = case.adviser(agent)
+    if present is not None and now < present.until_at:
         return ()
-    room_for_one_more(case, kept=case.handoff is not None and case.handoff.warm)
+    if present is None:
+        room_for_one_more(case, kept=case.handoff is not None and case.handoff.warm)
     until_at = expiry(now, rules.consult_max_s)
     return (ConsultJoined(case.own, agent, AdviserKind.CONSULT, until_at),)
 
