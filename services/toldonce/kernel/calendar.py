@@ -23,7 +23,6 @@ _EPOCH_ORDINAL = _EPOCH.toordinal()
 _SECOND_US = 1_000_000
 _DAY_US = DAY_S * _SECOND_US
 _PROBE_S = 21_600  # offsets are compared four times a day: no zone changes and changes back faster
-_MICROSECOND = timedelta(microseconds=1)
 _LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL - 2  # leaves room for the furthest zone
 
 
@@ -97,16 +96,19 @@ def add_business_time(calendar: Calendar, start: datetime, seconds: float) -> da
     at_us = _micros(start)
     first = at_us // _DAY_US
     last = min(first + HORIZON_DAYS_MAX, _LAST_DAY)
+    days = calendar._days  # noqa: SLF001 - this module's own memory
     for number in range(first, last + 1):
-        day = _day(calendar, number)
+        day = days.get(number) or _day(calendar, number)
         if number > first and day.open_us < left:
             left -= day.open_us
             continue
         for opens, closes in day.pieces:
-            begins = max(opens, at_us)
+            if closes <= at_us:
+                continue
+            begins = opens if opens > at_us else at_us  # noqa: FURB136 - a call costs more
             if closes - begins >= left:
                 return _instant(begins + left)
-            left -= max(closes - begins, 0)
+            left -= closes - begins
     return _instant(max(at_us, (last + 1) * _DAY_US))
 
 
@@ -192,7 +194,8 @@ def _offset_s(zone: tzinfo, at_s: int) -> int:
 
 
 def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
+    past = at - _EPOCH
+    return (past.days * DAY_S + past.seconds) * _SECOND_US + past.microseconds
 
 
 def _instant(micros: int) -> datetime:

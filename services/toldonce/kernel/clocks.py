@@ -131,13 +131,6 @@ def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) 
     )
 
 
-def reach_at(calendar: Calendar, facts: ClockFacts, seconds: float) -> datetime | None:
-    """Say when a clock has counted so many seconds; None when an open pause keeps it from that."""
-    if not facts.pauses:
-        return add_business_time(calendar, facts.started_at, seconds)
-    return _reach(calendar, tuple(_running(facts)), seconds)
-
-
 def _running(facts: ClockFacts) -> Iterator[tuple[datetime, datetime | None]]:
     """Give the spans that count, in order and apart; an end of None is still to come.
 

@@ -31,11 +31,12 @@ OWN_CHARS = 26
 CACHED_MAX = 1 << 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION, _VARIANT = 7, 2  # of a uuid7
-_DERIVED = 8  # the version that says "made by a rule of our own"
+_VERSION_BITS = 0xF << 76
+_DERIVED_BITS = 8 << 76  # the version that says "made by a rule of our own"
 _LATEST_MS = 10**14
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
-_SHIFTS = range(120, -1, -10)
+_LOW_BITS = (1 << 60) - 1
 _DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _OWN = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 _WHOLE = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -43,15 +44,21 @@ _TENANT = re.compile(r"[0-9a-z]{1,32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-def _encode(raw: bytes) -> str:
-    number = int.from_bytes(raw, "big")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+def _encode(number: int) -> str:
+    high, low = number >> 60, number & _LOW_BITS
+    return (
+        f"{_PAIRS[high >> 60 & 1023]}{_PAIRS[high >> 50 & 1023]}{_PAIRS[high >> 40 & 1023]}"
+        f"{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
+        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 50]}{_PAIRS[low >> 40 & 1023]}"
+        f"{_PAIRS[low >> 30 & 1023]}{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}"
+        f"{_PAIRS[low & 1023]}"
+    )
 
 
 @lru_cache(maxsize=CACHED_MAX)
 def encode(raw: bytes) -> str:
     """Write 16 bytes as 26 characters; a story's ids come again with each of its messages."""
-    return _encode(raw)
+    return _encode(int.from_bytes(raw, "big"))
 
 
 @lru_cache(maxsize=CACHED_MAX)
@@ -67,13 +74,22 @@ def derive(kind: str, *parts: str | bytes | int) -> str:
 
     It never looks like a uuid7.
     """
-    said = kind.encode()
+    return derived(kind.encode() + spelled(*parts))
+
+
+def spelled(*parts: str | bytes | int) -> bytes:
+    """Write parts so that no other parts read the same."""
+    said = b""
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode()
         said += len(raw).to_bytes(4, "big") + raw
-    made = bytearray(hashlib.sha256(said).digest()[:16])
-    made[6] = made[6] & 0x0F | _DERIVED << 4
-    return _encode(bytes(made))  # each is made once: in the memory of `encode` it would push
+    return said
+
+
+def derived(said: bytes) -> str:
+    """Make the id that `derive` makes of a kind and spelled parts, for who joined them already."""
+    number = int.from_bytes(hashlib.sha256(said).digest()[:16], "big")
+    return _encode(number & ~_VERSION_BITS | _DERIVED_BITS)  # made once: no place in a memory
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:

@@ -7,18 +7,16 @@ FIRST_RESPONSE counts from entry into the queue to the first answer, whoever giv
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 
-from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, clock, reach_at
+from toldonce.kernel.calendar import DAY_S, add_business_time
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, clock
 from toldonce.kernel.config import Config
-from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.ids import Own, derived, spelled
 from toldonce.kernel.story.types import Case, CaseState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-CACHED_MAX = 1 << 16
 
 
 class Moment(StrEnum):
@@ -27,6 +25,10 @@ class Moment(StrEnum):
     WARN = "WARN"
     BREACH = "BREACH"
     ESCALATE = "ESCALATE"
+
+
+_SIZES = [size.to_bytes(4, "big") for size in range(256)]
+_SPELLED = {(kind, moment): spelled(kind.name, moment) for kind in ClockKind for moment in Moment}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,25 @@ class Timer:
 
 def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
     """Say since when and until when each clock of a case runs."""
-    ended = case.waiting_since if case.state is CaseState.CLOSED else None
     return {
-        ClockKind.QUEUE_WAIT: ClockFacts(
-            started_at=case.waiting_since, stopped_at=case.owned_at or ended
-        ),
-        ClockKind.FIRST_RESPONSE: ClockFacts(
-            started_at=case.enqueued_at,
-            stopped_at=case.first_reply_at or (case.owned_at if ended else None),
-            cancelled=case.first_reply_at is None and ended is not None,
-        ),
+        kind: ClockFacts(started_at, stopped_at=stopped_at, cancelled=cancelled)
+        for kind, started_at, stopped_at, cancelled in _runs(case)
     }
+
+
+def _runs(case: Case) -> tuple[tuple[ClockKind, datetime, datetime | None, bool], ...]:
+    """Say of each clock when it started and stopped, and whether what it waited for never came."""
+    ended = case.waiting_since if case.state is CaseState.CLOSED else None
+    replied_at = case.first_reply_at
+    return (
+        (ClockKind.QUEUE_WAIT, case.waiting_since, case.owned_at or ended, False),
+        (
+            ClockKind.FIRST_RESPONSE,
+            case.enqueued_at,
+            replied_at or (case.owned_at if ended else None),
+            replied_at is None and ended is not None,
+        ),
+    )
 
 
 def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
@@ -83,40 +93,48 @@ def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
     )
 
 
-def next_timers_of(case: Case, config: Config, *, climbs: bool) -> Iterator[tuple[Own, datetime]]:
-    """Give for each clock the first of `timers_of`, its id and instant, at a third of the price.
+def next_timers_of(case: Case, config: Config, *, climbs: bool) -> list[tuple[Own, datetime]]:
+    """Give for each clock the first of `timers_of`, its id and instant, at a tenth of the price.
 
     `climbs`: whether an escalation may be the next.
     """
     policy = config.sla_of(case.queue)
     if policy is None or case.state is CaseState.CLOSED:
-        return
-    calendar, facts = config.clock_calendar_of(case.queue), facts_of(case)
-    for kind, target in policy.targets.items():
-        run = facts.get(kind)
-        if run is None:
+        return []
+    found = []
+    calendar = config.clock_calendar_of(case.queue)
+    for kind, started_at, stopped_at, _ in _runs(case):
+        target = policy.targets.get(kind)
+        if target is None:
             continue
-        moments: tuple[tuple[Moment, float], ...] = (
+        may_climb = climbs and not case.rung and stopped_at is None
+        for moment, seconds in (
             (Moment.WARN, target.warn_s),
-            (Moment.BREACH, float(target.target_s)),
-        )
-        up_s = target.escalate_s if climbs and not case.rung and run.stopped_at is None else None
-        if up_s is not None:
-            moments += ((Moment.ESCALATE, float(up_s)),)
-        for moment, seconds in moments:
-            own = timer_id(case.own, kind, moment, run.started_at)
+            (Moment.BREACH, target.target_s),
+            (Moment.ESCALATE, target.escalate_s if may_climb else None),
+        ):
+            if seconds is None:
+                continue
+            own = timer_id(case.own, kind, moment, started_at)
             if own in case.timers:
                 continue
-            at = reach_at(calendar, run, seconds)
-            if at is not None and (run.stopped_at is None or run.stopped_at >= at):
-                yield own, at
+            at = add_business_time(calendar, started_at, seconds)
+            if stopped_at is None or stopped_at >= at:
+                found.append((own, at))
             break
+    return found
 
 
-@lru_cache(maxsize=CACHED_MAX)
 def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
-    """Name a timer: one clock run of one case has each moment once."""
-    return Own(derive("timer", case, kind.name, moment, (started_at - _EPOCH) // _MICROSECOND))
+    """Name a timer: one clock run of one case has each moment once.
+
+    It is `derive("timer", case, kind.name, moment, microseconds since 1970)`.
+    """
+    past = started_at - _EPOCH
+    since = b"%d" % ((past.days * DAY_S + past.seconds) * 1_000_000 + past.microseconds)
+    mine, sizes = case.encode(), _SIZES
+    said = (b"timer", sizes[len(mine)], mine, _SPELLED[kind, moment], sizes[len(since)], since)
+    return Own(derived(b"".join(said)))
 
 
 def answered_late(old: Case, new: Case) -> tuple[Own, ...]:

@@ -22,12 +22,16 @@ type _Convert = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DAY_S = 86_400
 _INSTANTS_MAX = 1 << 12
 
 
 def to_us(instant: datetime | None) -> int:
     """Count the microseconds since 1970; 0 for none."""
-    return 0 if instant is None else (instant - _EPOCH) // _MICROSECOND
+    if instant is None:
+        return 0
+    past = instant - _EPOCH
+    return (past.days * _DAY_S + past.seconds) * 1_000_000 + past.microseconds
 
 
 def from_us(count: int) -> datetime | None:

@@ -58,11 +58,10 @@ def wanted(cases: Iterable[Case], config: Config, now: datetime) -> tuple[Timer,
 
 def upcoming(cases: Iterable[Case], config: Config) -> tuple[tuple[Own, datetime], ...]:
     """Give the timers to plan, id and instant: of `wanted` the next of each clock."""
-    return tuple(
-        timer
-        for case in cases
-        for timer in next_timers_of(case, config, climbs=_climbs(case, config))
-    )
+    found: list[tuple[Own, datetime]] = []
+    for case in cases:
+        found += next_timers_of(case, config, climbs=_climbs(case, config))
+    return tuple(found)
 
 
 def acts_of(cases: Iterable[Case], config: Config, own: str, now: datetime) -> tuple[Act, ...]:

@@ -6,9 +6,9 @@ where only the policy changed it waits its turn behind those.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from toldonce.kernel.config import Config
 from toldonce.kernel.story.record import Logged
@@ -25,16 +25,14 @@ class Verdict(Enum):
     BEHIND = "it was planned from what this replica has not read yet"
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """A story's open cases after log position `sequence`."""
 
     sequence: int
     cases: tuple[Case, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(NamedTuple):
     """What a story's plan was made from."""
 
     sequence: int
