@@ -78,6 +78,7 @@ async def up(data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
                 line = await process.stdout.readline()
                 assert line, said
                 said += line.decode()
+        assert "toldonce apply examples/desk.yaml" in said
         assert (data / "address").exists()
         yield process
     finally:

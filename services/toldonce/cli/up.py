@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toldonce.cli.options import ADDRESS_FILE, DATA, DataOption
+from toldonce.cli.options import ADDRESS_FILE, DATA, TENANT, DataOption
 from toldonce.cli.output import Out
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def up(
 
 async def _stay(data: Path, port: int, metrics_port: int, document: str | None) -> None:
     from toldonce.cli.house import house
+    from toldonce.kernel.principal import Principal, Role
+    from toldonce.runtime.document import demo_text
 
     out = Out()
     out.say("Starting: the log, the store, the services ...")
@@ -60,7 +62,8 @@ async def _stay(data: Path, port: int, metrics_port: int, document: str | None) 
     async with house(data, port=port, metrics_port=metrics_port, document=document) as running:
         note.write_text(running.address + "\n", encoding="utf-8")
         try:
-            _greet(out, running, data)
+            stored = await running.config.get(Principal(TENANT, Role.ADMIN, "admin"))
+            _greet(out, running, data, hurried=stored.yaml == demo_text())
             await running.app.wait()
         finally:
             note.unlink(missing_ok=True)
@@ -68,8 +71,12 @@ async def _stay(data: Path, port: int, metrics_port: int, document: str | None) 
     out.say(f"Stopped. Everything is kept in {data}; `toldonce up` goes on from there.")
 
 
-def _greet(out: Out, running: "House", data: Path) -> None:
+def _greet(out: Out, running: "House", data: Path, *, hurried: bool) -> None:
     where = "" if data == DATA else f" --data {data}"
+    slower = f"""
+The demonstration's company is in force: an offer lasts seconds, and what nobody took in ten of them
+has climbed to the team leads. For somebody at a keyboard:
+  toldonce apply examples/desk.yaml{where}"""
     out.say(
         f"""
 ToldOnce is running.
@@ -81,6 +88,6 @@ ToldOnce is running.
 Try, in another terminal:
   toldonce submit --text "Where is my parcel?" --email joan@example.org{where}
   toldonce agent anouk{where}          # be the agent who answers
-  toldonce status{where}
+  toldonce status{where}{slower if hurried else ""}
 Ctrl-C stops it."""
     )
