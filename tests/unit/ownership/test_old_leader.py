@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tellers import ENVELOPE, TENANT, agent, contact, customer, offer, office, own, words
-from toldonce.kernel.errors import Rejected, Unavailable
+from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import EntryKind, EntryWords
@@ -112,4 +112,15 @@ async def test_who_asks_for_an_offer_that_ended_is_not_told_there_never_was_one(
         await house.ownership.do(accept)
     log.limit = None
     with pytest.raises(Rejected, match="taken back"):
+        await house.ownership.do(accept)
+
+
+async def test_a_story_that_an_old_leader_does_not_know_is_not_called_missing() -> None:
+    house = office(log := FakeLog())
+    accept = house.ask(AcceptOffer(own("offer"), 0, b""), agent("anna"))
+    log.settled = False
+    with pytest.raises(Unavailable, match="new leader"):
+        await house.ownership.do(accept)
+    log.settled = True
+    with pytest.raises(Missing):
         await house.ownership.do(accept)

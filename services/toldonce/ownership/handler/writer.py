@@ -212,8 +212,8 @@ class Writer:
 
     async def _still(self, ask: Ask, placed: Placed, attempt: int) -> bool:
         """Confirm by a fence that a refusal rests on the story's true end."""
-        if placed.sequence == 0:
-            return True
+        if placed.sequence == 0:  # nothing to fence: an old leader may not know the story yet
+            raise Unavailable("the log has a new leader; ask again", retry_s=1.0)
         fencing = self._recorder.fence(ask, placed, f"confirm-{attempt}")
         payload = encode_record(fencing)
         subject = names.story(ask.tenant, ask.customer, placed.epoch)
