@@ -12,9 +12,8 @@ import json
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from nats import errors as nats_errors
 from nats.aio.msg import Msg
@@ -36,16 +35,20 @@ _PAUSE_MAX_S = 1.0
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(NamedTuple):
     """One message of a stream; `pending` is how many more the cursor had when it was sent."""
 
     subject: str
     sequence: int
     payload: bytes
     headers: Mapping[str, str]
-    stored_at: datetime
+    stored_ns: int
     pending: int
+
+    @property
+    def stored_at(self) -> datetime:
+        """Say when the server stored it (aware, UTC)."""
+        return _UNIX + timedelta(microseconds=self.stored_ns // 1000)
 
 
 class Regressed(Unavailable):
@@ -276,16 +279,9 @@ def _parse(message: Msg) -> tuple[Pulled, int]:
     """
     tokens = message.reply.split(".")
     start = 4 if len(tokens) == 9 else 6  # noqa: PLR2004  the two shapes of the subject
-    _, sequence, number, stamp, pending = (int(token) for token in tokens[start : start + 5])
-    item = Pulled(
-        subject=message.subject,
-        sequence=sequence,
-        payload=message.data,
-        headers=message.headers or {},
-        stored_at=_UNIX + timedelta(microseconds=stamp // 1000),
-        pending=pending,
-    )
-    return item, number
+    sequence, number, stamp, pending = map(int, tokens[start + 1 : start + 5])
+    headers = message.headers or {}
+    return Pulled(message.subject, sequence, message.data, headers, stamp, pending), number
 
 
 async def _pause(failures: int) -> None:

@@ -11,8 +11,7 @@ import contextlib
 import random
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nats import errors as nats_errors
 
@@ -33,8 +32,7 @@ _TRY_S = 2.0
 _PAUSE_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row; `revision` is its place in the table's stream and grows with every change."""
 
     key: str

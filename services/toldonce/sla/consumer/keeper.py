@@ -26,7 +26,7 @@ from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
-PLAN_STORIES_MAX = 128
+PLAN_STORIES_MAX = 256
 POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 512
 CLAIM_MIN = 128
