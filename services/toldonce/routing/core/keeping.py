@@ -220,12 +220,15 @@ def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
 
 
 def _lapsed(agent: Agent, item: Item, lapse: Lapse, desk: _Desk) -> int:
-    """End a lapse: the owner is back, who stood in will not have it, or nobody came in time."""
+    """End a lapse: the owner is back, who stood in will not or cannot, or nobody came in time."""
     case, until_us = item.case, micros(lapse.until_at)
     back = not _causes(agent, item) and _ended_by_return(agent, item, lapse, desk.rules)
-    over = desk.now_us >= until_us or (lapse.backup != "" and item.declined == lapse.backup)
+    named = lapse.backup
+    over = desk.now_us >= until_us or (
+        named != "" and (item.declined == named or _cannot_come(named, desk))
+    )
     if not back and not over:
-        return until_us
+        return until_us if not named or item.offers else min(until_us, desk.now_us + AGAIN_US)
     if not back and desk.frozen and lapse.rule.startswith(Cause.GONE):
         return desk.now_us + AGAIN_US
     if desk.now_us < item.asked_us + AGAIN_US:
@@ -238,6 +241,15 @@ def _lapsed(agent: Agent, item: Item, lapse: Lapse, desk: _Desk) -> int:
     else:
         desk.found.append(_release(agent, item, lapse.rule))
     return desk.now_us + AGAIN_US
+
+
+def _cannot_come(name: str, desk: _Desk) -> bool:
+    """Tell whether who stands in has left: an offer would be taken back from them by now."""
+    other = desk.ledger.agents.get(name)
+    if other is None or other.rule is None:
+        return True
+    since = (other.off_us, None if desk.frozen else other.absent_us)
+    return any(at_us and desk.now_us >= at_us + desk.rules.gone_us for at_us in since)
 
 
 def _ended_by_return(agent: Agent, item: Item, lapse: Lapse, rules: Rules) -> bool:

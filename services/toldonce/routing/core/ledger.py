@@ -90,6 +90,8 @@ class Ledger:
 
     def see_offers(self, item: Item, case: Case) -> list[Live]:
         """Take over what the log shows of a case's offers; return those it showed first."""
+        if not case.offers and not item.offers:
+            return []
         shown = {offer.own: offer for offer in case.offers}
         for live in list(item.offers.values()):
             if live.own in shown:

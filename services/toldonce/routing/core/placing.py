@@ -43,8 +43,10 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     item.asked, item.target, item.preferred = asked.requirement, asked.target, asked.preferred
     item.excluded = asked.excluded
     steps = () if asked.target else queue.steps
-    item.wants = relaxed(asked.requirement, steps, waited_us / SECOND)
-    item.step = sum(1 for step in steps if step.after_s * SECOND <= waited_us)
+    item.wants, item.step = asked.requirement, 0
+    if steps:
+        item.wants = relaxed(asked.requirement, steps, waited_us / SECOND)
+        item.step = sum(1 for step in steps if step.after_s * SECOND <= waited_us)
     item.per_us = queue.ppm
     item.base = case.priority * MINUTE - queue.ppm * enqueued_us
     overdue = now_us - enqueued_us >= queue.wait_max_us
@@ -53,7 +55,8 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     if taken_from(case):
         until_us = micros(case.waiting_since) + queue.cool_us
         item.cool[case.last_owner] = max(until_us, item.cool.get(case.last_owner, 0))
-    item.cool = {name: until for name, until in item.cool.items() if until > now_us}
+    if item.cool:
+        item.cool = {name: until for name, until in item.cool.items() if until > now_us}
 
 
 def taken_from(case: Case) -> bool:
@@ -88,24 +91,24 @@ def worth_waiting_for(agent: Agent, item: Item, now_us: int) -> bool:
 
 def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the next step takes effect, or None after the last."""
-    if item.target:
+    steps = () if item.target else rules.queue(item.asked.queue).steps
+    if not steps:
         return None
     waiting_us = wait_began_us(item.case)
-    steps = rules.queue(item.asked.queue).steps
     after_s = next_step_s(steps, (now_us - waiting_us) / SECOND)
     return None if after_s is None else waiting_us + after_s * SECOND
 
 
 def wake_of(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the case has to be looked at again because time alone changes its place."""
-    overdue_us = micros(item.case.enqueued_at) + rules.queue(item.asked.queue).wait_max_us
+    overdue_us = item.rank[2] + rules.queue(item.asked.queue).wait_max_us
     relax_us = relaxes_us(item, rules, now_us)
     wakes = [overdue_us, item.retry_us, *item.cool.values()]
     if relax_us is not None:
         wakes.append(relax_us)
     if item.preferred:
         wakes.append(item.hold_us)
-    return min((at for at in wakes if at > now_us), default=None)
+    return min([at for at in wakes if at > now_us], default=None)
 
 
 def no_receiver(item: Item, ledger: Ledger, index: Index, rules: Rules) -> bool:

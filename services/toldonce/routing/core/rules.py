@@ -5,7 +5,7 @@ somebody than no one. A channel the configuration forgot costs one unit.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
@@ -15,6 +15,7 @@ from toldonce.kernel.story.types import Case, TargetKind
 from toldonce.routing.core.instants import SECOND
 
 _TIE_BYTES = 8
+_PLAIN_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Rules:
             language for agent in config.agents.values() for language in agent.languages
         )
         self._queues: dict[str, QueueRules] = {}
+        self._plain: dict[tuple[str, str, str, tuple[tuple[str, int], ...]], Asked] = {}
 
     @property
     def policy_version(self) -> str:
@@ -109,8 +111,9 @@ class Rules:
                 return Asked(Requirement(case.queue), lapse.backup, "", out)
             return Asked(self.plain(case), "", "", out)
         if handoff is None:
+            asked = self._plainly(case)
             before = "" if released(case) else case.last_owner
-            return Asked(self.plain(case), "", before, frozenset())
+            return replace(asked, preferred=before) if before else asked
         out = frozenset({handoff.from_agent, case.owner} - {""})
         if handoff.target_kind is TargetKind.AGENT:
             return Asked(Requirement(case.queue), handoff.target, "", out)
@@ -118,7 +121,19 @@ class Rules:
 
     def plain(self, case: Case) -> Requirement:
         """Say what a case asks of its owner, by its queue and its own needs."""
-        return self._requirement(case, case.queue, {} if case.rung else dict(needs(case)))
+        return self._plainly(case).requirement
+
+    def _plainly(self, case: Case) -> Asked:
+        """Say what a case asks that nobody had before; many ask the same."""
+        own = () if case.rung else needs(case)
+        key = (case.queue, case.topic, case.language, own)
+        found = self._plain.get(key)
+        if found is None:
+            if len(self._plain) >= _PLAIN_MAX:
+                self._plain.clear()
+            found = Asked(self._requirement(case, case.queue, dict(own)), "", "", frozenset())
+            self._plain[key] = found
+        return found
 
     def _requirement(self, case: Case, queue: str, skills: dict[str, int]) -> Requirement:
         known = self.config.queues.get(queue)
@@ -131,7 +146,7 @@ class Rules:
 
 def needs(case: Case) -> tuple[tuple[str, int], ...]:
     """Give the skills a case asks for by itself, as (name, level)."""
-    return tuple((need.name, need.level) for need in case.skills)
+    return tuple([(need.name, need.level) for need in case.skills])
 
 
 def released(case: Case) -> bool:

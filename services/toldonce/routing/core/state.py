@@ -20,6 +20,9 @@ type ItemKey = tuple[str, str]
 type Rank = tuple[int, int, int, str, str]
 
 
+_NOTHING = Requirement("")
+
+
 class Place(IntEnum):
     """Where a case stands in the index."""
 
@@ -135,8 +138,8 @@ class Item:
     waiting: bool = False
     place: Place = Place.NOWHERE
     work: "WorkKind | None" = None
-    asked: Requirement = field(default_factory=lambda: Requirement(""))
-    wants: Requirement = field(default_factory=lambda: Requirement(""))
+    asked: Requirement = _NOTHING
+    wants: Requirement = _NOTHING
     cost: int = 1
     step: int = 0
     rank: Rank = (1, 0, 0, "", "")

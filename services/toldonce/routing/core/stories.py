@@ -58,8 +58,10 @@ def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us:
     ledger.stir(item)
     for live in new:
         timers.set(live.expires_us, Alarm.OFFER, live, live.own)
-    if case.lapse != (None if old is None else old.lapse):
-        _ask_anew(item, "" if case.lapse is None else case.lapse.backup)
+    lapse, before_it = case.lapse, None if old is None else old.lapse
+    if lapse != before_it:
+        _ask_anew(item, "" if lapse is None else lapse.backup)
+    if case != old and (lapse or before_it):
         _ail(ledger, item)
     _watch(timers, item, old)
 

@@ -4,9 +4,9 @@ A timer is never taken out: it carries a guard, and whoever set it says whether 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from toldonce.routing.core.state import Agent, Item, Live
 
@@ -28,8 +28,7 @@ class Alarm(IntEnum):
 type Subject = Item | Agent | Live | None
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """One alarm; `guard` tells a timer that counts from one that was overtaken."""
 
     at_us: int

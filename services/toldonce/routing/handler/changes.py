@@ -61,10 +61,13 @@ def pushes(before: Story, logged: Logged) -> Iterator[ToAgent]:
 
 def concerned(story: Story) -> frozenset[str]:
     """Name the agents who own something of a story, advise on it or are offered it."""
-    owners = {case.owner for case in story.cases if case.owner}
-    advisers = {one.agent for case in story.cases for one in case.advisers}
-    offered = {offer.agent for case in story.cases for offer in case.offers}
-    return frozenset(owners | advisers | offered)
+    found: set[str] = set()
+    for case in story.cases:
+        if case.owner:
+            found.add(case.owner)
+        found.update([one.agent for one in case.advisers])
+        found.update([offer.agent for offer in case.offers])
+    return frozenset(found)
 
 
 def _concerns(event: Event, own: str) -> bool:
