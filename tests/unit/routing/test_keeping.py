@@ -149,6 +149,38 @@ def test_offer_of_a_lapsed_case_does_not_outlast_the_lapse() -> None:
     assert world.case("kim").offers[0].expires_at == lapse.until_at
 
 
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("leaves", ["vanishes", "goes home", "is removed"])
+def test_who_stands_in_and_leaves_is_not_waited_for(leaves: str, asked: bool) -> None:  # noqa: FBT001
+    patient = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=20, backup_s=3_600)
+    world = of_anna(ward(patient))
+    if not asked:  # everybody is busy, and then cleo is not
+        names = [str(number) for number in range(6)]
+        for name in names:
+            world.contact(name)
+            world.accept(name)
+        for name in names:
+            if world.case(name).owner == "cleo":
+                world.close(name)
+    world.seen("anna", Presence.GONE)
+    world.wait(20)
+    assert world.asked("kim") == ("bob" if asked else "")
+    before = len(world.said)
+    match leaves:
+        case "vanishes":
+            world.seen("bob", Presence.GONE)
+        case "goes home":
+            world.plan("bob", Schedule.OFF_SHIFT)
+        case _:
+            staying = {name: one for name, one in world.config.agents.items() if name != "bob"}
+            world.configure(replace(world.config, agents=staying, revision=2))
+    world.wait(25)
+    said = [one for one in world.said[before:] if one.customer == cid("kim")]
+    assert only(said, ReleaseOwnership).reason == "OWNER_GONE_BACKUP"
+    assert next(one.agent for one in said if isinstance(one, MakeOffer)) in {"cleo", "dora"}
+    assert world.case("kim").enqueued_at == START
+
+
 def test_who_stands_in_is_asked_though_they_declined_the_case_when_it_came() -> None:
     brief = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=5, backup_s=10)
     world = World(ward(brief)).open_doors(all_in=False)
