@@ -8,7 +8,7 @@ and the pure policy.
 from collections import Counter
 from typing import Any
 
-from tests.sim import checks_asked, checks_capacity, checks_story
+from tests.sim import checks_asked, checks_capacity, checks_once, checks_story
 from tests.sim.book import Book
 from tests.sim.world import World
 from toldonce.kernel.context import context_hash, items
@@ -48,6 +48,7 @@ def everything(world: World, checked: Counter[str]) -> Found:
         found += checks_story.check(key, story, world.config(), checked)
     found += _stored_late(book)
     found += checks_asked.check(world, book, checked)
+    found += checks_once.check(world, book, checked)
     found += checks_capacity.check(book, checked)
     found += _contacts(world, book, checked)
     found += _moves(book, checked)

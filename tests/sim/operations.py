@@ -92,7 +92,9 @@ async def attempt(agent: "Agent", act: OfAgent, case: Any) -> None:
 
 
 def _text(world: World, tenant: str) -> str:
-    return f"canary-{tenant} {len(world.ops)}"
+    """Say what nobody says again."""
+    world.said += 1
+    return f"canary-{tenant} {world.said}"
 
 
 @of_agent(3)
@@ -142,13 +144,14 @@ async def release(agent: "Agent", case: Any) -> Any:
 @of_agent(0.5)
 async def write_late(agent: "Agent", case: Any) -> Any:
     """Write under an epoch that has passed: it must be refused."""
+    text = _text(agent.world, agent.tenant)
     stale = pb.AppendEntryRequest(
         case_id=case.case_id,
         epoch=max(0, case.epoch - 1),
         kind=pb.ENTRY_KIND_NOTE,
-        text=_text(agent.world, agent.tenant),
+        text=text,
     )
-    quotes = {"case": own_of(case.case_id), "epoch": stale.epoch}
+    quotes = {"case": own_of(case.case_id), "epoch": stale.epoch, "text": text}
     try:
         await agent.world.ask(agent.who, "append_entry", quotes=quotes, append_entry=stale)
     except Rejected:

@@ -92,6 +92,7 @@ class World:
         self.hashes: list[tuple[str, str, str, int, bytes]] = []
         self.refusals: Counter[str] = Counter()
         self.wrong: list[tuple[str, str]] = []
+        self.said = 0
         self.willing = False
         self.holding = False
         self.closing = False
