@@ -188,10 +188,7 @@ def timed(case: Case, timer: Own) -> Case:
 
 
 def opened(event: CaseOpened, at: datetime) -> Case:
-    """Remember a timer that was recorded."""
-    """End the matter while its paperwork goes on."""
     """Make the case that began to wait."""
-    """Begin a transfer: whatever was on offer has ended."""
     return Case(
         own=event.case,
         epoch=0,
