@@ -93,23 +93,28 @@ def add_business_time(calendar: Calendar, start: datetime, seconds: float) -> da
     left = round(seconds * _SECOND_US)
     if left <= 0 or calendar.always:
         return start.astimezone(UTC) + timedelta(microseconds=max(left, 0))
-    at_us = _micros(start)
+    return _EPOCH + timedelta(0, 0, _add_us(calendar, _micros(start), left))
+
+
+def _add_us(calendar: Calendar, at_us: int, left: int) -> int:
     first = at_us // _DAY_US
     last = min(first + HORIZON_DAYS_MAX, _LAST_DAY)
     days = calendar._days  # noqa: SLF001 - this module's own memory
-    for number in range(first, last + 1):
+    number = first
+    while number <= last:
         day = days.get(number) or _day(calendar, number)
-        if number > first and day.open_us < left:
+        if day.open_us < left and number > first:
             left -= day.open_us
-            continue
-        for opens, closes in day.pieces:
-            if closes <= at_us:
-                continue
-            begins = opens if opens > at_us else at_us  # noqa: FURB136 - a call costs more
-            if closes - begins >= left:
-                return _instant(begins + left)
-            left -= closes - begins
-    return _instant(max(at_us, (last + 1) * _DAY_US))
+        else:
+            for opens, closes in day.pieces:
+                if closes <= at_us:
+                    continue
+                begins = opens if opens > at_us else at_us  # noqa: FURB136 - a call costs more
+                if closes - begins >= left:
+                    return begins + left
+                left -= closes - begins
+        number += 1
+    return max(at_us, (last + 1) * _DAY_US)
 
 
 def business_time_between(calendar: Calendar, a: datetime, b: datetime) -> float:

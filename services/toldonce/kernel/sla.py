@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import assert_never
 
 from toldonce.kernel.calendar import DAY_S, add_business_time
-from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, clock
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Target, clock
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derived, spelled
 from toldonce.kernel.story.types import Case, CaseState
@@ -27,6 +28,7 @@ class Moment(StrEnum):
     ESCALATE = "ESCALATE"
 
 
+_IN_TURN = tuple(Moment)
 _SIZES = [size.to_bytes(4, "big") for size in range(256)]
 _SPELLED = {(kind, moment): spelled(kind.name, moment) for kind in ClockKind for moment in Moment}
 
@@ -107,14 +109,11 @@ def next_timers_of(case: Case, config: Config, *, climbs: bool) -> list[tuple[Ow
         target = policy.targets.get(kind)
         if target is None:
             continue
-        may_climb = climbs and not case.rung and stopped_at is None
-        for moment, seconds in (
-            (Moment.WARN, target.warn_s),
-            (Moment.BREACH, target.target_s),
-            (Moment.ESCALATE, target.escalate_s if may_climb else None),
-        ):
-            if seconds is None:
-                continue
+        for moment in _IN_TURN:
+            seconds = _seconds(target, moment)
+            stays = moment is Moment.ESCALATE and not (climbs and not case.rung and not stopped_at)
+            if seconds is None or stays:
+                break
             own = timer_id(case.own, kind, moment, started_at)
             if own in case.timers:
                 continue
@@ -123,6 +122,19 @@ def next_timers_of(case: Case, config: Config, *, climbs: bool) -> list[tuple[Ow
                 found.append((own, at))
             break
     return found
+
+
+def _seconds(target: Target, moment: Moment) -> float | None:
+    """Say after how many business seconds a moment comes; None: never."""
+    match moment:
+        case Moment.WARN:
+            return target.warn_s
+        case Moment.BREACH:
+            return target.target_s
+        case Moment.ESCALATE:
+            return target.escalate_s
+        case _:
+            assert_never(moment)
 
 
 def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:

@@ -69,12 +69,15 @@ class Mapping[T]:
             if wire not in wires:
                 raise TypeError(f"the message of {shape.__name__} has no field {wire}")
             seen.add(wire)
-            out, back = _converters(hint, wires[wire], maybe=maybe)
+            out, back = _converters(hint, wires[wire])
             names |= {f"out_{wire}": out, f"back_{wire}": back}
             nested = dataclasses.is_dataclass(hint)
             put += _putting(field.name, wire, nested=nested, many=many, plain=out is None)
-            item = _getting(wire, nested=nested, many=many, maybe=maybe, plain=back is None)
-            got.append((field.name, item))
+            absent = "None" if hint is datetime and maybe else '""' if hint is Own else ""
+            one = "{0}" if back is None else f"back_{wire}({{0}})"
+            if absent:  # stands for nothing, so it needs no call
+                one = f"({one} if {{0}} else {absent})"
+            got.append((field.name, _getting(wire, one, nested=nested, many=many, maybe=maybe)))
         if seen != set(wires):
             raise TypeError(f"{shape.__name__} lacks {sorted(set(wires) - seen)} of its message")
         source = "\n ".join(["def encode(value, message):", *put])
@@ -101,14 +104,12 @@ def _unwrapped(hint: object) -> tuple[Any, bool, bool]:
 def _converters(
     hint: Any,  # noqa: ANN401 - any annotation
     wire: Any,  # noqa: ANN401 - a field descriptor
-    *,
-    maybe: bool,
 ) -> tuple[_Convert | None, _Convert | None]:
     """Give the two converters of one value; None: it is the same on both sides."""
     if hint is datetime:
-        return to_us, from_us if maybe else at_us
+        return to_us, at_us
     if hint is Own:
-        return decode, _own_back
+        return decode, encode
     if dataclasses.is_dataclass(hint):
         if wire.message_type is None:
             raise TypeError(f"{wire.name} is no message")
@@ -150,13 +151,16 @@ def _putting(name: str, wire: str, *, nested: bool, many: bool, plain: bool) -> 
     return [f"if value.{name}: message.{wire} = {item}"]
 
 
-def _getting(wire: str, *, nested: bool, many: bool, maybe: bool, plain: bool) -> str:
+def _getting(wire: str, one: str, *, nested: bool, many: bool, maybe: bool) -> str:
+    """Write what reads a field; `one` is what reads one value of it, given as {0}."""
     if many:
-        item = "item" if plain else f"back_{wire}(item)"
+        item = one.format("item")
         return f"tuple([{item} for item in items]) if (items := message.{wire}) else ()"
     if nested and maybe:
-        return f"back_{wire}(message.{wire}) if message.HasField('{wire}') else None"
-    return f"message.{wire}" if plain else f"back_{wire}(message.{wire})"
+        return f"{one.format(f'message.{wire}')} if message.HasField('{wire}') else None"
+    if " if " in one:
+        return one.replace("{0}", "value", 1).replace("{0}", f"(value := message.{wire})")
+    return one.format(f"message.{wire}")
 
 
 def _making(got: list[tuple[str, str]], *, frozen: bool) -> list[str]:
@@ -180,7 +184,3 @@ def _open_like(shape: type) -> type | None:
     if slots is None or shape.__bases__ != (object,) or hasattr(shape, "__post_init__"):
         return None
     return type(shape.__name__, (), {"__slots__": slots})
-
-
-def _own_back(raw: bytes) -> Own:
-    return Own(encode(raw)) if raw else Own("")
