@@ -10,7 +10,7 @@ from tests.sim.world import World
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.routing.v1 import routing_pb2
 from toldonce.api.types.v1 import types_pb2
-from toldonce.kernel.errors import Refusal, Rejected, Unavailable
+from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, derive, own_of
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.rpc import from_status
@@ -166,9 +166,7 @@ class Agent:
                 await self._decline(offer)
             else:
                 await self._accept(offer)
-        except Unavailable:
-            return
-        except Rejected:
+        except Refusal:
             return
 
     async def _decline(self, offer: routing_pb2.OfferIssued) -> None:

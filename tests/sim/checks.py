@@ -121,16 +121,11 @@ def _moves(book: Book, checked: Counter[str]) -> Found:
     for (tenant, customer), story in book.stories.items():
         moved = [e for one in story for e in one.record.events if isinstance(e, Moved)]
         checked["moves"] += len(moved)
-        if len(moved) > 1 or absorbed[tenant, customer] != len(moved):
-            found.append(
-                (
-                    "I3",
-                    (
-                        f"story {customer} of {tenant} moved {len(moved)} times and arrived "
-                        f"{absorbed[tenant, customer]} times"
-                    ),
-                )
-            )
+        arrived = absorbed[tenant, customer]
+        if len(moved) > 1 or arrived != len(moved):
+            lost = arrived < len(moved) < 2
+            times = f"moved {len(moved)} times and arrived {arrived} times"
+            found.append(("I1" if lost else "I3", f"story {customer} of {tenant} {times}"))
     return found
 
 

@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from typing import Any
 
 from tests.sim import older
@@ -31,6 +32,7 @@ from toldonce.sla.handler import timers
 EPISODES_MAX = 12
 STEPS = 3_000
 SECONDS_MAX = 60.0
+HANGS_S = 120.0
 type Patch = contextlib.AbstractContextManager[object]
 
 
@@ -244,15 +246,21 @@ def _repeat_is_new() -> list[Patch]:
 
 FEW = {"customers": 2, "wide": 1.0, "tell_again": 4.0, "link": 0.0, "cancel": 0.2}
 BUSY = {"customers": 2, "link": 0.2, "close": 2.0, "note": 0.3}
+HASTY = {"customers": 2, "link": 0.2, "close": 6.0, "note": 0.3, "hand_over": 0.2, "wide": 0.0}
 MUTANTS = (
     Mutant("no compare-and-set header", _no_condition, ("I4", "I5", "I1")),
     Mutant(
         "retry with a new operation id",
         _new_operation_on_retry,
         ("I3: what",),
-        Mix(weights={"note": 3.0}, weather={"lost_ack": 0.06}),
+        Mix(weights={"note": 3.0}, weather={"lost_ack": 0.1, "zombie": 0.03}),
     ),
-    Mutant("timeout taken for failure", _timeout_is_failure, ("I2",)),
+    Mutant(
+        "timeout taken for failure",
+        _timeout_is_failure,
+        ("I2",),
+        Mix(weather={"zombie": 0.03, "lost_ack": 0.04}),
+    ),
     Mutant(
         "own write looked for only in the last message",
         _last_message_only,
@@ -291,12 +299,17 @@ MUTANTS = (
     Mutant("epoch not raised", _same_epoch, ("I5",)),
     Mutant("head field lost by an N-1 writer", _older_writes_on, ("I10",), Mix(n_minus_1=True)),
     Mutant("half a move left", _half_a_move, ("I1", "I7"), Mix(weights={"link": 3.0})),
-    Mutant("close over an unseen message", _unseen, ("I6: close",), Mix(weights=BUSY)),
+    Mutant(
+        "close over an unseen message",
+        _unseen,
+        ("I6: close",),
+        Mix(weights=HASTY, weather={"very_slow": 0.04}, crowd_s=0.12),
+    ),
     Mutant(
         "capacity freed at local expiry",
         _freed_at_expiry,
         ("I11",),
-        Mix(weights={"ignore": 0.5}, weather={"very_slow": 0.06}),
+        Mix(weights={"ignore": 0.5}, weather={"very_slow": 0.06}, crowd_s=0.12),
     ),
     Mutant(
         "a late older head revives a closed story in OPEN",
@@ -356,21 +369,66 @@ def try_clean(name: str) -> dict[str, Any]:
     }
 
 
+type Tried = dict[str, Any] | None
+
+
+def _apart(
+    what: Callable[[str], dict[str, Any]], names: list[str], processes: int
+) -> Iterator[tuple[str, Tried]]:
+    """Do it for each name in a process of its own: whatever a fault leaves behind goes with it.
+
+    A process that hangs, as a fault may have it do, is ended: it gives None.
+    """
+    apart = multiprocessing.get_context("fork")
+    waiting, under_way = list(reversed(names)), dict[Any, tuple[str, Any, float]]()
+
+    def begin(name: str, said: Any) -> None:
+        said.send(what(name))
+
+    while waiting or under_way:
+        while waiting and len(under_way) < processes:
+            name = waiting.pop()
+            heard, said = apart.Pipe(duplex=False)
+            process = apart.Process(target=begin, args=(name, said))
+            process.start()
+            said.close()
+            under_way[heard] = (name, process, time.monotonic() + HANGS_S)
+        ready = connection.wait(list(under_way), timeout=1.0)
+        for heard, (name, process, ends_s) in tuple(under_way.items()):
+            if heard not in ready and time.monotonic() < ends_s:
+                continue
+            result: Tried = None
+            with contextlib.suppress(EOFError):
+                result = heard.recv() if heard in ready else None
+            process.kill()
+            process.join()
+            heard.close()
+            del under_way[heard]
+            yield name, result
+
+
+def _told(name: str, one: Tried) -> str:
+    if one is None:
+        return f"MISSED, its process ended without a word or hung: {name}"
+    return (
+        f"{one['caught_by'] or 'MISSED'} after {one['seconds']} s and {one['seed']} "
+        f"episodes: {name} (also: {one['also'] or 'nothing'})"
+    )
+
+
 def hunt(
     *, only: str = "", processes: int = 2, told: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Try every mutant, and every weather without one."""
     names = [mutant.name for mutant in MUTANTS if only in mutant.name]
-    # a process for each: whatever a fault leaves behind goes with it
-    with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
-        found = []
-        for one in pool.imap(try_mutant, names):
-            found.append(one)
-            told(
-                f"{one['caught_by'] or 'MISSED'} after {one['seconds']} s and {one['seed']} "
-                f"episodes: {one['mutant']} (also: {one['also'] or 'nothing'})"
-            )
-        clean = list(pool.imap(try_clean, names))
+    found = []
+    for name, one in _apart(try_mutant, names, processes):
+        found.append(one or {"mutant": name, "caught_by": "", "seconds": HANGS_S})
+        told(_told(name, one))
+    clean = []
+    for name, one in _apart(try_clean, names, processes):
+        clean.append(one or {"weather_of": name, "steps": 0, "violations": ["it never ended"]})
+    found.sort(key=lambda one: names.index(one["mutant"]))
     for one in clean:
         for broken in one["violations"]:
             told(f"without a fault, in the weather of {one['weather_of']}: {broken}")

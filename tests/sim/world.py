@@ -260,6 +260,8 @@ class World:
         self.refusals[f"{op.kind} {op.reason}"] += 1
         if isinstance(no, Broken):
             self.wrong.append(("fault", f"{op.kind} met a fault of ours: {no}"))
+        elif isinstance(no, Invalid) and str(no).startswith("message_id"):
+            self.wrong.append(("I12", f"{op.kind} {op.operation} met another's words: {no}"))
         elif isinstance(no, Invalid | Missing) and not op.facts.get("may_be_wrong"):
             self.wrong.append(("I2", f"{op.kind} {op.operation} was called wrong: {no}"))
         elif isinstance(no, Exhausted):
