@@ -90,9 +90,10 @@ async def test_offer_that_ownership_never_heard_of_is_told_to_the_engine(desk):
     assert [one.reason for one in desk.failed] == ["Missing"]
 
 
-async def test_offer_that_has_time_left_is_still_live(desk):
+@pytest.mark.parametrize("reason", ["TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"])
+async def test_offer_whose_agent_still_holds_it_is_not_given_up(desk, reason):
     made = offer()
-    desk.answers = [Rejected("TOO_EARLY", "the offer has time left")]
+    desk.answers = [Rejected(reason, "not now")]
     desk.executor.take((ExpireOffer(made.customer, made.case, made.offer, "ann"),), 7)
     await asyncio.sleep(1)
     assert not desk.failed

@@ -34,7 +34,8 @@ PAUSE_S = 0.05
 PAUSE_MAX_S = 2.0
 SETTLE_S = 2.0
 DOUBT_S = 2.5
-_STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE"})
+# the agent still holds it, as an offer or, once accepted, as a case: only the log frees them
+_STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"})
 
 _log = logger()
 
