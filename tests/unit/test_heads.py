@@ -174,6 +174,22 @@ async def test_a_row_that_says_look_for_yourself_is_written_by_who_can_read_the_
     assert await here.rows() == here.scribe.open()
 
 
+async def test_a_mark_of_a_story_that_has_ended_becomes_a_tombstone() -> None:
+    here = world()
+    await here.scribe.tell("a", opened("a"))
+    await here.scribe.tell("a", closed("a"))
+    row = names.open_key(TENANT, customer("a"))
+    await here.open.put(row, pack_open(1, None), expected=0)
+    await here.open.put(names.OPEN_POSITION_KEY, pack_open(2, None), expected=0)
+    async with here.process():
+        await eventually(lambda: _buried(here, row))
+
+
+async def _buried(here: World, row: str) -> bool:
+    standing = await here.open.get(row)
+    return standing is not None and standing.tombstone and place_of(standing.value) == 2
+
+
 async def _written(here: World, row: str) -> bool:
     standing = await here.open.get(row)
     return standing is not None and place_of(standing.value) == 1

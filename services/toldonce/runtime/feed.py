@@ -69,6 +69,7 @@ class Feed:
         self._moved = asyncio.Event()
         self._stopped: dict[StoryKey, int] = {}
         self._unread: dict[StoryKey, int] = {}
+        self._ended: dict[StoryKey, int] = {}
         self._ahead: dict[StoryKey, int] = {}
         self._pause_s = PAUSE_S
 
@@ -91,6 +92,11 @@ class Feed:
     def unread(self) -> Mapping[StoryKey, int]:
         """The same stories, and the latest sequence of each that was passed over."""
         return self._unread
+
+    @property
+    def ended(self) -> Mapping[StoryKey, int]:
+        """Stories that OPEN only marked and that had ended, with their last sequence."""
+        return self._ended
 
     def subscribe(self, name: str, subscriber: Subscriber) -> None:
         """Give `subscriber` everything; to be called before `run`."""
@@ -150,6 +156,7 @@ class Feed:
         """Read the position, then the heads: they hold at least all there is up to it."""
         self._stopped.clear()
         self._unread.clear()
+        self._ended.clear()
         self._ahead.clear()
         place = await self._table.get(names.OPEN_POSITION_KEY)
         position = place_of(place.value) if place is not None else 0
@@ -178,6 +185,8 @@ class Feed:
         logged = self._logged(stored)
         if logged is None:
             return None
+        if logged.record.head.terminal:
+            self._ended[tenant, customer] = logged.sequence
         return OpenStory(tenant, customer, logged.record.head, logged.sequence)
 
     async def _decode(self, batch: Sequence[Stored]) -> list[Logged]:

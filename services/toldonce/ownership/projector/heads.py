@@ -62,6 +62,7 @@ class HeadKeeper:
         self._open = {(story.tenant, story.customer): story for story in stories}
         unsaid = (story for story in stories if not story.row)
         self._pending = {(story.tenant, story.customer): story.sequence for story in unsaid}
+        self._pending |= self._feed.ended
         self._said_stopped = {}
         if self._pending:
             self._wake.set()
