@@ -35,7 +35,10 @@ _SPELLED = {(kind, moment): spelled(kind.name, moment) for kind in ClockKind for
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """One instant to act at; `own` is the same whoever computes it. `due_at` is the clock's."""
+    """One instant to act at; `own` is the same whoever computes it. `due_at` is the clock's.
+
+    `queue` is the case's, whose policy says so.
+    """
 
     own: Own
     case: Own
@@ -43,6 +46,7 @@ class Timer:
     moment: Moment
     fires_at: datetime
     due_at: datetime
+    queue: str = ""
 
 
 def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
@@ -177,4 +181,4 @@ def _timers(case: Case, read: Clock, facts: ClockFacts) -> Iterator[Timer]:
         ):
             continue
         own = timer_id(case.own, read.kind, moment, facts.started_at)
-        yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at)
+        yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at, case.queue)

@@ -42,6 +42,7 @@ def command(tenant: str, customer: str, act: Act, made_at: datetime) -> bytes:
                     clock_kind=kind,
                     due_at_us=to_us(timer.due_at),
                     fires_at_us=to_us(timer.fires_at),
+                    queue=timer.queue,
                 )
             )
         case Breach():
@@ -52,6 +53,7 @@ def command(tenant: str, customer: str, act: Act, made_at: datetime) -> bytes:
                     clock_kind=kind,
                     due_at_us=to_us(timer.due_at),
                     raise_priority_by=act.raise_priority_by,
+                    queue=timer.queue,
                 )
             )
         case Escalate():
@@ -66,6 +68,7 @@ def command(tenant: str, customer: str, act: Act, made_at: datetime) -> bytes:
                     timer_id=own,
                     clock_kind=kind,
                     fires_at_us=to_us(timer.fires_at),
+                    from_queue=timer.queue,
                 )
             )
         case _:

@@ -1,5 +1,6 @@
 """What was in time stays in time, and who is back keeps the case, whatever was decided before."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.tellers import GATEWAY, TENANT, agent, contact, customer, offer, office, own, words
 from tests.unit.ownership.tale import ANNA, SAM, Tale
 from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import Moment, facts_of, timer_id
 from toldonce.kernel.story.bounds import Waiting, bounds
@@ -130,3 +132,17 @@ async def test_case_whose_paperwork_ended_after_a_move_comes_back_under_a_higher
     back = again.placed.story.case(case.own)
     assert back is not None
     assert back.epoch > wrapping.epoch
+
+
+def test_timer_of_the_queue_a_case_has_left_is_not_recorded() -> None:
+    tale = Tale()
+    case = tale.owned(1)
+    run = facts_of(tale.case(case.own))[FIRST]
+    timer = timer_id(case.own, FIRST, Moment.BREACH, run.started_at)
+    due = run.started_at + HOUR
+    tale.later(2 * 3600)
+    late = RecordTimer(case.own, timer, FIRST, due, due, breach=True, raise_priority_by=0)
+    with pytest.raises(Rejected, match="policy may differ"):
+        tale.do(replace(late, queue="elsewhere"))
+    tale.do(replace(late, queue=tale.case(case.own).queue))
+    assert timer in tale.case(case.own).timers

@@ -142,7 +142,9 @@ def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Eve
     if command.timer in case.timers:
         return ()
     moment = Moment.BREACH if command.breach else Moment.WARN
-    running(case, moment, DueTimer(command.timer, command.clock, command.fires_at), now)
+    running(
+        case, moment, DueTimer(command.timer, command.clock, command.fires_at, command.queue), now
+    )
     if not command.breach:
         return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
     breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)

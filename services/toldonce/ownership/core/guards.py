@@ -68,6 +68,8 @@ def running(case: Case, moment: Moment, due: DueTimer, now: datetime) -> None:
     """Check that a timer is of the clock's present run, not early, and not stopped in time."""
     if now < due.fires_at:
         raise Rejected("TOO_EARLY", "the clock has time left")
+    if due.queue not in {"", case.queue}:
+        raise Rejected("QUEUE_CHANGED", f"the case is in {case.queue} now; its policy may differ")
     run = facts_of(case).get(due.clock)
     if run is None or due.own != timer_id(case.own, due.clock, moment, run.started_at):
         raise Rejected("CLOCK_STOPPED", "the timer is of an earlier run of the clock")

@@ -21,7 +21,7 @@ BEHIND_S = 0.5
 FULL_S = 5.0
 REFUSED_S = 60.0
 _ENDED = frozenset({"CASE_CLOSED", "CLOCK_STOPPED"})
-_EARLY = "TOO_EARLY"
+_EARLY = frozenset({"TOO_EARLY", "QUEUE_CHANGED"})  # what we know of the case is a little old
 
 _log = logger()
 
@@ -129,7 +129,7 @@ def _refused(timer: Leased, no: Refusal) -> float | None:
     reason = no.reason if isinstance(no, Rejected) else type(no).__name__
     if reason in _ENDED:
         return None
-    if reason == _EARLY:
+    if reason in _EARLY:
         return BEHIND_S
     again_s = FULL_S if isinstance(no, Exhausted) else REFUSED_S
     _log.error(

@@ -734,6 +734,7 @@ class WarnSla(_message.Message):
     CLOCK_KIND_FIELD_NUMBER: _builtins.int
     DUE_AT_US_FIELD_NUMBER: _builtins.int
     FIRES_AT_US_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     timer_id: _builtins.str
     """The timer, 52 characters: doing it twice is doing it once."""
     case_id: _builtins.str
@@ -744,6 +745,10 @@ class WarnSla(_message.Message):
     """When the clock itself is due."""
     fires_at_us: _builtins.int
     """When the warning was due; a command before it is refused TOO_EARLY."""
+    queue: _builtins.str
+    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
+    Empty = do not look.
+    """
     def __init__(
         self,
         *,
@@ -752,10 +757,11 @@ class WarnSla(_message.Message):
         clock_kind: _types_pb2.ClockKind.ValueType = ...,
         due_at_us: _builtins.int = ...,
         fires_at_us: _builtins.int = ...,
+        queue: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "fires_at_us", b"fires_at_us", "timer_id", b"timer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "fires_at_us", b"fires_at_us", "queue", b"queue", "timer_id", b"timer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -771,12 +777,17 @@ class EscalateSla(_message.Message):
     TIMER_ID_FIELD_NUMBER: _builtins.int
     CLOCK_KIND_FIELD_NUMBER: _builtins.int
     FIRES_AT_US_FIELD_NUMBER: _builtins.int
+    FROM_QUEUE_FIELD_NUMBER: _builtins.int
     timer_id: _builtins.str
     """Which timer (52 characters)."""
     clock_kind: _types_pb2.ClockKind.ValueType
     """Which clock."""
     fires_at_us: _builtins.int
     """The timer's instant, microseconds since 1970, UTC."""
+    from_queue: _builtins.str
+    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
+    Empty = do not look.
+    """
     @_builtins.property
     def escalate(self) -> _ownership_pb2.EscalateRequest:
         """What it does."""
@@ -788,10 +799,11 @@ class EscalateSla(_message.Message):
         timer_id: _builtins.str = ...,
         clock_kind: _types_pb2.ClockKind.ValueType = ...,
         fires_at_us: _builtins.int = ...,
+        from_queue: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escalate", b"escalate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_kind", b"clock_kind", "escalate", b"escalate", "fires_at_us", b"fires_at_us", "timer_id", b"timer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_kind", b"clock_kind", "escalate", b"escalate", "fires_at_us", b"fires_at_us", "from_queue", b"from_queue", "timer_id", b"timer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -808,6 +820,7 @@ class BreachSla(_message.Message):
     CLOCK_KIND_FIELD_NUMBER: _builtins.int
     DUE_AT_US_FIELD_NUMBER: _builtins.int
     RAISE_PRIORITY_BY_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     timer_id: _builtins.str
     """The timer, 52 characters: doing it twice is doing it once."""
     case_id: _builtins.str
@@ -818,6 +831,10 @@ class BreachSla(_message.Message):
     """When it was due."""
     raise_priority_by: _builtins.int
     """Added to the case's priority, 0 to 1000."""
+    queue: _builtins.str
+    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
+    Empty = do not look.
+    """
     def __init__(
         self,
         *,
@@ -826,10 +843,11 @@ class BreachSla(_message.Message):
         clock_kind: _types_pb2.ClockKind.ValueType = ...,
         due_at_us: _builtins.int = ...,
         raise_priority_by: _builtins.int = ...,
+        queue: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "raise_priority_by", b"raise_priority_by", "timer_id", b"timer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "queue", b"queue", "raise_priority_by", b"raise_priority_by", "timer_id", b"timer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

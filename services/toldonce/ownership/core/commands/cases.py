@@ -19,6 +19,7 @@ class RecordTimer:
     fires_at: datetime
     breach: bool
     raise_priority_by: int
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

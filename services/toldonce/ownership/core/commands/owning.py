@@ -92,11 +92,15 @@ class CancelHandoff:
 
 @dataclass(frozen=True, slots=True)
 class DueTimer:
-    """A timer of the present run of a clock, and its instant."""
+    """A timer of the present run of a clock, and its instant.
+
+    `queue` is the case's by whose policy it was planned; empty: any.
+    """
 
     own: Own
     clock: ClockKind
     fires_at: datetime
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from toldonce.runtime.mapping import at_us
 def _escalate_sla(body: internal_pb2.EscalateSla) -> Parsed:
     customer, command, envelope = escalate_of(body.escalate)
     timer = Own(own_of(parse_whole("timer_id", body.timer_id)))
-    due = DueTimer(timer, _clock(body.clock_kind), at_us(body.fires_at_us))
+    due = DueTimer(timer, _clock(body.clock_kind), at_us(body.fires_at_us), body.from_queue)
     return customer, replace(command, timer=due, reason="SLA_BREACHED"), envelope
 
 
@@ -32,6 +32,7 @@ def _timer(
         fires_at=at_us(fires_at_us),
         breach=raise_by is not None,
         raise_priority_by=raise_by or 0,
+        queue=body.queue,
     )
     return customer, command, None
 
