@@ -261,3 +261,14 @@ async def test_the_scripts_do_the_same_in_lua_and_in_python(
     real: RedisStore, steps: list[Step]
 ) -> None:
     await compare(real, FakeStore(clock=CLOCK), steps)
+
+
+async def test_many_stories_planned_at_once_are_planned_as_one_by_one(real: RedisStore) -> None:
+    first = [f"demo.{n} 1 1 t1 {1_000 + n} t2 {2_000 + n}" for n in range(250)]
+    again = [f"demo.{n % 150} {n % 3} 1 t{n % 4} {1_000 + n}" for n in range(330)]
+    ended = [f"demo.{n} 9 1" for n in range(120)]
+    long = ["demo.long 9 1 " + " ".join(f"t{n} {n}" for n in range(1_500))] * 2
+    steps: list[Step] = [(BEGIN, [KEYS[0], KEYS[3]], ["g", 0, 60_000])]
+    for beat, lines in enumerate((first, again, ended, long), 1):
+        steps.append((PLAN, KEYS, [*_head(beat, "g", lost=False), *lines]))
+    await compare(real, FakeStore(clock=CLOCK), steps)

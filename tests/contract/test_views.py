@@ -336,3 +336,28 @@ async def test_the_scripts_do_the_same_in_lua_and_in_python(
         (FLIP, ["p", "old", "m1"], ["", "1", "0", "0", 7, 8, 0]),
     ]
     await compare(real, FakeStore(clock=SystemClock()), [*begun, *steps])
+
+
+def _many(numbers: range, value: bytes) -> list[bytes]:
+    """Rows of as many stories, each with two cases in the first list and one in the second."""
+    return [
+        row(
+            f"{n:026}",
+            f"list1 {'y' * 26} {n}\nlist1 {'z' * 26} {n}\nlist2 {'y' * 26} {n + 1}".encode(),
+            value,
+        )
+        for n in numbers
+    ]
+
+
+async def test_many_rows_at_once_are_written_as_one_by_one(real: RedisStore) -> None:
+    meta, *rest = _keys("1")
+    written = [*_many(range(250), b"x"), *_many(range(40, 90), b""), *_many(range(60, 80), b"y")]
+    changed = [*_many(range(0, 500, 2), b"z"), *_many(range(30), b"")]
+    steps: list[Step] = [
+        (BEGIN, ["old", meta], ["1", "log", 70]),
+        (FILL, ["old", meta, *rest], ["1", 70, "0", *written]),
+        (FLIP, ["p", "old", meta], ["", "1", "5", "5", 7, 8, 1]),
+        (APPLY, ["p", meta, *rest], ["1", "log", "5", "9", "9", 7, *changed]),
+    ]
+    await compare(real, FakeStore(clock=SystemClock()), steps)

@@ -55,29 +55,53 @@ def _put_rows(state: State, keys: Sequence[str], rows: Sequence[bytes]) -> None:
 _PUT_ROWS = """
 local function put_rows(meta, stories, index, lists, first)
   local prefix, grown = string.sub(stories, 1, -8), {}
-  for i = first, #ARGV do
-    local row = ARGV[i]
-    local cut = string.find(row, '\\0', 27, true)
-    local customer, value = string.sub(row, 1, 26), string.sub(row, cut + 1)
-    local places = string.sub(row, 27, cut - 1)
-    local old = redis.call('HGET', index, customer)
-    if old then
-      for name, own in string.gmatch(old, '(%S+) (%S+) %S+') do
-        local gone = redis.call('ZREM', prefix .. name, customer .. own)
-        grown[name] = (grown[name] or 0) - gone
+  local values, spots, adds = {}, {}, {}
+  local function flush()
+    if #values > 0 then
+      redis.call('HSET', stories, unpack(values))
+      redis.call('HSET', index, unpack(spots))
+    end
+    for name, members in pairs(adds) do
+      local added = redis.call('ZADD', prefix .. name, unpack(members))
+      grown[name] = (grown[name] or 0) + added
+    end
+    values, spots, adds = {}, {}, {}
+  end
+  for from = first, #ARGV, 100 do
+    local to = math.min(from + 99, #ARGV)
+    local who, seen = {}, {}
+    for i = from, to do who[#who + 1] = string.sub(ARGV[i], 1, 26) end
+    local olds = redis.call('HMGET', index, unpack(who))
+    for i = from, to do
+      local row, customer, old = ARGV[i], who[i - from + 1], olds[i - from + 1]
+      if seen[customer] then
+        flush()
+        old = redis.call('HGET', index, customer)
+      end
+      seen[customer] = true
+      local cut = string.find(row, '\\0', 27, true)
+      local places, value = string.sub(row, 27, cut - 1), string.sub(row, cut + 1)
+      if old then
+        for name, own in string.gmatch(old, '(%S+) (%S+) %S+') do
+          local gone = redis.call('ZREM', prefix .. name, customer .. own)
+          grown[name] = (grown[name] or 0) - gone
+        end
+      end
+      if value ~= '' then
+        values[#values + 1], spots[#spots + 1] = customer, customer
+        values[#values + 1], spots[#spots + 1] = value, places
+        for name, own, score in string.gmatch(places, '(%S+) (%S+) (%S+)') do
+          local members = adds[name] or {}
+          members[#members + 1] = score
+          members[#members + 1] = customer .. own
+          adds[name] = members
+        end
+      else
+        redis.call('HDEL', stories, customer)
+        redis.call('HDEL', index, customer)
       end
     end
-    if value ~= '' then
-      redis.call('HSET', stories, customer, value)
-      redis.call('HSET', index, customer, places)
-      for name, own, score in string.gmatch(places, '(%S+) (%S+) (%S+)') do
-        local added = redis.call('ZADD', prefix .. name, score, customer .. own)
-        grown[name] = (grown[name] or 0) + added
-      end
-    else
-      redis.call('HDEL', stories, customer)
-      redis.call('HDEL', index, customer)
-    end
+    flush()
   end
   for name, by in pairs(grown) do
     if by ~= 0 then redis.call('HINCRBY', lists, name, by) end
@@ -86,6 +110,7 @@ local function put_rows(meta, stories, index, lists, first)
   redis.call('HSET', meta, 'lists', redis.call('HLEN', lists))
 end
 """
+"""100 rows together: one command for all their values, one a list for their places in it."""
 
 
 def _apply(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401

@@ -76,38 +76,59 @@ PLAN = Script(
     lua=_BEAT
     + """
 local added, removed = 0, 0
-for i = 5, #ARGV do
-  local story, line = string.match(ARGV[i], '^(%S+) (.*)$')
-  local sequence, revision, first = string.match(line, '^(%d+) (%d+)()')
-  local stands, newer = {}, true
-  local row = redis.call('HGET', KEYS[3], story)
-  if row then
-    local was, under, rest = string.match(row, '^(%d+) (%d+)()')
-    sequence, was = tonumber(sequence), tonumber(was)
-    newer = sequence > was or (sequence == was and tonumber(revision) > tonumber(under))
-    for own, fires in string.gmatch(string.sub(row, rest), '(%S+) (%S+)') do
-      stands[own] = fires
+local due, rows = {}, {}
+local function flush()
+  if #due > 0 then redis.call('ZADD', KEYS[2], unpack(due)) end
+  if #rows > 0 then redis.call('HSET', KEYS[3], unpack(rows)) end
+  due, rows = {}, {}
+end
+for from = 5, #ARGV, 100 do
+  local to = math.min(from + 99, #ARGV)
+  local names, seen = {}, {}
+  for i = from, to do names[#names + 1] = string.match(ARGV[i], '^%S+') end
+  local olds = redis.call('HMGET', KEYS[3], unpack(names))
+  for i = from, to do
+    local story, row = names[i - from + 1], olds[i - from + 1]
+    if #due > 2000 then flush() end
+    if seen[story] then
+      flush()
+      row = redis.call('HGET', KEYS[3], story)
     end
-  end
-  if newer then
-    local planned = false
-    for own, fires in string.gmatch(string.sub(line, first), '(%S+) (%S+)') do
-      if stands[own] ~= fires then
-        redis.call('ZADD', KEYS[2], fires, story .. '.' .. own)
-        added = added + 1
+    seen[story] = true
+    local line = string.sub(ARGV[i], #story + 2)
+    local sequence, revision, first = string.match(line, '^(%d+) (%d+)()')
+    local stands, newer = {}, true
+    if row then
+      local was, under, rest = string.match(row, '^(%d+) (%d+)()')
+      sequence, was = tonumber(sequence), tonumber(was)
+      newer = sequence > was or (sequence == was and tonumber(revision) > tonumber(under))
+      for own, fires in string.gmatch(string.sub(row, rest), '(%S+) (%S+)') do
+        stands[own] = fires
       end
-      stands[own] = nil
-      planned = true
     end
-    for own in pairs(stands) do
-      removed = removed + redis.call('ZREM', KEYS[2], story .. '.' .. own)
-    end
-    if planned then
-      redis.call('HSET', KEYS[3], story, line)
-    else
-      redis.call('HDEL', KEYS[3], story)
+    if newer then
+      local planned = false
+      for own, fires in string.gmatch(string.sub(line, first), '(%S+) (%S+)') do
+        if stands[own] ~= fires then
+          due[#due + 1] = fires
+          due[#due + 1] = story .. '.' .. own
+          added = added + 1
+        end
+        stands[own] = nil
+        planned = true
+      end
+      for own in pairs(stands) do
+        removed = removed + redis.call('ZREM', KEYS[2], story .. '.' .. own)
+      end
+      if planned then
+        rows[#rows + 1] = story
+        rows[#rows + 1] = line
+      else
+        redis.call('HDEL', KEYS[3], story)
+      end
     end
   end
+  flush()
 end
 return {'ok', added, removed}
 """,
