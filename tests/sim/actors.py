@@ -159,7 +159,7 @@ class Agent:
         if world.holding:
             return
         luck = 0.5 if world.willing else world.rng.random()
-        if luck < world.mix.get("ignore", 0.06):
+        if luck < world.mix.get("ignore", 0.03):
             return
         try:
             if luck > world.mix.get("decline", 0.9):

@@ -23,6 +23,7 @@ from toldonce.kernel.story.events import (
     Moved,
     OfferAccepted,
 )
+from toldonce.kernel.story.record import Logged
 
 Found = list[tuple[str, str]]
 _EXPECTED = (
@@ -71,23 +72,28 @@ def _contacts(world: World, book: Book, checked: Counter[str]) -> Found:
     """I3 for contacts: each that was acknowledged was taken in exactly once."""
     found: Found = []
     taken: dict[tuple[str, str], int] = Counter()
+    kept_in: dict[tuple[str, str], tuple[str, Any]] = {}
     for logged in book.all:
         for event in logged.record.events:
             if isinstance(event, ContactReceived):
                 taken[logged.record.tenant, event.contact] += 1
+                record = logged.record
+                kept_in[record.tenant, event.contact] = (record.customer, record.key)
     for (tenant, contact), count in taken.items():
         checked["contacts"] += 1
         if count > 1:
             found.append(("I3", f"contact {contact} of {tenant} was taken in {count} times"))
-    forgot = _forgotten(book)
+    forgot = {ref for logged in book.all for ref in _destroyed(logged)}
+    stories = _forgotten(book).keys()
     for told in world.told.values():
         for ack in told.acks:
             fixed = ack.fixed
             if not taken.get((told.tenant, fixed.contact_id[26:])):
                 found.append(("I1", f"contact {fixed.contact_id} was acknowledged and is lost"))
-            if not _alike(
-                told.acks[0].fixed, fixed, forgotten=(told.tenant, fixed.customer_id) in forgot
-            ):
+            story, key = kept_in.get((told.tenant, fixed.contact_id[26:]), ("", None))
+            who = {(told.tenant, story), (told.tenant, fixed.customer_id)}
+            gone = (told.tenant, key) in forgot or bool(who & stories)
+            if not _alike(told.acks[0].fixed, fixed, forgotten=gone):
                 found.append(("I3", f"submission {told.message_id} was answered in two ways"))
     return found
 
@@ -99,6 +105,12 @@ def _alike(first: Any, again: Any, *, forgotten: bool) -> bool:
     without = type(first).FromString(first.SerializeToString())
     without.ClearField("text")
     return bool(without == again)
+
+
+def _destroyed(logged: Logged) -> list[Any]:
+    """Name the keys an append says are destroyed."""
+    forgotten = [event for event in logged.record.events if isinstance(event, Forgotten)]
+    return [(logged.record.tenant, ref) for event in forgotten for ref in event.keys]
 
 
 def _forgotten(book: Book) -> dict[tuple[str, str], int]:
@@ -181,15 +193,9 @@ def _hash_of(
                     waiting.append((one.source, one.source_sequence))
     told.sort(key=lambda logged: logged.sequence)
     timeline: list[Any] = []
-    gone = {
-        ref
-        for logged in told
-        for one in logged.record.events
-        if isinstance(one, Forgotten)
-        for ref in one.keys
-    }
+    gone = {ref for logged in told for ref in _destroyed(logged)}
     for logged in told:
-        hidden = bool(logged.record.sealed) and logged.record.key in gone
+        hidden = bool(logged.record.sealed) and (tenant, logged.record.key) in gone
         words = None if hidden else world.words(logged)
         if words is None and not hidden:
             return None

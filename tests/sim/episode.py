@@ -80,7 +80,7 @@ class Mix:
     weather: dict[str, float] = field(default_factory=dict)
     n_minus_1: bool | None = None
     pace_s: float = 1.2
-    crowd_s: float = 0.35
+    crowd_s: float = 0.4
     steps: int = 0
 
 

@@ -67,14 +67,18 @@ policies:
     steps: [{after_s: 20, drop: [care]}]
 sla:
   - name: soon
-    targets: {queue_wait_s: 4, first_response_s: 8}
+    targets: {queue_wait_s: 6, first_response_s: 12}
     warn_fraction: 0.5
     on_breach: {raise_priority_by: 100, escalate_after_s: 2, escalate_to: escalations}
 presence: {heartbeat_s: 3, stale_s: 5, gone_s: 12}
-handoff: {timeout_s: 6, required: [reason, summary]}
+handoff: {timeout_s: 9, required: [reason, summary]}
 agents:
   - {name: anna, capacity_units: 4, languages: {en: 5}, skills: {care: 3}, substitute: bram}
-  - {name: bram, capacity_units: 4, languages: {en: 5}, skills: {care: 3}, substitute: carl}
+  - name: bram
+    capacity_units: 4
+    languages: {en: 5}
+    skills: {care: 3, lead: 1}
+    substitute: carl
   - {name: carl, capacity_units: 3, languages: {en: 5}, skills: {care: 1, lead: 1}}
   - {name: lena, capacity_units: 4, languages: {en: 5}, skills: {lead: 3}, tier: 1}
 """

@@ -244,7 +244,7 @@ def _repeat_is_new() -> list[Patch]:
     return [line(past, "contact", old, "if False:")]
 
 
-FEW = {"customers": 2, "wide": 1.0, "tell_again": 4.0, "link": 0.0, "cancel": 0.2}
+FEW = {"customers": 1, "wide": 1.0, "tell_again": 6.0, "link": 0.0, "cancel": 0.2, "forget": 0.0}
 BUSY = {"customers": 2, "link": 0.2, "close": 2.0, "note": 0.3}
 HASTY = {"customers": 2, "link": 0.2, "close": 6.0, "note": 0.3, "hand_over": 0.2, "wide": 0.0}
 MUTANTS = (
@@ -317,7 +317,9 @@ MUTANTS = (
         ("I10: OPEN",),
         Mix(weights={"close": 3.0, "customers": 20}, weather={"zombie": 0.06}),
     ),
-    Mutant("a diverted repeat taken as new", _repeat_is_new, ("I3",), Mix(weights=FEW)),
+    Mutant(
+        "a diverted repeat taken as new", _repeat_is_new, ("I3",), Mix(weights=FEW, crowd_s=0.06)
+    ),
 )
 
 
