@@ -41,7 +41,8 @@ class SimClock:
         self.skew_s = skew_s
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=round(self._loop.time() - START_S + self.skew_s, 6))
+        since_s = self._loop._virtual_s - START_S + self.skew_s  # noqa: SLF001 - asked very often
+        return EPOCH + timedelta(microseconds=round(since_s * 1e6))
 
     def monotonic(self) -> float:
         return self._loop.time()

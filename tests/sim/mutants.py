@@ -121,16 +121,17 @@ def _no_condition() -> list[Patch]:
 
 
 def _new_operation_on_retry() -> list[Patch]:
-    append_ = writer.Writer._append  # noqa: SLF001
-    seen: set[str] = set()
+    write = writer.Writer.write
+    seen: set[tuple[str, str]] = set()
 
-    async def fresh(self: Any, ask: Any, placed: Any, events: Any, **options: Any) -> Any:
-        if ask.by.operation in seen:
+    async def fresh(self: Any, ask: Any, *given: Any) -> Any:
+        known = (ask.tenant, ask.by.operation)
+        if known in seen:
             ask = dataclasses.replace(ask, by=dataclasses.replace(ask.by, operation=new_id()))
-        seen.add(ask.by.operation)
-        return await append_(self, ask, placed, events, **options)
+        seen.add(known)
+        return await write(self, ask, *given)
 
-    return [attribute(writer.Writer, "_append", fresh)]
+    return [attribute(writer.Writer, "write", fresh)]
 
 
 def _timeout_is_failure() -> list[Patch]:
@@ -244,11 +245,20 @@ def _repeat_is_new() -> list[Patch]:
     return [line(past, "contact", old, "if False:")]
 
 
-FEW = {"customers": 1, "wide": 1.0, "tell_again": 6.0, "link": 0.0, "cancel": 0.2, "forget": 0.0}
+FEW = {
+    "customers": 1,
+    "wide": 1.0,
+    "tell_diverted": 12.0,
+    "link": 0.0,
+    "cancel": 0.0,
+    "forget": 0.0,
+    "hand_over": 0.2,
+    "close": 3.0,
+}
 BUSY = {"customers": 2, "link": 0.2, "close": 2.0, "note": 0.3}
 HASTY = {"customers": 2, "link": 0.2, "close": 6.0, "note": 0.3, "hand_over": 0.2, "wide": 0.0}
 MUTANTS = (
-    Mutant("no compare-and-set header", _no_condition, ("I4", "I5", "I1")),
+    Mutant("no compare-and-set header", _no_condition, ("I4", "I5", "I1"), Mix(steps=1_500)),
     Mutant(
         "retry with a new operation id",
         _new_operation_on_retry,
@@ -292,7 +302,7 @@ MUTANTS = (
         Mix(weights={"same_operation": 0.6}),
     ),
     Mutant("wildcard id accepted", _any_id, ("I12",), Mix(weights={"wild_id": 5.0})),
-    Mutant("offer without engine epoch", _no_engine_epoch, ("I5", "I11")),
+    Mutant("offer without engine epoch", _no_engine_epoch, ("I5", "I11"), Mix(steps=2_000)),
     Mutant(
         "sender dropped before accept", _sender_dropped, ("I5",), Mix(weights={"hand_over": 3.0})
     ),

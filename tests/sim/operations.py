@@ -17,6 +17,7 @@ from toldonce.intake.wire import acknowledgement, submission, unknown_place
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import derive, own_of
 from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import Diverted
 from toldonce.runtime.ids import new_id
 
 if TYPE_CHECKING:
@@ -269,6 +270,25 @@ async def tell_again(world: World, tenant: str) -> None:
     known = [told for told in world.told.values() if told.tenant == tenant and told.acks]
     if known:
         await tell(world, world.rng.choice(known[-12:] if world.rng.random() < 0.5 else known))
+
+
+@of_desk(0.3)
+async def tell_diverted(world: World, tenant: str) -> None:
+    """Hand in once more what a full story had sent on; by now that may have room."""
+    diverted = {
+        event.contact
+        for logged in world.book.catch_up().all
+        if logged.record.tenant == tenant
+        for event in logged.record.events
+        if isinstance(event, Diverted)
+    }
+    known = [
+        told
+        for told in world.told.values()
+        if told.tenant == tenant and told.acks and told.acks[0].fixed.contact_id[26:] in diverted
+    ]
+    if known:
+        await tell(world, world.rng.choice(known))
 
 
 @of_desk(0.8)
