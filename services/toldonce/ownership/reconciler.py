@@ -30,6 +30,7 @@ AGAIN_S = 5.0
 AGAIN_MAX_S = 300.0
 ACTS_MAX = 16
 SLACK_MAX = 1_024
+_BREATH = 1_024
 
 _log = logger()
 
@@ -69,14 +70,17 @@ class Reconciler:
         """See `Subscriber.snapshot`; halves of something are not in it and stay known."""
         del position
         halves = [story for story in self._stories.values() if _half(story)]
-        self._stories = {(story.tenant, story.customer): story for story in (*halves, *stories)}
+        known = {(story.tenant, story.customer): story for story in (*halves, *stories)}
+        due: list[tuple[datetime, StoryKey, int]] = []
+        for number, (key, story) in enumerate(known.items()):
+            if number % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+            at = self._first(story)
+            if at is not None:
+                due.append((at, key, story.sequence))
+        heapify(due)
+        self._stories, self._due = known, due
         self._tried.clear()
-        self._due = [
-            (at, key, story.sequence)
-            for key, story in self._stories.items()
-            if (at := self._first(story)) is not None
-        ]
-        heapify(self._due)
 
     async def records(self, batch: Sequence[Logged]) -> None:
         """See `Subscriber.records`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from toldonce.kernel.story.types import Case, CaseState, Story
 
@@ -52,8 +53,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """One thing that waits, and until when it may.
 
     `own` names it: the offer, handoff, case, commitment or entry; of an adviser the agent, of a
@@ -82,11 +82,12 @@ def stuck(
 def _of_story(head: Story, limits: Limits) -> Iterator[Bound]:
     if head.at is None:
         return
-    half_at = head.at + timedelta(seconds=limits.half_s)
-    if head.moved_to:
-        yield Bound(Waiting.MOVE, head.moved_to, "", half_at)
-    if head.forgotten:
-        yield Bound(Waiting.FORGET, "", "", half_at)
+    if head.moved_to or head.forgotten:
+        half_at = head.at + timedelta(seconds=limits.half_s)
+        if head.moved_to:
+            yield Bound(Waiting.MOVE, head.moved_to, "", half_at)
+        if head.forgotten:
+            yield Bound(Waiting.FORGET, "", "", half_at)
     for case in head.cases:
         yield from _of_case(case, head.at, limits)
     for promise in head.commitments:
