@@ -30,9 +30,12 @@ async def history_of(
     """
     found: list[Logged] = []
     waiting, seen = [(customer, upto)], {customer}
+    ends: dict[str, int] = {}
     while waiting:
         who, limit = waiting.pop()
         own = await chain_of(log, tenant, who, limit, page_max=page_max)
+        if own and own[-1].sequence < ends.get(who, 0):
+            raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
         found += own
         came = carried_by(own[0].record) if own else None
         for source in () if came is None else came.head.absorbed:  # how they came was dropped
@@ -44,6 +47,7 @@ async def history_of(
                 if isinstance(event, Absorbed) and event.source not in seen:
                     seen.add(event.source)
                     waiting.append((event.source, event.source_sequence))
+                    ends[event.source] = event.source_sequence
         if len(seen) > SOURCES_MAX:
             raise Rejected("QUARANTINED", "more stories were joined here than may be")
     return tuple(sorted(found, key=lambda logged: logged.sequence))

@@ -124,3 +124,19 @@ async def test_a_story_that_an_old_leader_does_not_know_is_not_called_missing() 
     log.settled = True
     with pytest.raises(Missing):
         await house.ownership.do(accept)
+
+
+async def test_history_up_to_a_handoff_is_whole_or_not_given() -> None:
+    house = office(log := Behind())
+    await house.ownership.do(house.ask(contact(1), operation=own("first"), words=words()))
+    first = await house.stories.load(TENANT, customer())
+    entry = AppendEntry(first.story.cases[0].own, 0, EntryKind.NOTE)
+    for name in ("one", "two"):
+        note = house.ask(entry, SUPERVISOR, operation=own(name), words=EntryWords(name, ()))
+        done = await house.ownership.do(note)
+    upto = done.placed.sequence - 1
+    whole = await house.stories.history(TENANT, customer(), upto)
+    assert [one.sequence for one in whole] == [1, 2]
+    log.limit = first.sequence
+    with pytest.raises(Unavailable):
+        await house.stories.history(TENANT, customer(), upto)

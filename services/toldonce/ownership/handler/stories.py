@@ -107,11 +107,29 @@ class Stories:
         self._check(tenant, customer)
         known = self.cached(tenant, customer)
         history = await history_of(self._log, tenant, customer, upto)
-        if known is not None and (upto is None or upto >= known.sequence):
+        if known is not None:
             own = (one.sequence for one in history if one.record.customer == customer)
-            if max(own, default=0) < known.sequence:
+            last = max(own, default=0)
+            if upto is None or upto >= known.sequence:
+                behind = last < known.sequence
+            else:
+                behind = await self._lacks(tenant, customer, last, upto)
+            if behind:
                 raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
         return history
+
+    async def _lacks(self, tenant: str, customer: str, last: int, upto: int) -> bool:
+        """Tell whether a history read to `last` may lack something up to `upto`.
+
+        The message after `last` names its predecessor: one that lies after `upto` proves that
+        nothing lies in between. A sealed epoch stands still and needs no proof.
+        """
+        epoch = (await self._log.fresh()).of(upto)
+        if epoch.last is not None:
+            return False
+        subject = names.story(tenant, customer, epoch.number)
+        after = await self._log.read(subject, after=last, limit_max=1)
+        return not after or after[0].sequence <= upto
 
     def _check(self, tenant: str, customer: str) -> None:
         if (tenant, customer) in self._quarantine:
