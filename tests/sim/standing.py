@@ -126,6 +126,11 @@ async def check_engines(world: World) -> Found:
                     ("I10", f"the engine of {tenant} in {place.host.name} knows other cases")
                 )
             for name, agent in ledger.agents.items():
+                # one that does not lead keeps what it once decided and never heard of; when it
+                # leads again it asks, and is told that there is no such offer
+                doubtful = any(not live.confirmed for live in agent.offers.values())
+                if doubtful and not _leads(place, tenant):
+                    continue
                 if agent.used != used.get((tenant, name), 0):
                     found.append(
                         (
@@ -137,6 +142,10 @@ async def check_engines(world: World) -> Found:
                         )
                     )
     return found
+
+
+def _leads(place: Any, tenant: str) -> bool:
+    return bool(place.bound.engines.seat(tenant).shell._leadership.epoch)  # noqa: SLF001
 
 
 async def check_views(world: World) -> Found:
