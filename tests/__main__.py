@@ -1,12 +1,13 @@
 """Run the tests, quickest first: `python -m tests [folder ...] [--json [FILE]] [-- pytest's own]`.
 
-Exit 0 = all passed, 1 = something failed, 2 = wrong use. The long runs (sim, fuzz, chaos,
-durability) are packages of their own and are asked for by name: `python -m tests.sim`.
+Exit 0 = all passed, 1 = something failed, 2 = wrong use. Of the simulation 300 000 steps are
+among them; more, and the faults its checker must see, are asked for by name: `python -m tests.sim`.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-ORDER = ("style", "unit", "property", "traces", "contract", "integration", "e2e")
+ORDER = ("style", "unit", "property", "traces", "sim", "contract", "integration", "e2e")
 SLOWEST_SHOWN = 10
 SPREAD = ("-n2", "--dist=loadfile")  # on two cores, a file's tests together: `-- -n0` for one
 
@@ -51,6 +52,7 @@ def main(arguments: list[str]) -> int:
 
     chosen = [HERE / name for name in ORDER if name in (asked.folders or ORDER)]
     folders = [str(folder) for folder in chosen if folder.is_dir()]
+    os.environ.setdefault("PYTHONHASHSEED", "0")  # for the workers: a seed tells one history
     tally = Tally()
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr if asked.json == "-" else sys.stdout):
