@@ -66,6 +66,7 @@ class Timekeeper:
         self._wake = asyncio.Event()
         self._inflight = 0
         self._ends: list[Settled] = []
+        self._ahead: list[Plan] = []
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
         self._group = asyncio.TaskGroup()
@@ -107,6 +108,7 @@ class Timekeeper:
                 try:
                     before, generation = generation, await self._timers.begin()
                     self._book.anew()
+                    self._ahead = []
                     if before:
                         self._meter.add(VIEW_REBUILDS, "timers")
                         _log.warning(
@@ -126,7 +128,7 @@ class Timekeeper:
 
     async def _turn(self) -> None:
         self._wake.clear()
-        if self._book.soon or self._book.later:
+        if self._ahead or self._book.soon or self._book.later:
             await self._plan()
         if self._ends:
             ends, self._ends = self._ends, []
@@ -135,7 +137,7 @@ class Timekeeper:
         if now_s >= self._poll_at_s and self._room:
             await self._claim()
         wait_s = self._poll_at_s - self._clock.monotonic()
-        if self._book.soon or (self._book.later and self._policy_at_s <= now_s):
+        if self._ahead or self._book.soon or (self._book.later and self._policy_at_s <= now_s):
             wait_s = 0
         elif self._book.later:
             wait_s = min(wait_s, self._policy_at_s - now_s)
@@ -149,11 +151,28 @@ class Timekeeper:
             pass
 
     async def _plan(self) -> None:
-        """Plan some stories: those that changed first, the others at a bounded rate."""
+        """Plan some stories, and make the plans of the next while the store takes these."""
+        plans, self._ahead = self._ahead or await self._made(), []
+        if not plans:
+            return
+        taking = asyncio.create_task(self._timers.plan(plans))
+        try:
+            await asyncio.sleep(0)
+            if self._book.soon:
+                self._ahead = await self._made()
+            armed = await taking
+        finally:
+            taking.cancel()
+        self._meter.add(TIMERS_ARMED, by=armed)
+        for plan in plans:
+            self._book.planned(plan)
+
+    async def _made(self) -> list[Plan]:
+        """Make plans: of those that changed first, of the others at a bounded rate."""
         now_s = self._clock.monotonic()
         if not self._book.soon:
             if now_s < self._policy_at_s:
-                return
+                return []
             self._policy_at_s = now_s + PLAN_STORIES_MAX / POLICY_STORIES_PER_S
         plans: list[Plan] = []
         keys = self._book.take(PLAN_STORIES_MAX)
@@ -167,11 +186,7 @@ class Timekeeper:
             plan = self._book.plan(key, config)
             if plan is not None:
                 plans.append(plan)
-        if not plans:
-            return
-        self._meter.add(TIMERS_ARMED, by=await self._timers.plan(plans))
-        for plan in plans:
-            self._book.planned(plan)
+        return plans
 
     async def _config_of(self, tenant: str) -> Config | None:
         try:

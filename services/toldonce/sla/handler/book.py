@@ -123,14 +123,14 @@ class Book:
         return Plan(*key, known.sequence, config.revision, upcoming(known.cases, config))
 
     def planned(self, plan: Plan) -> None:
-        """Know that a plan stands; a story without cases is forgotten then."""
+        """Know that a plan stands; a story without cases is forgotten when its last one does."""
         key = (plan.tenant, plan.customer)
         known = self._known.get(key)
         if known is None or key in self._soon:
             return
         if known.cases:
             self._planned[key] = _Done(plan.sequence, plan.revision)
-        else:
+        elif not plan.timers:
             del self._known[key]
             self._planned.pop(key, None)
 
