@@ -229,8 +229,9 @@ def _freed_at_expiry() -> list[Patch]:
     old = "case = live.item.case.own\n"
     new = (
         "case = live.item.case.own\n"
-        "            ledger.end(live)\n"
+        "            live.live = False\n"
         "            ledger.charge(live.item)\n"
+        "            live.live = True\n"
     )
     return [line(alarms, "ring", old, new)]
 
