@@ -68,7 +68,7 @@ class Agent:
         self._session = session
         sat_s = world.loop.time()
         reading = world.spawn(self._read(session))
-        process.on_end.append(reading.cancel)
+        process.on_end.append(lambda: reading.cancel() and None)
         holding = world.holding
         availability = _AWAY if holding else _AVAILABLE
         self._say(

@@ -5,7 +5,7 @@ last seen, and gives the case as it stands after (None: it is over). `@of_desk(w
 what a supervisor or the crowd does, given the world and a tenant. A refusal is an answer too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.house import TOPICS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.sim.actors import Agent
 
 type OfAgent = Callable[["Agent", Any], Awaitable[Any]]
-type OfDesk = Callable[[World, str], Awaitable[None]]
+type OfDesk = Callable[[World, str], Coroutine[Any, Any, None]]
 
 AGENT_OPS: list[tuple[OfAgent, float]] = []
 DESK_OPS: list[tuple[OfDesk, float]] = []
@@ -72,8 +72,7 @@ async def attempt(agent: "Agent", act: OfAgent, case: Any) -> None:
         after = await act(agent, case)
     except Rejected as no:
         if no.reason in _LOST:
-            known = agent.cases.get(case.case_id)
-            if known is case:
+            if agent.cases.get(case.case_id) is case:
                 agent.lose(case.case_id)
         elif no.reason == "UNSEEN_MESSAGE":
             await look(agent, case)
