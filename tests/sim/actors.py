@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
 from tests.sim import operations
@@ -68,7 +69,7 @@ class Agent:
         self._session = session
         sat_s = world.loop.time()
         reading = world.spawn(self._read(session))
-        process.on_end.append(lambda: reading.cancel() and None)
+        process.on_end.append(partial(_cancel, reading))
         holding = world.holding
         availability = _AWAY if holding else _AVAILABLE
         self._say(
@@ -252,6 +253,10 @@ class Agent:
                 await operations.attempt(self, act, case)
         finally:
             self.working.discard(case_id)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 class Gateway:

@@ -72,7 +72,8 @@ async def attempt(agent: "Agent", act: OfAgent, case: Any) -> None:
         after = await act(agent, case)
     except Rejected as no:
         if no.reason in _LOST:
-            if agent.cases.get(case.case_id) is case:
+            known: Any = agent.cases.get(case.case_id)
+            if known is case:
                 agent.lose(case.case_id)
         elif no.reason == "UNSEEN_MESSAGE":
             await look(agent, case)
