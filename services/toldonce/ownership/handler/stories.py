@@ -107,29 +107,34 @@ class Stories:
         self._check(tenant, customer)
         known = self.cached(tenant, customer)
         history = await history_of(self._log, tenant, customer, upto)
-        if known is not None:
-            own = (one.sequence for one in history if one.record.customer == customer)
-            last = max(own, default=0)
-            if upto is None or upto >= known.sequence:
-                behind = last < known.sequence
-            else:
-                behind = await self._lacks(tenant, customer, last, upto)
-            if behind:
-                raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
+        last = max((one.sequence for one in history if one.record.customer == customer), default=0)
+        reached = known is None or last >= known.sequence
+        if upto is None:
+            behind = not reached
+        else:
+            certain = reached and self._log.settled
+            behind = last != upto and await self._lacks(
+                tenant, customer, last, upto, certain=certain
+            )
+        if behind:
+            raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
         return history
 
-    async def _lacks(self, tenant: str, customer: str, last: int, upto: int) -> bool:
+    async def _lacks(
+        self, tenant: str, customer: str, last: int, upto: int, *, certain: bool
+    ) -> bool:
         """Tell whether a history read to `last` may lack something up to `upto`.
 
         The message after `last` names its predecessor: one that lies after `upto` proves that
-        nothing lies in between. A sealed epoch stands still and needs no proof.
+        nothing lies in between. Without one it is `certain` or not that the story ends there. A
+        sealed epoch stands still and needs no proof.
         """
         epoch = (await self._log.fresh()).of(upto)
         if epoch.last is not None:
             return False
         subject = names.story(tenant, customer, epoch.number)
         after = await self._log.read(subject, after=last, limit_max=1)
-        return not after or after[0].sequence <= upto
+        return not certain if not after else after[0].sequence <= upto
 
     def _check(self, tenant: str, customer: str) -> None:
         if (tenant, customer) in self._quarantine:
