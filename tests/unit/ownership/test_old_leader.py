@@ -1,5 +1,7 @@
 """What the simulation found: an old leader believed, an epoch that stood still, a climb unread."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -34,6 +36,14 @@ class Behind(FakeLog):
     async def read(self, subject: str, *, upto: int | None = None, **how: Any) -> list[Stored]:
         end = upto if self.limit is None else min(self.limit, upto or self.limit)
         return await super().read(subject, upto=end, **how)
+
+
+class Older(Behind):
+    """The same, also for what a story ends with."""
+
+    async def last(self, subject: str) -> Stored | None:
+        found = await self.read(subject)
+        return found[-1] if found else None
 
 
 async def test_history_that_ends_before_the_known_head_is_not_believed() -> None:
@@ -140,3 +150,22 @@ async def test_history_up_to_a_handoff_is_whole_or_not_given() -> None:
     log.limit = first.sequence
     with pytest.raises(Unavailable):
         await house.stories.history(TENANT, customer(), upto)
+
+
+async def test_fence_of_an_earlier_try_is_not_taken_for_this_one() -> None:
+    house = office(log := Older(dedupe_first=True))
+    await house.ownership.do(house.ask(contact(1), words=words()))
+    first = await house.stories.load(TENANT, customer())
+    accept = house.ask(AcceptOffer(own("offer"), 0, b""), agent("anna"))
+    log.settled = False
+    with pytest.raises(Missing):
+        await house.ownership.do(accept)
+    await asyncio.sleep(1)
+    log.limit = first.sequence
+    house.stories.drop(TENANT, customer())
+    with suppress(Missing, Unavailable):
+        await house.ownership.do(accept)
+    log.limit = None
+    entry = AppendEntry(first.story.cases[0].own, 0, EntryKind.NOTE)
+    await house.ownership.do(house.ask(entry, SUPERVISOR, words=EntryWords("seen", ())))
+    await house.stories.history(TENANT, customer())

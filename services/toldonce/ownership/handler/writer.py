@@ -225,12 +225,17 @@ class Writer:
             fence=lambda: encode_record(self._recorder.fence(ask, placed, "fence")),
         )
         self._stories.drop(ask.tenant, ask.customer)
-        if isinstance(outcome, Unknown):
-            raise Unavailable("the log cannot say now; ask again", operation_id=ask.by.operation)
-        if isinstance(outcome, Committed):  # a history that lacks it comes from an old leader
-            after = Placed(fencing.head, outcome.sequence, digest(payload), placed.epoch)
-            self._stories.keep(ask.tenant, ask.customer, after)
-        return isinstance(outcome, Committed)
+        match outcome:
+            case Unknown():
+                raise Unavailable(
+                    "the log cannot say now; ask again", operation_id=ask.by.operation
+                )
+            case Committed(sequence, False):  # a history that lacks it is an old leader's
+                after = Placed(fencing.head, sequence, digest(payload), placed.epoch)
+                self._stories.keep(ask.tenant, ask.customer, after)
+                return True
+            case _:  # also a fence of an earlier try: it is not this one byte for byte
+                return False
 
     @asynccontextmanager
     async def _turn(self, tenant: str, customer: str) -> AsyncIterator[None]:
