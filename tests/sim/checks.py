@@ -114,12 +114,19 @@ def _destroyed(logged: Logged) -> list[Any]:
 
 
 def _forgotten(book: Book) -> dict[tuple[str, str], int]:
-    """Say where each story that was forgotten says so last."""
-    return {
-        (logged.record.tenant, logged.record.customer): logged.sequence
-        for logged in book.all
-        if any(isinstance(event, Forgotten) for event in logged.record.events)
-    }
+    """Say where each story that was forgotten, itself or in what it came to, says so last."""
+    found: dict[tuple[str, str], int] = {}
+    came: dict[tuple[str, str], set[str]] = {}
+    for logged in book.all:
+        key = tenant, customer = logged.record.tenant, logged.record.customer
+        for event in logged.record.events:
+            if isinstance(event, Absorbed):
+                further = came.get((tenant, event.source), set())
+                came.setdefault(key, {customer}).update({event.source}, further)
+            elif isinstance(event, Forgotten):
+                for one in came.get(key, {customer}):
+                    found[tenant, one] = logged.sequence
+    return found
 
 
 def _moves(book: Book, checked: Counter[str]) -> Found:
