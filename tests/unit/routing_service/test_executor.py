@@ -159,3 +159,18 @@ async def test_settling_does_not_vouch_for_an_offer_that_may_still_arrive(desk):
     assert not await desk.executor.settle()
     await asyncio.sleep(3)
     assert await desk.executor.settle()
+
+
+async def test_offer_that_got_no_answer_is_asked_for_again_before_it_is_given_up(desk):
+    desk.answers = [Unavailable("?"), Rejected("STALE_DECISION", "too old")]
+    desk.executor.take((offer(),), 7)
+    await asyncio.sleep(10)
+    assert len(desk.sent) == 3
+    assert not desk.failed
+    stale = Rejected("STALE_DECISION", "too old")
+    desk.answers = [Unavailable("?"), stale, stale]
+    desk.executor.take((offer(2),), 7)
+    await asyncio.sleep(1)
+    assert not desk.failed
+    await asyncio.sleep(10)
+    assert [one.reason for one in desk.failed] == ["STALE_DECISION"]

@@ -119,23 +119,33 @@ class Executor:
     async def _carry_out(self, order: _Order) -> None:
         issued_at, pause_s = self._clock.now(), PAUSE_S
         stamped_s = self._clock.monotonic()
+        doubt_s = 0.0
         try:
             while self._leadership.epoch == order.epoch:
-                if await self._done(order, issued_at):
+                if await self._done(order, issued_at, doubt_s):
                     return
-                self._doubt_ends_s = max(self._doubt_ends_s, stamped_s + DOUBT_S)
+                doubt_s = stamped_s + DOUBT_S
+                self._doubt_ends_s = max(self._doubt_ends_s, doubt_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             self._give_up(order.decision, "NOT_LEADING")
         finally:
             self._keys.discard(order.key)
 
-    async def _done(self, order: _Order, issued_at: datetime) -> bool:
+    async def _done(self, order: _Order, issued_at: datetime, doubt_s: float) -> bool:
+        """Ask once; False when nobody knows. What was in doubt until `doubt_s` is asked again then.
+
+        An offer that got no answer may be on its way into the log when its retry is refused.
+        """
         try:
             await self._send(order.decision, order.epoch, issued_at)
         except Unavailable:
             return False
         except Refusal as refusal:
+            left_s = doubt_s - self._clock.monotonic()
+            if doubt_s and left_s > 0 and isinstance(order.decision, MakeOffer):
+                await asyncio.sleep(left_s)
+                return False
             reason = refusal.reason if isinstance(refusal, Rejected) else type(refusal).__name__
             _log.info("a decision was refused", what=order.key[0], reason=reason)
             if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
