@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-ORDER = ("style", "unit", "property", "traces", "sim", "contract", "integration", "e2e")
+# the simulation lets nothing else run for minutes: it goes before there are connections to keep
+ORDER = ("style", "sim", "unit", "property", "traces", "contract", "integration", "e2e")
 SLOWEST_SHOWN = 10
 SPREAD = ("-n2", "--dist=loadfile")  # on two cores, a file's tests together: `-- -n0` for one
 

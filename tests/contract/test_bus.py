@@ -21,6 +21,7 @@ _numbers = itertools.count(1)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["nats", "fake"])
 async def bus(request: pytest.FixtureRequest, link: Link) -> AsyncIterator[Bus]:
+    assert await link.wait_connected(10.0)  # it was idle while other files ran
     yield NatsBus(link) if request.param == "nats" else FakeBus()
 
 
