@@ -6,6 +6,7 @@ implement `Log`: `runtime.nats_log.NatsLog` and `runtime.testing.log.FakeLog`; b
 algorithm in `runtime.append` and pass the same contract suite.
 """
 
+import hashlib
 import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -198,6 +199,11 @@ class Log(Protocol):
     def clock_offset_s(self) -> float:
         """Seconds this process's clock is ahead of the server's (negative: behind)."""
         ...
+
+
+def message_id(subject: str, operation: str) -> str:
+    """Name the one append an operation makes on a subject: the same on every try."""
+    return hashlib.sha256(f"{subject}|{operation}".encode()).hexdigest()
 
 
 def check_append(subject: str, payload: bytes, *, expected: int | None, message_id: str) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 from toldonce.intake.core.aliases import Identity, identify
 from toldonce.intake.core.topics import Topics
 from toldonce.intake.core.words import acknowledgement
+from toldonce.kernel import references
 from toldonce.kernel.aliases import Addresses, Given
 from toldonce.kernel.calendar import Calendar, add_business_time
 from toldonce.kernel.config import Channel, Config
@@ -29,15 +30,8 @@ MESSAGE_ID_BYTES_MAX = 256
 NAME_BYTES_MAX = 256
 SUBJECT_BYTES_MAX = 1_024
 SKILLS_MAX = 8
-REFERENCES_MAX = 16
-URI_BYTES_MAX = 1_024
-MEDIA_TYPE_BYTES_MAX = 127
-SIZE_BYTES_MAX = 2**53
 AHEAD_MAX = timedelta(minutes=5)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,6}")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
-_MEDIA_TYPE = re.compile(r"[!-.0-~]+/[!-.0-~]+")
-_SHA256 = re.compile("[0-9a-f]{64}")
 _TRACE = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -146,7 +140,7 @@ def prepare(
         topic=topic,
         requirement=_requirement(given, config, topic, queue, spoken),
         priority=_priority(given, config, topic, queue),
-        references=_references(given.references),
+        references=references.checked(given.references),
         thread_case_id=_thread(given),
         promised_at=promised_at,
         acknowledgement=acknowledgement(spoken, now, promised_at, _said_in(hours, config, queue)),
@@ -244,23 +238,6 @@ def _promised(channel: Channel, config: Config, now: datetime) -> datetime | Non
 def _said_in(hours: Calendar, config: Config, queue: str) -> Calendar:
     """Say whose wall clock a promise is told by; 24x7 has none, so the queue's is tried then."""
     return config.hours_of(queue) if hours.always else hours
-
-
-def _references(given: Sequence[Reference]) -> tuple[Reference, ...]:
-    if len(given) > REFERENCES_MAX:
-        raise Invalid("attachments", f"at most {REFERENCES_MAX}")
-    for at, one in enumerate(given):
-        field = f"attachments[{at}]"
-        if not _URI.fullmatch(token(f"{field}.uri", one.uri, bytes_max=URI_BYTES_MAX)):
-            raise Invalid(f"{field}.uri", "wanted an absolute URI, such as https://...")
-        kind = token(f"{field}.media_type", one.media_type, bytes_max=MEDIA_TYPE_BYTES_MAX)
-        if not _MEDIA_TYPE.fullmatch(kind):
-            raise Invalid(f"{field}.media_type", "wanted a media type, such as image/png")
-        if one.size_bytes > SIZE_BYTES_MAX:
-            raise Invalid(f"{field}.size_bytes", f"at most {SIZE_BYTES_MAX}")
-        if one.sha256 and not _SHA256.fullmatch(one.sha256):
-            raise Invalid(f"{field}.sha256", "wanted 64 lower-case hexadecimal characters")
-    return tuple(given)
 
 
 def _thread(given: Submission) -> str:

@@ -13,10 +13,11 @@ from toldonce.kernel.story.events import (
     HandoffCancelled,
     IncidentLinked,
 )
-from toldonce.kernel.story.types import CASES_MAX, CaseState, Story, WorkState
+from toldonce.kernel.story.types import CASES_MAX, Story
 from toldonce.ownership.core.commands import Asked, LinkIncident, MergeCases, SplitCase
 from toldonce.ownership.core.guards import OVERRIDERS, held, open_case, seen_all
 from toldonce.ownership.core.offers import revoked
+from toldonce.ownership.core.returns import unowned
 
 
 def merge(story: Story, command: MergeCases, by: Asked) -> tuple[Event, ...]:
@@ -47,27 +48,8 @@ def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[E
         raise Invalid("contact_ids", "one contact at least has to stay in the case")
     if len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
-    made = replace(
-        case,
-        own=Own(derive("case", by.operation)),
-        epoch=0,
-        state=CaseState.OPEN,
-        work=WorkState.QUEUED,
-        owner="",
-        last_owner=case.owner or case.last_owner,
-        waiting_since=now,
-        owned_at=None,
-        wrap_until=None,
-        last_customer_entry=command.latest,
-        offers=(),
-        handoff=None,
-        rung=0,
-        hops=0,
-        former_owners=(),
-        former_queues=(),
-        advisers=(),
-        lapse=None,
-    )
+    own = Own(derive("case", by.operation))
+    made = replace(unowned(case, now), own=own, epoch=0, last_customer_entry=command.latest)
     made = replace(made, timers=answered_late(case, made))
     return (CaseSplit(case.own, made, command.contacts),)
 

@@ -29,23 +29,30 @@ def reopened(story: Story, closed: Ended, now: datetime, reason: str) -> tuple[E
 def reopening(old: Case, now: datetime) -> Case:
     """Make the case that opens again: its epoch rises, its age begins anew."""
     return replace(
-        old,
+        unowned(old, now),
         epoch=old.epoch + 1,
+        enqueued_at=now,
+        first_reply_at=None,
+        timers=(),
+        disposition="",
+    )
+
+
+def unowned(case: Case, now: datetime) -> Case:
+    """Make a case that nobody has had yet out of another: whoever had that one is preferred."""
+    return replace(
+        case,
         state=CaseState.OPEN,
         work=WorkState.QUEUED,
         owner="",
-        last_owner=old.owner or old.last_owner,
+        last_owner=case.owner or case.last_owner,
         waiting_since=now,
-        enqueued_at=now,
         owned_at=None,
-        first_reply_at=None,
         wrap_until=None,
         offers=(),
         handoff=None,
         rung=0,
         hops=0,
-        timers=(),
-        disposition="",
         former_owners=(),
         former_queues=(),
         advisers=(),

@@ -4,7 +4,6 @@ The old epoch is sealed, so the head it ends with is final. Whoever meets a stor
 reader, a writer, or the loop that brings them all.
 """
 
-import hashlib
 from dataclasses import replace
 
 from toldonce.kernel.errors import Unavailable
@@ -16,7 +15,7 @@ from toldonce.kernel.story.types import EMPTY
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import encode_record
-from toldonce.runtime.log import Log, Stored, Unknown
+from toldonce.runtime.log import Log, Stored, Unknown, message_id
 
 ACTOR = "service:ownership"
 
@@ -36,13 +35,12 @@ class Carrying:
         """
         subject = names.story(tenant, customer, epoch)
         record = self._record(tenant, customer, before)
-        fence = self._record(tenant, customer, before, "fence")
         outcome = await self._log.append(
             subject,
             encode_record(record),
             expected=0,
-            message_id=hashlib.sha256(f"{subject}|{record.operation}".encode()).hexdigest(),
-            fence=lambda: encode_record(fence),
+            message_id=message_id(subject, record.operation),
+            fence=lambda: encode_record(self._record(tenant, customer, before, "fence")),
         )
         if isinstance(outcome, Unknown):
             raise Unavailable("the story is being brought into a new epoch; ask again")

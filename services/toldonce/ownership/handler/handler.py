@@ -203,14 +203,14 @@ class Ownership:
         Raises Rejected QUARANTINED when the history cannot be read.
         """
         floor, own = story.contact_floor_at, command.contact
-        if not times(story.contacts, own) and (floor is None or command.made_at > floor):
+        known = bool(times(story.contacts, own))
+        if not known and (floor is None or command.made_at > floor):
             return
         history = await self.stories.history(tenant, customer)
         told = past.contact(history, own)
         if told is not None:
             raise told
         cut_at = past.cut_at(history)
-        known = bool(times(story.contacts, own))
         if cut_at is not None and (known or command.made_at <= cut_at):
             raise Rejected(
                 "MADE_BEFORE_RETENTION",

@@ -5,7 +5,6 @@ told "failed" for something that may have happened.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import digest, encode_record
 from toldonce.runtime.keys import KeyRing
-from toldonce.runtime.log import Committed, Log, Refused, Unknown
+from toldonce.runtime.log import Committed, Log, Refused, Unknown, message_id
 from toldonce.runtime.telemetry import (
     APPEND_OUTCOMES,
     APPEND_SECONDS,
@@ -189,7 +188,7 @@ class Writer:
             subject,
             payload,
             expected=placed.sequence,
-            message_id=_message_id(subject, ask.by.operation),
+            message_id=message_id(subject, ask.by.operation),
             fence=lambda: encode_record(self._recorder.fence(ask, placed, "fence")),
         )
         self._meter.observe(APPEND_SECONDS, self._clock.monotonic() - begun_s)
@@ -221,7 +220,7 @@ class Writer:
             subject,
             payload,
             expected=placed.sequence,
-            message_id=_message_id(subject, fencing.operation),
+            message_id=message_id(subject, fencing.operation),
             fence=lambda: encode_record(self._recorder.fence(ask, placed, "fence")),
         )
         self._stories.drop(ask.tenant, ask.customer)
@@ -269,7 +268,3 @@ def _hands_over(events: tuple[Event, ...]) -> bool:
 
 def _opens(events: tuple[Event, ...]) -> bool:
     return any(isinstance(event, CaseOpened | CaseReopened | CaseSplit) for event in events)
-
-
-def _message_id(subject: str, operation: str) -> str:
-    return hashlib.sha256(f"{subject}|{operation}".encode()).hexdigest()

@@ -44,42 +44,45 @@ class Declaring:
         Who never declared anything is AWAY. The same again changes nothing, the age of the
         declaration included. Raises Unavailable.
         """
-        key = agent_key(tenant, agent)
-        for _ in range(TRIES_MAX):
-            row = await self._table.get(key)
-            known = None if row is None else self._read(row.value)
+
+        def change(known: Declared | None, now: datetime) -> Declared:
             if known is not None and availability is None:
                 return known
-            now = self._clock.now()
             said = availability or Availability.AWAY
             wanted = Declared(tenant, agent, said, reason, now, session, declared_by=agent)
-            if known is not None:
-                if (known.availability, known.reason) == (said, reason):
-                    return known
-                wanted = _after(known, wanted, now)
-            revision = 0 if row is None else row.revision
-            try:
-                await self._table.put(key, self._write(wanted), expected=revision)
-            except Conflict:
-                continue
-            return wanted
-        raise Unavailable("this agent's row is written by too many at once; say it again")
+            if known is None:
+                return wanted
+            same = (known.availability, known.reason) == (said, reason)
+            return known if same else _after(known, wanted, now)
+
+        return await self._rewrite(tenant, agent, change)
 
     async def plan(self, tenant: str, agent: str, schedule: Schedule) -> Declared:
         """Write down what the plan of work says of an agent; what they declared stays.
 
         Who never declared anything is AWAY. The same again changes nothing. Raises Unavailable.
         """
-        key = agent_key(tenant, agent)
-        for _ in range(TRIES_MAX):
-            row = await self._table.get(key)
-            now = self._clock.now()
-            known = None if row is None else self._read(row.value)
+
+        def change(known: Declared | None, now: datetime) -> Declared:
             if known is None:
                 known = Declared(tenant, agent, Availability.AWAY, "", now, "", declared_by=agent)
             if known.schedule is schedule:
                 return known
-            wanted = replace(known, schedule=schedule, schedule_at=now)
+            return replace(known, schedule=schedule, schedule_at=now)
+
+        return await self._rewrite(tenant, agent, change)
+
+    async def _rewrite(
+        self, tenant: str, agent: str, change: Callable[[Declared | None, datetime], Declared]
+    ) -> Declared:
+        """Write what `change` makes of an agent's row; what it leaves as it is is not written."""
+        key = agent_key(tenant, agent)
+        for _ in range(TRIES_MAX):
+            row = await self._table.get(key)
+            known = None if row is None else self._read(row.value)
+            wanted = change(known, self._clock.now())
+            if wanted == known:
+                return wanted
             revision = 0 if row is None else row.revision
             try:
                 await self._table.put(key, self._write(wanted), expected=revision)

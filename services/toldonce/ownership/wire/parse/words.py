@@ -6,6 +6,7 @@ from typing import Any
 
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import options_pb2
+from toldonce.kernel import references
 from toldonce.kernel.context import normal
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import (
@@ -22,14 +23,7 @@ from toldonce.ownership.core import Asked, Command
 
 REASON_BYTES_MAX = 256
 PART_BYTES_MAX = 8 * 1024
-REFERENCES_MAX = 16
 ALIAS_BYTES_MAX = 1_024
-URI_BYTES_MAX = 1_024
-MEDIA_TYPE_BYTES_MAX = 127
-SIZE_BYTES_MAX = 2**53
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
-_MEDIA_TYPE = re.compile(r"[!-.0-~]+/[!-.0-~]+")
-_SHA256 = re.compile("[0-9a-f]{64}")
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -79,20 +73,6 @@ def reason_of(reason: str, field: str = "reason") -> str:
 
 def references_of(attachments: Any) -> tuple[Reference, ...]:  # noqa: ANN401 - a repeated field
     """Read what is kept elsewhere: where, what, how big and, where it is known, its SHA-256."""
-    if len(attachments) > REFERENCES_MAX:
-        raise Invalid("attachments", f"at most {REFERENCES_MAX}")
-    return tuple(_reference(f"attachments[{at}]", one) for at, one in enumerate(attachments))
-
-
-def _reference(field: str, one: Any) -> Reference:  # noqa: ANN401 - an attachment
-    uri = text_of(f"{field}.uri", one.uri, URI_BYTES_MAX)
-    if not _URI.fullmatch(uri):
-        raise Invalid(f"{field}.uri", "wanted an absolute URI, such as https://...")
-    kind = text_of(f"{field}.media_type", one.media_type, MEDIA_TYPE_BYTES_MAX)
-    if not _MEDIA_TYPE.fullmatch(kind):
-        raise Invalid(f"{field}.media_type", "wanted a media type, such as image/png")
-    if one.size_bytes > SIZE_BYTES_MAX:
-        raise Invalid(f"{field}.size_bytes", f"at most {SIZE_BYTES_MAX}")
-    if one.sha256 and not _SHA256.fullmatch(one.sha256):
-        raise Invalid(f"{field}.sha256", "wanted 64 lower-case hexadecimal characters")
-    return Reference(uri, kind, one.size_bytes, one.sha256)
+    return references.checked(
+        [Reference(one.uri, one.media_type, one.size_bytes, one.sha256) for one in attachments]
+    )
