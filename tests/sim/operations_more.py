@@ -25,7 +25,7 @@ async def promise(agent: "Agent", case: Any) -> Any:
     )
     due_at = world.house.clock.now() + timedelta(seconds=world.rng.uniform(10.0, 60.0))
     request.due_at.FromDatetime(due_at)
-    quotes = quoted(case)
+    quotes = quoted(case) | {"until": due_at}
     done = await world.ask(agent.who, "promise", quotes=quotes, make_commitment=request)
     world.promised.setdefault(agent.tenant, []).append(done.commitment_id)
     return done.case if done.case.case_id else case

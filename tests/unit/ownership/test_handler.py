@@ -134,6 +134,23 @@ async def test_ninth_open_case_is_diverted_to_a_fresh_story_and_stays_there() ->
     assert again.repeated
 
 
+async def test_contact_that_was_sent_on_is_found_after_both_stories_became_one() -> None:
+    house = office()
+    command = contact(1)
+    await house.ownership.receive(
+        house.ask(contact(2), GATEWAY, operation=contact(2).contact, words=words()), FRESH
+    )
+    ask = house.ask(command, GATEWAY, operation=command.contact, words=words())
+    first = await house.ownership.receive(ask, FRESH, divert=True)
+    await house.ownership.link("demo", (customer(), FRESH), house.ask(command).by)
+    for divert in (False, True):
+        again = await house.ownership.receive(ask, FRESH, divert=divert)
+        assert (again.customer, again.event, again.repeated) == (FRESH, first.event, True)
+    for story in (customer(), FRESH):
+        found = await house.ownership.contact("demo", whole(story, command.contact))
+        assert found.event == first.event
+
+
 async def test_case_that_would_overfill_the_head_is_diverted() -> None:
     house = office()
     for number in range(8):

@@ -8,7 +8,7 @@ import pytest
 from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.routing.core.types import DecisionTrace, ExpireOffer, MakeOffer
-from toldonce.routing.handler.executor import INFLIGHT_MAX, Executor
+from toldonce.routing.handler.executor import DOUBT_S, INFLIGHT_MAX, Executor
 from toldonce.runtime.clock import LoopClock
 
 pytestmark = pytest.mark.looptime
@@ -75,11 +75,23 @@ async def test_unanswered_decision_is_sent_again_with_its_first_stamp(desk):
     assert not desk.failed
 
 
-async def test_refused_offer_is_told_to_the_engine(desk):
-    desk.answers = [Rejected("OWNED", "it has an owner")]
+async def test_offer_refused_for_ever_is_told_to_the_engine_at_once(desk):
+    desk.answers = [Rejected("STALE_EPOCH", "the case has changed hands")]
     desk.executor.take((offer(),), 7)
     await asyncio.sleep(1)
-    assert [(one.offer, one.reason) for one in desk.failed] == [(offer().offer, "OWNED")]
+    assert [(one.offer, one.reason) for one in desk.failed] == [(offer().offer, "STALE_EPOCH")]
+    assert len(desk.sent) == 1
+
+
+@pytest.mark.parametrize("reason", ["OWNED", "OFFERED", "STALE_DECISION"])
+async def test_units_of_a_refused_offer_are_held_until_no_copy_of_it_can_be_taken(desk, reason):
+    desk.answers = [Rejected(reason, "not now")] * 2
+    desk.executor.take((offer(),), 7)
+    await asyncio.sleep(DOUBT_S - 0.1)
+    assert not desk.failed
+    await asyncio.sleep(1)
+    assert [one.reason for one in desk.failed] == [reason]
+    assert len(desk.sent) == 2
 
 
 async def test_offer_that_ownership_never_heard_of_is_told_to_the_engine(desk):

@@ -40,14 +40,15 @@ class ToldBefore(Refusal):
 
 
 def contact(history: Iterable[Logged], own: Own) -> ToldBefore | None:
-    """Find how a contact was taken in."""
+    """Find how a contact was taken in; the story it was sent on to may have come here since."""
+    sent_on: ToldBefore | None = None
     for logged in history:
         for event in logged.record.events:
             if isinstance(event, ContactReceived) and event.contact == own:
                 return ToldBefore(logged, event, "")
             if isinstance(event, Diverted) and event.contact == own:
-                return ToldBefore(logged, None, event.to)
-    return None
+                sent_on = ToldBefore(logged, None, event.to)
+    return sent_on
 
 
 def whereabouts(history: Iterable[Logged]) -> dict[Own, Own]:

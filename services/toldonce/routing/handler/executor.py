@@ -36,6 +36,8 @@ SETTLE_S = 2.0
 DOUBT_S = 2.5
 # the agent still holds it, as an offer or, once accepted, as a case: only the log frees them
 _STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"})
+# what never comes true again: no copy of the offer can be taken after one of these
+_LASTING = frozenset({"STALE_ENGINE", "STALE_EPOCH", "CASE_CLOSED"})
 
 _log = logger()
 
@@ -118,35 +120,35 @@ class Executor:
 
     async def _carry_out(self, order: _Order) -> None:
         issued_at, pause_s = self._clock.now(), PAUSE_S
-        stamped_s = self._clock.monotonic()
-        doubt_s = 0.0
+        doubt_ends_s = self._clock.monotonic() + DOUBT_S
         try:
             while self._leadership.epoch == order.epoch:
-                if await self._done(order, issued_at, doubt_s):
+                if await self._done(order, issued_at, doubt_ends_s):
                     return
-                doubt_s = stamped_s + DOUBT_S
-                self._doubt_ends_s = max(self._doubt_ends_s, doubt_s)
+                self._doubt_ends_s = max(self._doubt_ends_s, doubt_ends_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             self._give_up(order.decision, "NOT_LEADING")
         finally:
             self._keys.discard(order.key)
 
-    async def _done(self, order: _Order, issued_at: datetime, doubt_s: float) -> bool:
-        """Ask once; False when nobody knows. What was in doubt until `doubt_s` is asked again then.
+    async def _done(self, order: _Order, issued_at: datetime, doubt_ends_s: float) -> bool:
+        """Ask once; False when nobody knows, or another may yet say otherwise.
 
-        An offer that got no answer may be on its way into the log when its retry is refused.
+        A copy of an offer that was refused may be on its way to somebody whose clock or whose story
+        is ahead: until it is too old for anybody, its units are held, and then it is asked again.
         """
         try:
             await self._send(order.decision, order.epoch, issued_at)
         except Unavailable:
             return False
         except Refusal as refusal:
-            left_s = doubt_s - self._clock.monotonic()
-            if doubt_s and left_s > 0 and isinstance(order.decision, MakeOffer):
+            reason = refusal.reason if isinstance(refusal, Rejected) else type(refusal).__name__
+            left_s = doubt_ends_s - self._clock.monotonic()
+            doubtful = isinstance(order.decision, MakeOffer) and reason not in _LASTING
+            if doubtful and left_s > 0:
                 await asyncio.sleep(left_s)
                 return False
-            reason = refusal.reason if isinstance(refusal, Rejected) else type(refusal).__name__
             _log.info("a decision was refused", what=order.key[0], reason=reason)
             if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
                 self._give_up(order.decision, reason)
