@@ -1,12 +1,12 @@
 """What people were told, against the log: done is done, refused is not, and nothing goes back."""
 
 from collections import Counter
-from typing import Any
 
 from tests.sim.book import Book
 from tests.sim.world import Op, World
 from toldonce.kernel.story.events import CaseClosed, HandoffBegun
 from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import Story
 
 Found = list[tuple[str, str]]
 _ABOUT_OWNER = frozenset({"STALE_EPOCH", "NOT_OWNER", "NOT_OWNED"})
@@ -76,14 +76,14 @@ def _grounds(op: Op, book: Book, checked: Counter[str]) -> Found:
     for (tenant, _), story in book.stories.items():
         if tenant != op.tenant:
             continue
-        last: Any = None
+        last: Story | None = None
         for logged in story:
             if logged.sequence > op.returned_at:
                 break
-            case = logged.record.head.case(own)
+            head = logged.record.head
             if logged.sequence <= op.invoked_at:
-                last = case
-            elif _explains(op, case):
+                last = head if head.case(own) else None
+            elif _explains(op, head):
                 return []
         if last is not None and _explains(op, last):
             return []
@@ -92,8 +92,15 @@ def _grounds(op: Op, book: Book, checked: Counter[str]) -> Found:
     return [("I6", f"{op.kind} {op.operation} was refused ({op.reason}) without grounds")]
 
 
-def _explains(op: Op, case: Any) -> bool:
-    return case is None or case.epoch != op.facts["epoch"] or case.owner != op.actor
+def _explains(op: Op, head: Story) -> bool:
+    """Tell whether one of the cases asked about was not the asker's, at the epoch they quoted."""
+    case = head.case(op.facts["case"])
+    if case is None or case.epoch != op.facts["epoch"] or case.owner != op.actor:
+        return True
+    if "merged" not in op.facts:
+        return False
+    other = head.case(op.facts["merged"])
+    return other is None or other.owner != op.actor
 
 
 def _in_order(

@@ -8,7 +8,7 @@ from tests.sim.world import World
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
 from toldonce.kernel.errors import Refusal
-from toldonce.kernel.ids import whole
+from toldonce.kernel.ids import own_of, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import Forgotten
 
@@ -74,7 +74,7 @@ async def merge(agent: "Agent", case: Any) -> Any:
         seen_entry_id=case.last_customer_entry_id,
         merged_seen_entry_id=gone.last_customer_entry_id,
     )
-    quotes = quoted(case) | {"may_be_wrong": True}
+    quotes = quoted(case) | {"merged": own_of(gone.case_id), "may_be_wrong": True}
     done = await agent.world.ask(agent.who, "merge", quotes=quotes, merge_cases=request)
     agent.lose(gone.case_id)
     return done.case if done.case.case_id else case
