@@ -73,6 +73,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._virtual_s = START_S
         self._spins = 0
+        _Task.made = 0
         self.set_task_factory(_make_task)
 
     def time(self) -> float:
@@ -134,10 +135,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nobody sleeps in a selector here."""
 
 
+class _Task(asyncio.Task[Any]):
+    """A task that sets keep where they kept it in the last run: not by its place in memory."""
+
+    made = 0
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        _Task.made += 1
+        self.number = _Task.made
+        super().__init__(*given, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 def _make_task(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
 ) -> asyncio.Task[Any]:
-    task = asyncio.Task(work, loop=loop, **options)
+    task = _Task(work, loop=loop, **options)
     context = task.get_context()
     host = context.get(_HOST)
     if host is not None:

@@ -27,7 +27,7 @@ class Hints:
         """Hear nothing until `start`; `destroyed(tenant, block)`: keys of a block were."""
         self._bus = bus
         self._destroyed = destroyed
-        self._waiting: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[tuple[str, str], dict[asyncio.Event, None]] = defaultdict(dict)
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -43,14 +43,14 @@ class Hints:
         """Return when something may have been added to this story, or when time is up."""
         woken = asyncio.Event()
         waiting = self._waiting[(tenant, customer)]
-        waiting.add(woken)
+        waiting[woken] = None
         try:
             async with asyncio.timeout(timeout_s):
                 await woken.wait()
         except TimeoutError:
             return
         finally:
-            waiting.discard(woken)
+            waiting.pop(woken, None)
             if not waiting:
                 self._waiting.pop((tenant, customer), None)
 

@@ -76,7 +76,7 @@ class Sessions:
         self._meter = meter
         self._draining = draining
         self._declaring = Declaring(agents, clock, read_declared, write_declared)
-        self._open: set[AgentSession] = set()
+        self._open: dict[AgentSession, None] = {}  # in the order they came
         self._admitted: dict[AgentKey, AgentSession] = {}
         self._position = -1
         self._moved = asyncio.Event()
@@ -90,7 +90,7 @@ class Sessions:
         if len(self._open) >= SESSIONS_MAX:
             raise Unavailable("this server holds all the sessions it can: try another")
         session = AgentSession(self, principal)
-        self._open.add(session)
+        self._open[session] = None
         return session
 
     def of(self, tenant: str, agent: str) -> AgentSession | None:
@@ -175,7 +175,7 @@ class Sessions:
 
     async def leave(self, session: AgentSession) -> None:
         """Forget a session; the agent is gone unless another session of theirs goes on as it."""
-        self._open.discard(session)
+        self._open.pop(session, None)
         present = self._admitted.get(session.key)
         if present is session:
             del self._admitted[session.key]
