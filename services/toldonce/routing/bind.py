@@ -86,6 +86,7 @@ def _leases(ports: Ports, holder: str, timing: Timing) -> MakeLease:
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[bool]],
         changed: Callable[[], None],
         floor: Callable[[], int],
     ) -> Lease:
@@ -96,6 +97,7 @@ def _leases(ports: Ports, holder: str, timing: Timing) -> MakeLease:
             ports.clock,
             health=health,
             settle=settle,
+            catch_up=catch_up,
             changed=changed,
             floor=floor,
             timing=timing,

@@ -2,8 +2,9 @@
 
 The row in LEASES holds no end. A holder leads for `lease_s` counted from before it sent its last
 renewal; a challenger takes over once it has seen no change for `lease_s`, and decides nothing
-until `quiet_s` after that. The epoch grows with every holder: it is above the table revision and
-the epoch it was won over.
+until `quiet_s` after that. Even then it first takes in everything that is in the log: the last
+offers of the old holder hold units too. The epoch grows with every holder: it is above the table
+revision and the epoch it was won over.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ class Lease:
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[bool]],
         changed: Callable[[], None],
         floor: Callable[[], int] = lambda: 0,
         timing: Timing | None = None,
@@ -40,8 +42,10 @@ class Lease:
         """`table` is LEASES, `holder` this process (26 characters).
 
         `settle` waits a little for what was sent under the lease and tells whether all of it has
-        ended; only then is the lease given back rather than left to run out. `changed` is called
-        when leading begins or ends. `floor` is an epoch that a new one must be above.
+        ended; only then is the lease given back rather than left to run out. `catch_up` waits a
+        little until what is in the log was taken in and tells whether it was; nothing is decided
+        before. `changed` is called when leading or deciding begins or ends. `floor` is an epoch
+        that a new one must be above.
         """
         self._table = table
         self._key = key
@@ -49,6 +53,7 @@ class Lease:
         self._clock = clock
         self._health = health
         self._settle = settle
+        self._catch_up = catch_up
         self._changed = changed
         self._floor = floor
         self.timing = timing or Timing()
@@ -57,6 +62,7 @@ class Lease:
         self._sent_s: dict[int, float] = {}
         self._valid_s = 0.0
         self._decides_s = 0.0
+        self._decides = False
         self._unsure = False
         self._seen = (-1, 0.0)
 
@@ -69,12 +75,7 @@ class Lease:
     @property
     def epoch(self) -> int:
         """See `Leadership.epoch`."""
-        return self.held if self._now_s() >= self._decides_s else 0
-
-    @property
-    def decides_at_s(self) -> float | None:
-        """See `Leadership.decides_at_s`."""
-        return self._decides_s if self.held and self._now_s() < self._decides_s else None
+        return self.held if self._decides else 0
 
     async def run(self) -> None:
         """Keep the lease, or wait for it, for ever."""
@@ -86,12 +87,20 @@ class Lease:
                     await self._turn(unwell)
                 except (Refusal, TimeoutError) as error:
                     _log.warning("the lease table does not answer", error=type(error).__name__)
-                pause_s = self.timing.look_s if unwell is None else self.timing.look_s / 10
+                pause_s = self._pause_s(unwell)
                 asked_s = self._now_s()
                 await asyncio.sleep(pause_s)
                 late_s = self._now_s() - asked_s - pause_s
         finally:
             await self._give_back("this process stops")
+
+    def _pause_s(self, unwell: str | None) -> float:
+        look_s = self.timing.look_s
+        if unwell is not None:
+            return look_s / 10
+        if self._mine is None or self._decides:
+            return look_s
+        return max(look_s / 10, min(look_s, self._decides_s - self._now_s()))
 
     def _unwell(self, late_s: float) -> str | None:
         if late_s > self.timing.loop_delay_max_s:
@@ -107,12 +116,23 @@ class Lease:
             return
         if self._mine is None:
             await self._look()
-            return
+        else:
+            await self._keep()
+        if self._mine is not None and not self._decides and self._now_s() >= self._decides_s:
+            await self._begin_to_decide()
+
+    async def _keep(self) -> None:
         if self._unsure:
             await self._read_again()
         mine = self._mine
         if mine is not None and self._now_s() >= self._sent_s[mine.counter] + self.timing.renew_s:
             await self._renew(mine)
+
+    async def _begin_to_decide(self) -> None:
+        async with asyncio.timeout(self.timing.renew_s):
+            self._decides = await self._catch_up()
+        if self._decides:
+            self._changed()
 
     async def _renew(self, mine: LeaseRecord) -> None:
         counter = max(self._sent_s) + 1
@@ -179,7 +199,7 @@ class Lease:
 
     def _step_down(self, why: str) -> LeaseRecord | None:
         mine, self._mine = self._mine, None
-        self._unsure = False
+        self._unsure = self._decides = False
         self._valid_s = 0.0
         self._seen = (-1, 0.0)
         if mine is not None:

@@ -22,7 +22,6 @@ class Lease:
 
     epoch = 7
     held = 7
-    decides_at_s = None
 
 
 class Desk:

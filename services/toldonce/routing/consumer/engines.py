@@ -30,6 +30,8 @@ TENANTS_LOOK_S = 10.0
 CONFIG_LOOK_S = 1.0
 PAUSE_S = 0.5
 MARKS_MAX = 64
+CATCH_UP_S = 0.5
+CATCH_UP_LOOKS = 50
 
 _log = logger()
 
@@ -69,6 +71,7 @@ class Engines:
             Seat,
             make_lease=make_lease,
             health=self._unwell,
+            catch_up=self._catch_up,
             door=door,
             bus=bus,
             clock=clock,
@@ -212,6 +215,15 @@ class Engines:
             self.seat(seen.tenant).shell.hear(seen)
 
     # ---- whether to lead
+
+    async def _catch_up(self, seat: Seat) -> bool:
+        """Wait until everything that is in the log now has been taken in; False: not so soon."""
+        end = (await self._log.info()).last
+        for _ in range(CATCH_UP_LOOKS):
+            if self._position >= end and seat.shell.keeps_up:
+                return True
+            await asyncio.sleep(CATCH_UP_S / CATCH_UP_LOOKS)
+        return False
 
     async def _look(self) -> None:
         """See about once a second where the log ends, to know how far behind we are."""

@@ -42,6 +42,7 @@ class MakeLease(Protocol):
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[bool]],
         changed: Callable[[], None],
         floor: Callable[[], int],
     ) -> Keeps:
@@ -58,12 +59,16 @@ class Seat:
         *,
         make_lease: MakeLease,
         health: Callable[["Seat"], str | None],
+        catch_up: Callable[["Seat"], Awaitable[bool]],
         door: CommandDoor,
         bus: Bus,
         clock: Clock,
         meter: Meter,
     ) -> None:
-        """`health` says why this process should not lead this tenant now, or None."""
+        """`health` says why this process should not lead this tenant now, or None.
+
+        `catch_up` waits a little until it has taken in the whole log, and tells whether it has.
+        """
         self.tenant = tenant
         self.waits = Waits()
         self._door = door
@@ -76,6 +81,7 @@ class Seat:
             tenant,
             health=lambda: health(self),
             settle=self._settle,
+            catch_up=lambda: catch_up(self),
             changed=self._change,
             floor=lambda: self._floor,
         )

@@ -105,6 +105,11 @@ class Shell:
 
     # ---- how it is
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the next step takes in all that is in line."""
+        return len(self._inputs) <= STEP_MAX
+
     def unwell(self, lag_max_s: float) -> str | None:
         """Say why this engine should not lead now, or None."""
         if not self._configured:
@@ -141,8 +146,8 @@ class Shell:
         at_s = [now_s + IDLE_S]
         if (wake_at := self.engine.next_wake_at) is not None:
             at_s.append(now_s + (wake_at - self._clock.now()) / timedelta(seconds=1))
-        others = (self._directory.next_s(), self._leadership.decides_at_s)
-        at_s += [due_s for due_s in others if due_s is not None]
+        if (sights_s := self._directory.next_s()) is not None:
+            at_s.append(sights_s)
         return max(_SHORTEST_S, min(at_s) - now_s)
 
     def _step(self) -> None:

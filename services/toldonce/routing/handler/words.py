@@ -19,7 +19,8 @@ class Timing:
     """How a lease is kept.
 
     A holder counts `lease_s` from before it sent its last renewal, a challenger from when it saw
-    it. `quiet_s` later at the latest nothing decided by the old holder is taken any more.
+    it. `quiet_s` later at the latest nothing decided by the old holder is taken any more; what is
+    in the log by then is read before anything is decided.
     """
 
     lease_s: float = 4.0
@@ -51,11 +52,6 @@ class Leadership(Protocol):
     @property
     def epoch(self) -> int:
         """The epoch under which it may decide at this very instant, or 0."""
-        ...
-
-    @property
-    def decides_at_s(self) -> float | None:
-        """When (monotonic) a holder that must still keep quiet may begin to decide, or None."""
         ...
 
 
