@@ -65,6 +65,27 @@ async def test_history_that_ends_before_the_known_head_is_not_believed() -> None
     assert again.placed.sequence == done.placed.sequence
 
 
+async def test_customer_is_not_said_to_be_forgotten_while_an_old_leader_hides_the_keys() -> None:
+    house = office(log := Older())
+    await house.ownership.do(house.ask(contact(1), operation=own("first"), words=words()))
+    (told,) = await house.stories.history(TENANT, customer())
+    by = Asked(Own(own("forget")), SUPERVISOR)
+    write = log.append
+
+    async def append(*given: Any, **how: Any) -> Any:
+        outcome = await write(*given, **how)
+        log.limit = told.sequence
+        return outcome
+
+    log.append = append  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await house.ownership.forgetting.forget(TENANT, customer(), "ASKED", by)
+    log.append, log.limit = write, None  # type: ignore[method-assign]
+    await house.ownership.forgetting.forget(TENANT, customer(), "ASKED", by)
+    assert told.record.key is not None
+    assert await house.keys.find(TENANT, told.record.key) is None
+
+
 async def test_case_that_moved_during_its_paperwork_comes_back_under_a_higher_epoch() -> None:
     house = office()
     told = contact(1, queue="returns")

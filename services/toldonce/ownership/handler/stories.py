@@ -26,6 +26,7 @@ from toldonce.runtime.log import Epochs, Log, Stored
 from toldonce.runtime.open_rows import StoryKey
 
 CACHE_MAX = 50_000
+_OLD_LEADER = "an old leader of the log answered; ask again"
 
 
 class Carries(Protocol):
@@ -79,15 +80,18 @@ class Stories:
     async def load(self, tenant: str, customer: str) -> Placed:
         """Read the head through the leader; an empty story for a customer never seen.
 
-        Raises Unavailable, or Rejected QUARANTINED when it was found broken or its last message
-        cannot be read.
+        Raises Unavailable, also when what was read is older than the head that this process knows,
+        or Rejected QUARANTINED when it was found broken or its last message cannot be read.
         """
         self._check(tenant, customer)
+        known = self.cached(tenant, customer)
         for _ in range(TRIES_MAX):
             epochs = await self._log.fresh()
             placed = await self._load(tenant, customer, epochs)
             # whoever was held up in between may have read an epoch that had ended by then
             if (await self._log.fresh()).current == epochs.current:
+                if known and (placed.epoch, placed.sequence) < (known.epoch, known.sequence):
+                    raise Unavailable(_OLD_LEADER, retry_s=0.2)
                 self.keep(tenant, customer, placed)
                 return placed
         raise Unavailable("the log goes on in a new epoch; ask again")
@@ -117,7 +121,7 @@ class Stories:
                 tenant, customer, last, upto, certain=certain
             )
         if behind:
-            raise Unavailable("an old leader of the log answered; ask again", retry_s=0.2)
+            raise Unavailable(_OLD_LEADER, retry_s=0.2)
         return history
 
     async def _lacks(
