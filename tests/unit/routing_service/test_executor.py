@@ -101,6 +101,28 @@ async def test_offer_that_ownership_never_heard_of_is_told_to_the_engine(desk):
     assert [one.reason for one in desk.failed] == ["Missing"]
 
 
+async def test_offer_on_its_way_is_not_given_up_because_nobody_heard_of_it_yet(desk):
+    made = offer()
+    held = asyncio.Event()
+
+    async def send(decision, epoch, issued_at):
+        desk.sent.append((decision, epoch, issued_at))
+        if isinstance(decision, MakeOffer):
+            await held.wait()
+        elif not held.is_set():
+            raise Missing("offer", "no such offer")
+
+    executor = Executor(send, desk.lease, LoopClock(), desk.failed.append)
+    executor.take((made,), 7)
+    executor.take((ExpireOffer(made.customer, made.case, made.offer, "ann"),), 7)
+    await asyncio.sleep(1)
+    held.set()
+    await asyncio.sleep(3)
+    assert not desk.failed
+    assert isinstance(desk.sent[-1][0], ExpireOffer), "it is asked again once it can be known"
+    await executor.close()
+
+
 @pytest.mark.parametrize("reason", ["TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"])
 async def test_offer_whose_agent_still_holds_it_is_not_given_up(desk, reason):
     made = offer()

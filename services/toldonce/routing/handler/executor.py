@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from toldonce.kernel.errors import Refusal, Rejected, Unavailable
+from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.routing.core.types import (
     CancelHandoff,
     CompleteWrapUp,
@@ -149,10 +149,18 @@ class Executor:
             if doubtful and left_s > 0:
                 await asyncio.sleep(left_s)
                 return False
+            if isinstance(refusal, Missing) and self._is_being_made(order.decision):
+                return False
             _log.info("a decision was refused", what=order.key[0], reason=reason)
             if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
                 self._give_up(order.decision, reason)
         return True
+
+    def _is_being_made(self, decision: Decision) -> bool:
+        """Tell whether this would end an offer that is on its way into the log itself."""
+        if not isinstance(decision, ExpireOffer | RevokeOffer):
+            return False
+        return (MakeOffer.__name__, *key_of(decision)[1:]) in self._keys
 
     def _give_up(self, decision: Decision, reason: str) -> None:
         match decision:
