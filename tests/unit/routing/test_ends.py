@@ -172,10 +172,20 @@ def test_story_that_is_missing_from_a_fresh_start_is_over() -> None:
     world.contact("kim")
     world.accept("kim")
     world.contact("lee")
-    left = StoryChanged(cid("lee"), world.sequence, world.now, world.stories[cid("lee")].cases)
-    world.tell(StoriesLoaded((left,)))
+    world.tell(StoriesLoaded(frozenset({cid("lee")}), world.sequence))
     assert world.asked("lee") == "anna"
     assert world.engine.explain(cid("kim"), own("kim"), world.now) is None
+
+
+def test_story_that_is_newer_than_a_fresh_start_is_not_over() -> None:
+    world = World(office(person("anna"))).open_doors()
+    behind = world.sequence
+    world.contact("kim")
+    world.accept("kim")
+    world.contact("lee")
+    world.tell(StoriesLoaded(frozenset(), behind))
+    assert not world.asked("lee"), "anna has no units left: what she owns came after"
+    assert world.engine.explain(cid("kim"), own("kim"), world.now) is not None
 
 
 def test_handoff_that_finds_nobody_in_time_goes_back_to_the_sender() -> None:

@@ -11,7 +11,7 @@ from toldonce.kernel.config.types import Config
 from toldonce.kernel.errors import Missing, Refusal, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.routing.consumer.seat import MakeLease, Seat
-from toldonce.routing.core.types import AgentChanged, StoriesLoaded, StoryChanged
+from toldonce.routing.core.types import AgentChanged, StoriesLoaded
 from toldonce.routing.handler.facts import story_standing
 from toldonce.routing.handler.words import Timing
 from toldonce.routing.wire.tables import read_declared, read_sighting
@@ -101,7 +101,7 @@ class Engines:
         for fact in self._declared[tenant].values():
             seat.shell.declare(fact)
         if self._loaded:
-            seat.shell.load(StoriesLoaded(()))
+            seat.shell.load(StoriesLoaded(frozenset(), self._position))
         if self._begun is not None:
             self._begin(self._begun, seat)
         return seat
@@ -110,17 +110,17 @@ class Engines:
 
     async def snapshot(self, stories: Sequence[OpenStory], position: int) -> None:
         """See `feed.Subscriber`."""
-        standing: dict[str, list[StoryChanged]] = defaultdict(list)
+        standing: dict[str, set[str]] = defaultdict(set)
         for story in stories:
             self.seat(story.tenant).see_epoch(story.head.engine_epoch)
             fact = story_standing(story)
             if fact is not None:
-                standing[story.tenant].append(fact)
+                standing[story.tenant].add(story.customer)
                 # a few at a time: all at once would hold everybody else up for seconds
                 await self.seat(story.tenant).shell.put(fact)
         self._loaded = True
         for tenant, seat in tuple(self._seats.items()):
-            seat.shell.load(StoriesLoaded(tuple(standing[tenant])))
+            seat.shell.load(StoriesLoaded(frozenset(standing[tenant]), position))
         self._position = position
 
     async def records(self, batch: Sequence[Logged]) -> None:

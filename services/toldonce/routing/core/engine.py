@@ -23,7 +23,7 @@ from toldonce.routing.core.matching import Matcher
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.standing import position_of, queues_of
 from toldonce.routing.core.state import ItemKey, Place
-from toldonce.routing.core.stories import apply_story, forget
+from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
 from toldonce.routing.core.types import (
     AgentChanged,
@@ -176,13 +176,8 @@ class Engine:
                 self._configure(Rules(config, ledger.seed))
             case StoryChanged():
                 apply_story(ledger, self._timers, fact)
-            case StoriesLoaded(stories):
-                known = {story.customer for story in stories}
-                for item in [i for i in ledger.items.values() if i.customer not in known]:
-                    ledger.stories.pop(item.customer, None)
-                    forget(ledger, item, now_us)
-                for story in stories:
-                    apply_story(ledger, self._timers, story)
+            case StoriesLoaded(customers, position):
+                keep_only(ledger, customers, position, now_us)
             case AgentChanged(name, availability, _, since_at, schedule, schedule_at):
                 agent = ledger.agent(name)
                 agent.availability = availability

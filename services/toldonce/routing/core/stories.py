@@ -18,7 +18,7 @@ def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     cases = {case.own: case for case in fact.cases}
     for own in before:
         if own not in cases:
-            forget(ledger, ledger.items[fact.customer, own], at_us)
+            _forget(ledger, ledger.items[fact.customer, own], at_us)
     if cases:
         ledger.stories[fact.customer] = (fact.sequence, tuple(cases))
     else:
@@ -28,7 +28,16 @@ def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     _untaken(ledger, timers, fact)
 
 
-def forget(ledger: Ledger, item: Item, at_us: int) -> None:
+def keep_only(ledger: Ledger, customers: frozenset[str], position: int, at_us: int) -> None:
+    """Let go of the stories of all others, but for what is known from after `position`."""
+    for customer, (sequence, owns) in list(ledger.stories.items()):
+        if customer not in customers and sequence <= position:
+            del ledger.stories[customer]
+            for own in owns:
+                _forget(ledger, ledger.items[customer, own], at_us)
+
+
+def _forget(ledger: Ledger, item: Item, at_us: int) -> None:
     """Let go of a case that is over: everything it held is free."""
     before = item.case.owner
     del ledger.items[item.key]

@@ -152,9 +152,13 @@ class StoryChanged:
 
 @dataclass(frozen=True, slots=True)
 class StoriesLoaded:
-    """These are all stories with open cases: whatever the engine knew of others is over."""
+    """These customers, whose stories have been told, were all with open cases at `position`.
 
-    stories: tuple[StoryChanged, ...]
+    What the engine knew of others by that log sequence is over.
+    """
+
+    customers: frozenset[str]
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
