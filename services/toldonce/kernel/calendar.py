@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
+from toldonce.kernel.instants import EPOCH, SECOND, instant, micros
+
 DAY_S = 86_400
 HORIZON_DAYS_MAX = 3_660
 REMEMBERED_DAYS_MAX = 8_192
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_ORDINAL = _EPOCH.toordinal()
-_SECOND_US = 1_000_000
-_DAY_US = DAY_S * _SECOND_US
+EPOCH_ORDINAL = EPOCH.toordinal()
+_DAY_US = DAY_S * SECOND
 _PROBE_S = 21_600  # offsets are compared four times a day: no zone changes and changes back faster
-_LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL - 2  # leaves room for the furthest zone
+_LAST_DAY = date.max.toordinal() - EPOCH_ORDINAL - 2  # leaves room for the furthest zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def is_open(calendar: Calendar, at: datetime) -> bool:
     """Tell whether `at` (aware) is inside opening hours."""
     if calendar.always:
         return True
-    at_us = _micros(at)
+    at_us = micros(at)
     return any(a <= at_us < b for a, b in _day(calendar, at_us // _DAY_US).pieces)
 
 
@@ -75,14 +75,14 @@ def next_open(calendar: Calendar, at: datetime) -> datetime:
     """Return the first open instant at or after `at`, in UTC; the horizon when there is none."""
     if calendar.always:
         return at.astimezone(UTC)
-    at_us = _micros(at)
+    at_us = micros(at)
     first = at_us // _DAY_US
     last = min(first + HORIZON_DAYS_MAX, _LAST_DAY)
     for number in range(first, last + 1):
         for opens, closes in _day(calendar, number).pieces:
             if closes > at_us:
-                return _instant(max(opens, at_us))
-    return _instant(max(at_us, (last + 1) * _DAY_US))
+                return instant(max(opens, at_us))
+    return instant(max(at_us, (last + 1) * _DAY_US))
 
 
 def add_business_time(calendar: Calendar, start: datetime, seconds: float) -> datetime:
@@ -90,13 +90,13 @@ def add_business_time(calendar: Calendar, start: datetime, seconds: float) -> da
 
     Exact to the microsecond; zero or less gives `start` itself. At most the horizon.
     """
-    left = round(seconds * _SECOND_US)
+    return instant(add_business_us(calendar, micros(start), round(seconds * SECOND)))
+
+
+def add_business_us(calendar: Calendar, at_us: int, left: int) -> int:
+    """Do `add_business_time` in whole microseconds: from an instant, so many."""
     if left <= 0 or calendar.always:
-        return start.astimezone(UTC) + timedelta(microseconds=max(left, 0))
-    return _EPOCH + timedelta(0, 0, _add_us(calendar, _micros(start), left))
-
-
-def _add_us(calendar: Calendar, at_us: int, left: int) -> int:
+        return at_us + max(left, 0)
     first = at_us // _DAY_US
     last = min(first + HORIZON_DAYS_MAX, _LAST_DAY)
     days = calendar._days  # noqa: SLF001 - this module's own memory
@@ -119,11 +119,11 @@ def _add_us(calendar: Calendar, at_us: int, left: int) -> int:
 
 def business_time_between(calendar: Calendar, a: datetime, b: datetime) -> float:
     """Return the open seconds in [a, b), exact to the microsecond; 0 when b is not later."""
-    a_us, b_us = _micros(a), _micros(b)
+    a_us, b_us = micros(a), micros(b)
     if b_us <= a_us:
         return 0.0
     if calendar.always:
-        return (b_us - a_us) / _SECOND_US
+        return (b_us - a_us) / SECOND
     first, last = a_us // _DAY_US, min(b_us // _DAY_US, a_us // _DAY_US + HORIZON_DAYS_MAX)
     total = 0
     for number in range(first, last + 1):
@@ -132,7 +132,7 @@ def business_time_between(calendar: Calendar, a: datetime, b: datetime) -> float
             total += day.open_us
         else:
             total += sum(max(0, min(y, b_us) - max(x, a_us)) for x, y in day.pieces)
-    return total / _SECOND_US
+    return total / SECOND
 
 
 def weekly_open_s(calendar: Calendar) -> int:
@@ -163,13 +163,13 @@ def _expand(calendar: Calendar, number: int) -> _Day:
                 opens = max(wall_day * DAY_S + hours.opens_s, wall_from) - offset_s
                 closes = min(wall_day * DAY_S + hours.closes_s, wall_to) - offset_s
                 if opens < closes:
-                    pieces.append((opens * _SECOND_US, closes * _SECOND_US))
+                    pieces.append((opens * SECOND, closes * SECOND))
     return _Day(tuple(pieces), sum(b - a for a, b in pieces))
 
 
 def _hours(calendar: Calendar, wall_day: int) -> tuple[Interval, ...]:
     """Return the hours of a wall date, given in days since 1970."""
-    on = date.fromordinal(wall_day + _EPOCH_ORDINAL)
+    on = date.fromordinal(wall_day + EPOCH_ORDINAL)
     hours = calendar.exceptions.get(on)
     return calendar.weekly[on.weekday()] if hours is None else hours
 
@@ -194,14 +194,5 @@ def _steady(zone: tzinfo, from_s: int, to_s: int) -> list[tuple[int, int, int]]:
 
 
 def _offset_s(zone: tzinfo, at_s: int) -> int:
-    offset = (_EPOCH + timedelta(seconds=at_s)).astimezone(zone).utcoffset()
+    offset = (EPOCH + timedelta(seconds=at_s)).astimezone(zone).utcoffset()
     return 0 if offset is None else offset // timedelta(seconds=1)
-
-
-def _micros(at: datetime) -> int:
-    past = at - _EPOCH
-    return (past.days * DAY_S + past.seconds) * _SECOND_US + past.microseconds
-
-
-def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

@@ -5,19 +5,20 @@ plans with it and anybody can explain with it. QUEUE_WAIT counts the present wai
 FIRST_RESPONSE counts from entry into the queue to the first answer, whoever gives it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple
 
-from toldonce.kernel.calendar import DAY_S, add_business_time
+from toldonce.kernel.calendar import Calendar, add_business_us
 from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Target, clock
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derived, spelled
+from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.kernel.story.types import Case, CaseState
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LADDERS_MAX = 4_096
 
 
 class Moment(StrEnum):
@@ -28,7 +29,6 @@ class Moment(StrEnum):
     ESCALATE = "ESCALATE"
 
 
-_IN_TURN = tuple(Moment)
 _SIZES = [size.to_bytes(4, "big") for size in range(256)]
 _SPELLED = {(kind, moment): spelled(kind.name, moment) for kind in ClockKind for moment in Moment}
 
@@ -99,46 +99,65 @@ def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
     )
 
 
-def next_timers_of(case: Case, config: Config, *, climbs: bool) -> list[tuple[Own, datetime]]:
-    """Give for each clock the first of `timers_of`, its id and instant, at a tenth of the price.
+class NextTimers:
+    """Of each clock of a case the first of `timers_of`, at a tenth of the price.
 
-    `climbs`: whether an escalation may be the next.
+    What the policies of `config` ask is worked out once a queue and kept.
     """
-    policy = config.sla_of(case.queue)
-    if policy is None or case.state is CaseState.CLOSED:
-        return []
-    found = []
-    calendar = config.clock_calendar_of(case.queue)
-    for kind, started_at, stopped_at, _ in _runs(case):
-        target = policy.targets.get(kind)
-        if target is None:
-            continue
-        for moment in _IN_TURN:
-            seconds = _seconds(target, moment)
-            stays = moment is Moment.ESCALATE and not (climbs and not case.rung and not stopped_at)
-            if seconds is None or stays:
+
+    def __init__(self, config: Config, *, climbs: Callable[[str], bool]) -> None:
+        """`climbs(queue)`: whether a case of this queue may be escalated."""
+        self._config = config
+        self._climbs = climbs
+        self._ladders: dict[str, _Ladder] = {}
+
+    def of(self, case: Case) -> list[tuple[Own, datetime]]:
+        """Give them, each its id and its instant (UTC)."""
+        ladder = self._ladders.get(case.queue) or self._ladder(case.queue)
+        if case.state is CaseState.CLOSED or not ladder.rungs:
+            return []
+        found = []
+        for kind, started_at, stopped_at, _ in _runs(case):
+            since_us = micros(started_at)
+            for moment, left_us, said in ladder.rungs.get(kind, ()):
+                if moment is Moment.ESCALATE and (case.rung or stopped_at):
+                    break
+                own = _timer_id(case.own, said, since_us)
+                if case.timers and own in case.timers:
+                    continue
+                at = instant(add_business_us(ladder.calendar, since_us, left_us))
+                if stopped_at is None or stopped_at >= at:
+                    found.append((own, at))
                 break
-            own = timer_id(case.own, kind, moment, started_at)
-            if own in case.timers:
-                continue
-            at = add_business_time(calendar, started_at, seconds)
-            if stopped_at is None or stopped_at >= at:
-                found.append((own, at))
-            break
-    return found
+        return found
+
+    def _ladder(self, queue: str) -> "_Ladder":
+        if len(self._ladders) >= LADDERS_MAX:
+            self._ladders.clear()
+        policy = self._config.sla_of(queue)
+        targets = {} if policy is None else policy.targets
+        climbs = self._climbs(queue)
+        rungs = {
+            kind: tuple(_rungs(kind, target, climbs=climbs)) for kind, target in targets.items()
+        }
+        made = _Ladder(self._config.clock_calendar_of(queue), rungs)
+        self._ladders[queue] = made
+        return made
 
 
-def _seconds(target: Target, moment: Moment) -> float | None:
-    """Say after how many business seconds a moment comes; None: never."""
-    match moment:
-        case Moment.WARN:
-            return target.warn_s
-        case Moment.BREACH:
-            return target.target_s
-        case Moment.ESCALATE:
-            return target.escalate_s
-        case _:
-            assert_never(moment)
+class _Ladder(NamedTuple):
+    """Of each clock what comes in turn: the moment, after how long, how its id spells it."""
+
+    calendar: Calendar
+    rungs: dict[ClockKind, tuple[tuple[Moment, int, bytes], ...]]
+
+
+def _rungs(kind: ClockKind, target: Target, *, climbs: bool) -> Iterator[tuple[Moment, int, bytes]]:
+    after_s = (target.warn_s, target.target_s, target.escalate_s if climbs else None)
+    for moment, seconds in zip(Moment, after_s, strict=True):
+        if seconds is None:
+            return
+        yield moment, round(seconds * SECOND), _SPELLED[kind, moment]
 
 
 def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
@@ -146,11 +165,14 @@ def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -
 
     It is `derive("timer", case, kind.name, moment, microseconds since 1970)`.
     """
-    past = started_at - _EPOCH
-    since = b"%d" % ((past.days * DAY_S + past.seconds) * 1_000_000 + past.microseconds)
-    mine, sizes = case.encode(), _SIZES
-    said = (b"timer", sizes[len(mine)], mine, _SPELLED[kind, moment], sizes[len(since)], since)
-    return Own(derived(b"".join(said)))
+    return _timer_id(case, _SPELLED[kind, moment], micros(started_at))
+
+
+def _timer_id(case: str, said: bytes, since_us: int) -> Own:
+    mine, since, sizes = case.encode(), b"%d" % since_us, _SIZES
+    return Own(
+        derived(b"timer%b%b%b%b%b" % (sizes[len(mine)], mine, said, sizes[len(since)], since))
+    )
 
 
 def answered_late(old: Case, new: Case) -> tuple[Own, ...]:

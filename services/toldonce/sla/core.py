@@ -14,7 +14,7 @@ from typing import assert_never
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import Moment, Timer, next_timers_of, timers_of
+from toldonce.kernel.sla import Moment, NextTimers, Timer, timers_of
 from toldonce.kernel.story.types import PRIORITY_MAX, Case
 
 RUNG = 1
@@ -56,12 +56,9 @@ def wanted(cases: Iterable[Case], config: Config, now: datetime) -> tuple[Timer,
     return tuple(sorted(found, key=_place))
 
 
-def upcoming(cases: Iterable[Case], config: Config) -> tuple[tuple[Own, datetime], ...]:
-    """Give the timers to plan, id and instant: of `wanted` the next of each clock."""
-    found: list[tuple[Own, datetime]] = []
-    for case in cases:
-        found += next_timers_of(case, config, climbs=_climbs(case, config))
-    return tuple(found)
+def upcoming(config: Config) -> NextTimers:
+    """Make what gives the timers to plan: of `wanted` the next of each clock."""
+    return NextTimers(config, climbs=lambda queue: _leads_up(queue, config))
 
 
 def acts_of(cases: Iterable[Case], config: Config, own: str, now: datetime) -> tuple[Act, ...]:
@@ -95,8 +92,11 @@ def _goes_with(one: Timer, timer: Timer, now: datetime) -> bool:
 
 
 def _climbs(case: Case, config: Config) -> bool:
-    up = config.escalation_of(case.queue)
-    return bool(up) and up != case.queue and case.rung < RUNG
+    return case.rung < RUNG and _leads_up(case.queue, config)
+
+
+def _leads_up(queue: str, config: Config) -> bool:
+    return config.escalation_of(queue) not in {"", queue}
 
 
 def _wanted(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:

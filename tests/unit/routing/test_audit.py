@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from tests.unit.routing.world import World, office, person
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.routing.core.audit import Audit
-from toldonce.routing.core.instants import SECOND, micros
 from toldonce.routing.core.types import ConfigChanged
 
 

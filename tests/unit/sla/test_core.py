@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.tellers import START, own
 from tests.unit.sla.bureau import after, config
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.types import Case, CaseState, WorkState
-from toldonce.sla.core import Breach, Escalate, Warn, acts_of, operation_of, wanted
+from toldonce.sla.core import Breach, Escalate, Warn, acts_of, operation_of, upcoming, wanted
 
 CASE = Case(
     own=own("case"),
@@ -88,6 +90,31 @@ def test_a_rung_comes_after_its_breach_even_when_it_is_asked_first():
     _, breach, up = wanted([CASE], config(), START)
     first, second = acts_of([CASE], config(), up.own, START)
     assert (first, second.timer) == (Breach(breach, 150), up)
+
+
+MAYBE = st.none() | st.integers(0, 200).map(after)
+
+
+CASES = st.builds(
+    replace,
+    st.just(CASE),
+    waiting_since=st.integers(0, 200).map(after),
+    owned_at=MAYBE,
+    first_reply_at=MAYBE,
+    rung=st.integers(0, 1),
+    queue=st.sampled_from(["orders", "escalations", "a-queue-that-left-the-configuration"]),
+)
+
+
+@given(case=CASES, recorded=st.sets(st.integers(0, 5)))
+def test_what_is_planned_of_each_clock_is_the_first_it_wants(case: Case, recorded: set[int]):
+    timers = wanted([case], config(), START)
+    known = tuple(timer.own for number, timer in enumerate(timers) if number in recorded)
+    case = replace(case, timers=known)
+    firsts = {}
+    for timer in wanted([case], config(), START):
+        firsts.setdefault(timer.clock, (timer.own, timer.fires_at))
+    assert sorted(upcoming(config()).of(case)) == sorted(firsts.values())
 
 
 def test_a_timer_nothing_wants_asks_nothing():

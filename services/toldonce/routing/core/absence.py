@@ -9,7 +9,7 @@ is over, left on purpose and is not counted.
 from collections.abc import Mapping
 from datetime import datetime
 
-from toldonce.routing.core.instants import MINUTE, instant, micros
+from toldonce.kernel.instants import MINUTE, instant, micros
 from toldonce.routing.core.state import Agent
 from toldonce.routing.core.types import Availability, Presence
 

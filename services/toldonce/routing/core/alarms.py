@@ -7,9 +7,9 @@ time comes soon, the next ones after a second each, and only then is there a rea
 
 from typing import assert_never
 
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.absence import Absences
-from toldonce.routing.core.instants import SECOND, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.timers import Alarm, Timer

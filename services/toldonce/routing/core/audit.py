@@ -7,8 +7,8 @@ The time until the next step counts as idle if it finds such a pair. By construc
 from collections.abc import Mapping
 from itertools import islice
 
+from toldonce.kernel.instants import SECOND
 from toldonce.routing.core.gates import first_gate, keeper_of
-from toldonce.routing.core.instants import SECOND
 from toldonce.routing.core.state import Agent, Item, ItemKey
 
 AGENTS_LOOKED_AT_MAX = 2_000

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import assert_never
 
 from toldonce.kernel.ids import derive
+from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.index import Index
-from toldonce.routing.core.instants import SECOND, instant, micros
 from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import Matcher

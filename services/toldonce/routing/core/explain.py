@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from toldonce.kernel.instants import SECOND, instant, wall
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.gates import (
     asked_in_words,
@@ -17,7 +18,6 @@ from toldonce.routing.core.gates import (
     standing_gate,
 )
 from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index
-from toldonce.routing.core.instants import SECOND, instant, wall
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import relaxes_us, wait_began_us

@@ -5,9 +5,9 @@ That makes it a second opinion: explanations use it, and the audit of idle agent
 
 from collections.abc import Mapping
 
+from toldonce.kernel.instants import wall
 from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import meets
-from toldonce.routing.core.instants import wall
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.placing import taken_from, worth_waiting_for
 from toldonce.routing.core.rules import Rules

@@ -12,10 +12,10 @@ from math import inf
 
 from toldonce.kernel.config.owning import AbsentPolicy
 from toldonce.kernel.config.types import Agent as AgentRule
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.skills import Requirement, meets, relaxed
 from toldonce.kernel.story.types import Case, CaseState, Lapse
 from toldonce.routing.core.absence import Absences
-from toldonce.routing.core.instants import SECOND, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Live

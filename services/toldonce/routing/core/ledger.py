@@ -5,8 +5,8 @@ holds its units from the decision until the log, or a refusal, says that it is o
 """
 
 from toldonce.kernel.ids import Own
+from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
-from toldonce.routing.core.instants import micros
 from toldonce.routing.core.rules import Rules, tie
 from toldonce.routing.core.state import Agent, Item, ItemKey, Live
 from toldonce.routing.core.types import DecisionTrace

@@ -5,9 +5,9 @@ to the first in line of all agents; who is named by a handoff, or had the case b
 """
 
 from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.index import Index
-from toldonce.routing.core.instants import SECOND, instant, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import (
     handoff_own,

@@ -3,10 +3,10 @@
 from math import inf
 
 from toldonce.kernel.ids import Own
+from toldonce.kernel.instants import MINUTE, SECOND, micros
 from toldonce.kernel.skills import meets, next_step_s, relaxed
 from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.index import Index
-from toldonce.routing.core.instants import MINUTE, SECOND, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules, released
 from toldonce.routing.core.state import Agent, Item, Place

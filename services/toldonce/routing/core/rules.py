@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.config.types import Config
+from toldonce.kernel.instants import SECOND
 from toldonce.kernel.skills import Requirement, Step
 from toldonce.kernel.story.types import Case, TargetKind
-from toldonce.routing.core.instants import SECOND
 
 _TIE_BYTES = 8
 _PLAIN_MAX = 4_096

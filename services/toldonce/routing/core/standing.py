@@ -6,8 +6,8 @@ counted when asked.
 
 from collections.abc import Mapping
 
+from toldonce.kernel.instants import instant, micros
 from toldonce.routing.core.index import ABSENT, UNAVAILABLE, Index
-from toldonce.routing.core.instants import instant, micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item, ItemKey

@@ -1,8 +1,8 @@
 """What the log says of stories, taken over into the ledger."""
 
+from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.alarms import paperwork_ends_us
-from toldonce.routing.core.instants import micros
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Item
 from toldonce.routing.core.timers import Alarm, Timers

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from toldonce.kernel.config import Config
+from toldonce.kernel.sla import NextTimers
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import Case
 from toldonce.runtime.open_rows import OpenStory, StoryKey
@@ -50,6 +51,7 @@ class Book:
         self._planned: dict[StoryKey, _Done] = {}
         self._soon: dict[StoryKey, None] = {}
         self._later: dict[StoryKey, None] = {}
+        self._policies: dict[str, tuple[Config, NextTimers]] = {}
 
     @property
     def stories(self) -> int:
@@ -120,7 +122,15 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if self._planned.get(key) == done:
             return None
-        return Plan(*key, known.sequence, config.revision, upcoming(known.cases, config))
+        timers = self._next(key[0], config).of
+        wanted = tuple(one for case in known.cases for one in timers(case))
+        return Plan(*key, known.sequence, config.revision, wanted)
+
+    def _next(self, tenant: str, config: Config) -> NextTimers:
+        known = self._policies.get(tenant)
+        if known is None or known[0] is not config:
+            known = self._policies[tenant] = (config, upcoming(config))
+        return known[1]
 
     def planned(self, plan: Plan) -> None:
         """Know that a plan stands; a story without cases is forgotten when its last one does."""

@@ -6,6 +6,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 _DAY_S = 86_400
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(at: datetime) -> int:
@@ -16,7 +17,7 @@ def micros(at: datetime) -> int:
 
 def instant(at_us: int) -> datetime:
     """Make the aware UTC instant back."""
-    return EPOCH + timedelta(microseconds=at_us)
+    return EPOCH + at_us * _MICROSECOND
 
 
 def wall(at_us: int) -> str:
