@@ -86,7 +86,7 @@ class Lease:
                 try:
                     await self._turn(unwell)
                 except (Refusal, TimeoutError) as error:
-                    _log.warning("the lease table does not answer", error=type(error).__name__)
+                    _log.warning("the lease table or the log does not answer", error=type(error).__name__)
                 pause_s = self._pause_s(unwell)
                 asked_s = self._now_s()
                 await asyncio.sleep(pause_s)
