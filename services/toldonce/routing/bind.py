@@ -86,7 +86,7 @@ def _leases(ports: Ports, holder: str, timing: Timing) -> MakeLease:
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
-        catch_up: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[Callable[[], bool]]],
         changed: Callable[[], None],
         floor: Callable[[], int],
     ) -> Lease:

@@ -34,7 +34,7 @@ class Lease:
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
-        catch_up: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[Callable[[], bool]]],
         changed: Callable[[], None],
         floor: Callable[[], int] = lambda: 0,
         timing: Timing | None = None,
@@ -42,9 +42,9 @@ class Lease:
         """`table` is LEASES, `holder` this process (26 characters).
 
         `settle` waits a little for what was sent under the lease and tells whether all of it has
-        ended; only then is the lease given back rather than left to run out. `catch_up` waits a
-        little until what is in the log was taken in and tells whether it was; nothing is decided
-        before. `changed` is called when leading or deciding begins or ends. `floor` is an epoch
+        ended; only then is the lease given back rather than left to run out. `catch_up` notes where
+        the log ends and gives what tells whether all of it was taken in; nothing is decided before.
+        `changed` is called when leading or deciding begins or ends. `floor` is an epoch
         that a new one must be above.
         """
         self._table = table
@@ -63,6 +63,7 @@ class Lease:
         self._valid_s = 0.0
         self._decides_s = 0.0
         self._decides = False
+        self._caught_up: Callable[[], bool] | None = None
         self._unsure = False
         self._seen = (-1, 0.0)
 
@@ -86,7 +87,8 @@ class Lease:
                 try:
                     await self._turn(unwell)
                 except (Refusal, TimeoutError) as error:
-                    _log.warning("the lease table or the log does not answer", error=type(error).__name__)
+                    said = "the lease table or the log does not answer"
+                    _log.warning(said, error=type(error).__name__)
                 pause_s = self._pause_s(unwell)
                 asked_s = self._now_s()
                 await asyncio.sleep(pause_s)
@@ -129,8 +131,10 @@ class Lease:
             await self._renew(mine)
 
     async def _begin_to_decide(self) -> None:
-        async with asyncio.timeout(self.timing.renew_s):
-            self._decides = await self._catch_up()
+        if self._caught_up is None:
+            async with asyncio.timeout(self.timing.renew_s):
+                self._caught_up = await self._catch_up()
+        self._decides = self._caught_up()
         if self._decides:
             self._changed()
 
@@ -200,6 +204,7 @@ class Lease:
     def _step_down(self, why: str) -> LeaseRecord | None:
         mine, self._mine = self._mine, None
         self._unsure = self._decides = False
+        self._caught_up = None
         self._valid_s = 0.0
         self._seen = (-1, 0.0)
         if mine is not None:

@@ -27,7 +27,7 @@ from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import CustomerId, Own, encode, whole
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import EntryKind, EntryWords
+from toldonce.kernel.story.events import EntryKind, EntryWords, Fenced
 from toldonce.kernel.story.types import Case, CaseState, TargetKind
 from toldonce.ownership.core import Asked
 from toldonce.ownership.core.commands import (
@@ -305,3 +305,15 @@ async def test_closing_twice_gives_the_first_answer_twice() -> None:
     assert (first.repeat, again.repeat) == (False, True)
     assert again.case == first.case
     assert again.case.disposition == "resolved"
+
+
+async def test_offer_that_is_too_old_is_shut_out_before_it_is_refused() -> None:
+    house = office()
+    done = await told(house, 1)
+    (case,) = done.story.cases
+    late = offer(case.own, "anna", now=house.clock.now() - timedelta(seconds=3))
+    with pytest.raises(Rejected) as refusal:
+        await house.ownership.do(house.ask(late, of=done.customer))
+    assert refusal.value.reason == "STALE_DECISION"
+    history = await house.stories.history(TENANT, done.customer)
+    assert [type(event) for event in history[-1].record.events] == [Fenced]

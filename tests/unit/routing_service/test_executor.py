@@ -123,6 +123,33 @@ async def test_offer_on_its_way_is_not_given_up_because_nobody_heard_of_it_yet(d
     await executor.close()
 
 
+async def test_offer_made_while_its_end_was_asked_for_is_not_given_up(desk):
+    made, asked = offer(), asyncio.Event()
+
+    async def send(decision, epoch, issued_at):
+        desk.sent.append((decision, epoch, issued_at))
+        if isinstance(decision, MakeOffer):
+            await asked.wait()
+        elif not asked.is_set():
+            asked.set()
+            await asyncio.sleep(0.01)
+            raise Missing("offer", "it was not there when this was read")
+
+    executor = Executor(send, desk.lease, LoopClock(), desk.failed.append)
+    executor.take((made, ExpireOffer(made.customer, made.case, made.offer, "ann")), 7)
+    await asyncio.sleep(3)
+    assert not desk.failed
+    assert len(desk.sent) == 3
+    await executor.close()
+
+
+async def test_offers_that_wait_out_their_doubt_keep_nobody_from_their_turn(desk):
+    desk.answers = [Rejected("QUARANTINED", "broken")] * INFLIGHT_MAX
+    desk.executor.take(tuple(offer(number) for number in range(INFLIGHT_MAX + 1)), 7)
+    await asyncio.sleep(0.1)
+    assert len(desk.sent) == INFLIGHT_MAX + 1
+
+
 @pytest.mark.parametrize("reason", ["TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"])
 async def test_offer_whose_agent_still_holds_it_is_not_given_up(desk, reason):
     made = offer()

@@ -59,6 +59,27 @@ async def test_standby_takes_over_at_once_from_a_leader_who_stops(tmp_path):
         assert now_s() - stopped_s < 1.5
 
 
+async def test_standby_that_is_behind_decides_nothing_before_it_has_read_the_log(tmp_path):
+    async with world(tmp_path) as system:
+        leader, standby = await both(system)
+        ann = await system.agent(leader, "ann")
+        go_on, take = asyncio.Event(), standby.engines.records
+
+        async def held(batch):
+            await go_on.wait()
+            await take(batch)
+
+        standby.engines.records = held
+        await system.contact()
+        await ann.offer()
+        await leader.stop()
+        await system.wait(lambda: standby.seat.lease.held)
+        await asyncio.sleep(0.5)
+        assert not standby.epoch, "it does not know yet that ann has been asked"
+        go_on.set()
+        await system.wait(lambda: standby.epoch, 1.0)
+
+
 async def test_two_never_lead_and_the_paused_leader_offers_nothing(tmp_path):
     async with world(tmp_path) as system:
         leader, standby = await both(system)

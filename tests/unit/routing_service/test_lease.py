@@ -47,6 +47,7 @@ class Runner:
         self.sick: str | None = None
         self.settled = True
         self.read_all = True
+        self.marked = 0
         self.changes: list[tuple[float, int]] = []
         self.holder = new_id()
         self.lease = Lease(
@@ -66,7 +67,8 @@ class Runner:
         return self.settled
 
     async def _catch_up(self):
-        return self.read_all
+        self.marked += 1
+        return lambda: self.read_all
 
     def _changed(self):
         self.changes.append((asyncio.get_running_loop().time(), self.lease.held))
@@ -150,6 +152,7 @@ async def test_nothing_is_decided_before_the_log_is_read_to_its_end(runners):
     await asyncio.sleep(10)
     assert second.lease.held
     assert second.lease.epoch == 0, "the last offers of the first hold units too"
+    assert second.marked == 1, "what comes after it began is not waited for"
     second.read_all = True
     await until(lambda: second.lease.epoch, 1.0)
 
@@ -234,6 +237,9 @@ async def test_late_loop_gives_the_lease_back(table):
     async def at_once():
         return True
 
+    async def caught_up():
+        return lambda: True
+
     clock, changes = Late(), []
     lease = Lease(
         table,
@@ -242,7 +248,7 @@ async def test_late_loop_gives_the_lease_back(table):
         clock,
         health=lambda: None,
         settle=at_once,
-        catch_up=at_once,
+        catch_up=caught_up,
         changed=lambda: changes.append(lease.held),
     )
     task = asyncio.create_task(lease.run())

@@ -84,12 +84,12 @@ class Stories:
         or Rejected QUARANTINED when it was found broken or its last message cannot be read.
         """
         self._check(tenant, customer)
-        known = self.cached(tenant, customer)
         for _ in range(TRIES_MAX):
             epochs = await self._log.fresh()
             placed = await self._load(tenant, customer, epochs)
             # whoever was held up in between may have read an epoch that had ended by then
             if (await self._log.fresh()).current == epochs.current:
+                known = self.cached(tenant, customer)
                 if known and (placed.epoch, placed.sequence) < (known.epoch, known.sequence):
                     raise Unavailable(_OLD_LEADER, retry_s=0.2)
                 self.keep(tenant, customer, placed)

@@ -118,7 +118,8 @@ class Writer:
                 command = await prepare(placed, ask.command)
                 events = decide(placed.story, command, ask.by, self._clock.now(), rules)
             except Refusal as no:
-                if fresh and (self._log.settled or await self._still(ask, placed, attempt)):
+                certain = self._log.settled and not (_by_time(no) and placed.sequence)
+                if fresh and (certain or await self._still(ask, placed, attempt)):
                     raise no from None
                 placed, fresh = None, True
                 continue
@@ -260,6 +261,11 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
+
+
+def _by_time(no: Refusal) -> bool:
+    """Tell whether time alone refuses: an earlier copy may be on its way; a fence shuts it out."""
+    return isinstance(no, Rejected) and no.reason == "STALE_DECISION"
 
 
 def _hands_over(events: tuple[Event, ...]) -> bool:

@@ -30,8 +30,6 @@ TENANTS_LOOK_S = 10.0
 CONFIG_LOOK_S = 1.0
 PAUSE_S = 0.5
 MARKS_MAX = 64
-CATCH_UP_S = 0.5
-CATCH_UP_LOOKS = 50
 
 _log = logger()
 
@@ -216,14 +214,22 @@ class Engines:
 
     # ---- whether to lead
 
-    async def _catch_up(self, seat: Seat) -> bool:
-        """Wait until everything that is in the log now has been taken in; False: not so soon."""
-        end = (await self._log.info()).last
-        for _ in range(CATCH_UP_LOOKS):
-            if self._position >= end and seat.shell.keeps_up:
-                return True
-            await asyncio.sleep(CATCH_UP_S / CATCH_UP_LOOKS)
-        return False
+    async def _catch_up(self, seat: Seat) -> Callable[[], bool]:
+        """Note where the log ends now; give what tells whether an engine has taken in all of that.
+
+        What an old leader of the log leaves out is not waited for, unless it was seen before.
+        """
+        marks = [mark for _, mark in self._marks]
+        end = max((await self._log.info()).last, *marks, self._position)
+        line: int | None = None
+
+        def caught_up() -> bool:
+            nonlocal line
+            if line is None and self._position >= end:
+                line = seat.shell.put_in
+            return line is not None and seat.shell.taken_in >= line
+
+        return caught_up
 
     async def _look(self) -> None:
         """See about once a second where the log ends, to know how far behind we are."""

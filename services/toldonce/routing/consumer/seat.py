@@ -42,7 +42,7 @@ class MakeLease(Protocol):
         *,
         health: Health,
         settle: Callable[[], Awaitable[bool]],
-        catch_up: Callable[[], Awaitable[bool]],
+        catch_up: Callable[[], Awaitable[Callable[[], bool]]],
         changed: Callable[[], None],
         floor: Callable[[], int],
     ) -> Keeps:
@@ -59,7 +59,7 @@ class Seat:
         *,
         make_lease: MakeLease,
         health: Callable[["Seat"], str | None],
-        catch_up: Callable[["Seat"], Awaitable[bool]],
+        catch_up: Callable[["Seat"], Awaitable[Callable[[], bool]]],
         door: CommandDoor,
         bus: Bus,
         clock: Clock,
@@ -67,7 +67,7 @@ class Seat:
     ) -> None:
         """`health` says why this process should not lead this tenant now, or None.
 
-        `catch_up` waits a little until it has taken in the whole log, and tells whether it has.
+        `catch_up` notes where the log ends, and gives what tells whether it was read to there.
         """
         self.tenant = tenant
         self.waits = Waits()

@@ -29,7 +29,10 @@ def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
 
 
 def keep_only(ledger: Ledger, customers: frozenset[str], position: int, at_us: int) -> None:
-    """Let go of the stories of all others, but for what is known from after `position`."""
+    """Let go of the stories of all others, but for what is known from after `position`.
+
+    A log never goes back: where one did, the process that saw it is halted.
+    """
     for customer, (sequence, owns) in list(ledger.stories.items()):
         if customer not in customers and sequence <= position:
             del ledger.stories[customer]

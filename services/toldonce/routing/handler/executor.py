@@ -32,11 +32,11 @@ from toldonce.runtime.logs import frames, logger
 INFLIGHT_MAX = 64
 PAUSE_S = 0.05
 PAUSE_MAX_S = 2.0
-SETTLE_S = 2.0
 DOUBT_S = 2.5
-# the agent still holds it, as an offer or, once accepted, as a case: only the log frees them
+SETTLE_S = DOUBT_S + 0.5
+# of an end: the agent still holds it, as an offer or as a case; only the log frees them
 _STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"})
-# what never comes true again: no copy of the offer can be taken after one of these
+# of an offer: no copy of it can be taken after one of these
 _LASTING = frozenset({"STALE_ENGINE", "STALE_EPOCH", "CASE_CLOSED"})
 
 _log = logger()
@@ -70,6 +70,7 @@ class Executor:
         self._waiting: deque[_Order] = deque()
         self._keys: set[tuple[str, ...]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._resting = 0
         self._doubt_ends_s = 0.0
 
     def take(self, decisions: tuple[Decision, ...], epoch: int) -> None:
@@ -106,7 +107,7 @@ class Executor:
             self._give_up(order.decision, "NOT_LEADING")
 
     def _start(self) -> None:
-        while self._waiting and len(self._tasks) < self._inflight_max:
+        while self._waiting and len(self._tasks) - self._resting < self._inflight_max:
             order = self._waiting.popleft()
             task = asyncio.create_task(self._carry_out(order))
             self._tasks.add(task)
@@ -138,6 +139,7 @@ class Executor:
         A copy of an offer that was refused may be on its way to somebody whose clock or whose story
         is ahead: until it is too old for anybody, its units are held, and then it is asked again.
         """
+        being_made = self._is_being_made(order.decision)
         try:
             await self._send(order.decision, order.epoch, issued_at)
         except Unavailable:
@@ -147,14 +149,23 @@ class Executor:
             left_s = doubt_ends_s - self._clock.monotonic()
             doubtful = isinstance(order.decision, MakeOffer) and reason not in _LASTING
             if doubtful and left_s > 0:
-                await asyncio.sleep(left_s)
+                await self._rest(left_s)
                 return False
-            if isinstance(refusal, Missing) and self._is_being_made(order.decision):
+            if isinstance(refusal, Missing) and being_made:
                 return False
             _log.info("a decision was refused", what=order.key[0], reason=reason)
             if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
                 self._give_up(order.decision, reason)
         return True
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait without keeping others from their turn."""
+        self._resting += 1
+        self._start()
+        try:
+            await asyncio.sleep(pause_s)
+        finally:
+            self._resting -= 1
 
     def _is_being_made(self, decision: Decision) -> bool:
         """Tell whether this would end an offer that is on its way into the log itself."""

@@ -63,6 +63,7 @@ class Shell:
         self._configured = self._loaded = False
         self._idle_s = 0.0
         self._told_s = 0.0
+        self.put_in = self.taken_in = 0  # how many facts, ever
 
     # ---- facts in
 
@@ -98,17 +99,13 @@ class Shell:
 
     def _add(self, fact: Fact) -> None:
         self._inputs.append((self._clock.monotonic(), fact))
+        self.put_in += 1
         self._woken.set()
 
     def _failed(self, fact: OfferFailed) -> None:
         self._add(fact)
 
     # ---- how it is
-
-    @property
-    def keeps_up(self) -> bool:
-        """Whether the next step takes in all that is in line."""
-        return len(self._inputs) <= STEP_MAX
 
     def unwell(self, lag_max_s: float) -> str | None:
         """Say why this engine should not lead now, or None."""
@@ -160,6 +157,7 @@ class Shell:
         facts += [fact for _, fact in taken]
         facts += self._directory.changes(self._patience, now_s, now)
         decisions = self.engine.step_all(facts or (Tick(),), now)
+        self.taken_in += len(taken)
         if any(isinstance(fact, StoriesLoaded) for _, fact in taken):
             self._loaded = True
         done_s = self._clock.monotonic()

@@ -19,8 +19,9 @@ class Timing:
     """How a lease is kept.
 
     A holder counts `lease_s` from before it sent its last renewal, a challenger from when it saw
-    it. `quiet_s` later at the latest nothing decided by the old holder is taken any more; what is
-    in the log by then is read before anything is decided.
+    it. `quiet_s` later at the latest ownership refuses whatever the old holder decided; what is in
+    the log by then is read before anything is decided. Only an append that hangs on its way to the
+    log may come later still.
     """
 
     lease_s: float = 4.0
