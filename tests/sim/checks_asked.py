@@ -97,10 +97,8 @@ def _explains(op: Op, head: Story) -> bool:
     case = head.case(op.facts["case"])
     if case is None or case.epoch != op.facts["epoch"] or case.owner != op.actor:
         return True
-    if "merged" not in op.facts:
-        return False
-    other = head.case(op.facts["merged"])
-    return other is None or other.owner != op.actor
+    other = head.case(op.facts.get("merged", ""))
+    return op.reason == "NOT_OWNER" and other is not None and other.owner not in {"", op.actor}
 
 
 def _in_order(

@@ -39,7 +39,7 @@ from toldonce.runtime.words import place
 
 CALL_S = 9.0
 TRIES = 6
-AHEAD = timedelta(seconds=1)  # a clock of the house may be ahead of the world's by less
+AHEAD = timedelta(seconds=0.5)  # clocks of the house may differ by as much
 
 
 @dataclass(slots=True)
@@ -264,16 +264,16 @@ class World:
             self.wrong.append(("fault", f"{op.kind} met a fault of ours: {no}"))
         elif isinstance(no, Invalid) and str(no).startswith("message_id"):
             self.wrong.append(("I12", f"{op.kind} {op.operation} met another's words: {no}"))
-        elif isinstance(no, Invalid | Missing) and not self._may_be_wrong(op):
+        elif isinstance(no, Invalid | Missing) and not self._may_be_wrong(op, no):
             self.wrong.append(("I2", f"{op.kind} {op.operation} was called wrong: {no}"))
         elif isinstance(no, Exhausted):
             self.wrong.append(("I7", f"{op.kind} was turned away: {no}"))
 
-    def _may_be_wrong(self, op: Op) -> bool:
+    def _may_be_wrong(self, op: Op, no: Refusal) -> bool:
         """Tell whether it could be called wrong: it named what may be gone, or its time is over."""
         until = op.facts.get("until")
-        over = until is not None and self.house.clock.now() > until - AHEAD
-        return over or bool(op.facts.get("may_be_wrong"))
+        late = until is not None and self.house.clock.now() > until - AHEAD
+        return (late and str(no).startswith("due_at")) or bool(op.facts.get("may_be_wrong"))
 
     async def settle(self) -> None:
         """Ask again for whatever nobody could say, until it is known."""
