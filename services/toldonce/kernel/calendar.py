@@ -14,16 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from toldonce.kernel.instants import EPOCH, SECOND, instant, micros
+from toldonce.kernel.instants import DAY_S, EPOCH, SECOND, instant, micros
 
-DAY_S = 86_400
 HORIZON_DAYS_MAX = 3_660
 REMEMBERED_DAYS_MAX = 8_192
 
-EPOCH_ORDINAL = EPOCH.toordinal()
+_EPOCH_ORDINAL = EPOCH.toordinal()
 _DAY_US = DAY_S * SECOND
 _PROBE_S = 21_600  # offsets are compared four times a day: no zone changes and changes back faster
-_LAST_DAY = date.max.toordinal() - EPOCH_ORDINAL - 2  # leaves room for the furthest zone
+_LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL - 2  # leaves room for the furthest zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ def _expand(calendar: Calendar, number: int) -> _Day:
 
 def _hours(calendar: Calendar, wall_day: int) -> tuple[Interval, ...]:
     """Return the hours of a wall date, given in days since 1970."""
-    on = date.fromordinal(wall_day + EPOCH_ORDINAL)
+    on = date.fromordinal(wall_day + _EPOCH_ORDINAL)
     hours = calendar.exceptions.get(on)
     return calendar.weekly[on.weekday()] if hours is None else hours
 

@@ -13,9 +13,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 
+from toldonce.kernel.instants import micros
 from toldonce.kernel.story.events import (
     Absorbed,
     Carried,
@@ -32,8 +33,6 @@ from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import SkillNeed
 
 PREAMBLE = b"toldonce-context-1\n"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _OWN_FIELDS = frozenset({"case", "channel", "trace", "made", "keys"})
 
 
@@ -56,7 +55,7 @@ class Item:
 def items(logged: Logged, words: Mapping[int, Words] | None) -> tuple[Item, ...]:
     """Make the timeline of one append; `words` is None when they were forgotten."""
     record = logged.record
-    at_us = (record.at - _EPOCH) // _MICROSECOND
+    at_us = micros(record.at)
     made = []
     for index, event in enumerate(record.events):
         if isinstance(event, Fenced):
@@ -150,7 +149,7 @@ def _written(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case datetime():
-            return str((value - _EPOCH) // _MICROSECOND)
+            return str(micros(value))
         case bytes():
             return value.hex()
         case IntEnum():

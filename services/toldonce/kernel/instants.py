@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-_DAY_S = 86_400
+DAY_S = 86_400
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(at: datetime) -> int:
     """Count the microseconds from 1970 to an aware instant."""
     past = at - EPOCH
-    return (past.days * _DAY_S + past.seconds) * SECOND + past.microseconds
+    return (past.days * DAY_S + past.seconds) * SECOND + past.microseconds
 
 
 def instant(at_us: int) -> datetime:

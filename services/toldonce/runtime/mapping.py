@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -17,21 +17,16 @@ from typing import Any
 from google.protobuf.message import Message
 
 from toldonce.kernel.ids import Own, decode, encode
+from toldonce.kernel.instants import instant, micros
 
 type _Convert = Callable[[Any], Any]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_DAY_S = 86_400
 _INSTANTS_MAX = 1 << 12
 
 
-def to_us(instant: datetime | None) -> int:
+def to_us(at: datetime | None) -> int:
     """Count the microseconds since 1970; 0 for none."""
-    if instant is None:
-        return 0
-    past = instant - _EPOCH
-    return (past.days * _DAY_S + past.seconds) * 1_000_000 + past.microseconds
+    return 0 if at is None else micros(at)
 
 
 def from_us(count: int) -> datetime | None:
@@ -42,7 +37,7 @@ def from_us(count: int) -> datetime | None:
 @lru_cache(maxsize=_INSTANTS_MAX)
 def at_us(count: int) -> datetime:
     """Read microseconds since 1970 where an instant must be; a story says most of its own twice."""
-    return _EPOCH + count * _MICROSECOND
+    return instant(count)
 
 
 class Mapping[T]:

@@ -6,14 +6,13 @@ apart: 24 bytes an entry, 16 of the own id and 8 of microseconds since 1970 (big
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from toldonce.kernel.ids import Own, decode, encode
+from toldonce.kernel.instants import instant, micros
 
 ENTRY_BYTES = 24
 _ID_BYTES = 16
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ def entries(ring: bytes) -> Iterator[Seen]:
     for start in range(0, len(ring), ENTRY_BYTES):
         middle, end = start + _ID_BYTES, start + ENTRY_BYTES
         count = int.from_bytes(ring[middle:end], "big")
-        yield Seen(Own(encode(ring[start:middle])), _EPOCH + timedelta(microseconds=count))
+        yield Seen(Own(encode(ring[start:middle])), instant(count))
 
 
 def times(ring: bytes, own: str) -> int:
@@ -43,7 +42,7 @@ def times(ring: bytes, own: str) -> int:
 
 def added(ring: bytes, seen: Seen, kept_max: int) -> tuple[bytes, tuple[Seen, ...]]:
     """Add an entry; returns the ring of at most `kept_max` and what fell out of it."""
-    count = (seen.at - _EPOCH) // _MICROSECOND
+    count = micros(seen.at)
     ring += decode(seen.own) + count.to_bytes(8, "big")
     kept = kept_max * ENTRY_BYTES
     return ring[-kept:], tuple(entries(ring[:-kept]))

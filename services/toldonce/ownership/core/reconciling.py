@@ -4,10 +4,10 @@ Some have none: nobody but the engine offers a case, nobody but a gateway confir
 keepers can only be told to look again.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.instants import micros
 from toldonce.kernel.story.bounds import Bound, Waiting
 from toldonce.kernel.story.types import Case, Story
 from toldonce.ownership.core.commands import (
@@ -22,13 +22,11 @@ from toldonce.ownership.core.commands import (
 
 TIMED_OUT = "TIMED_OUT"
 OWNER_SILENT = "OWNER_SILENT"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def operation_of(bound: Bound) -> Own:
     """Name the act that ends a stuck thing: every replica, on every try, names it alike."""
-    at_us = (bound.at - _EPOCH) // _MICROSECOND
+    at_us = micros(bound.at)
     return Own(derive("reconcile", bound.kind, bound.own, bound.case, at_us))
 
 
