@@ -172,16 +172,16 @@ def quoted(case: Any) -> dict[str, Any]:
 async def look(agent: "Agent", case: Any) -> None:
     """Read a case again."""
     world = agent.world
-    process = world.pick("ownership")
-    handler = process.bound._ownership  # noqa: SLF001
 
     async def read() -> Any:
         from toldonce.runtime.case_views import case_view  # noqa: PLC0415
 
+        handler = process.bound._ownership  # noqa: SLF001
         customer, placed, found = await handler.case(agent.tenant, case.case_id)
         return case_view(customer, found, placed.sequence)
 
     try:
+        process = world.pick("ownership")
         seen = await world.net.call(process.host, read, timeout_s=6.0)
     except Refusal:
         return

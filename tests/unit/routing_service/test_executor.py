@@ -116,10 +116,11 @@ async def test_offer_on_its_way_is_not_given_up_because_nobody_heard_of_it_yet(d
     executor.take((made,), 7)
     executor.take((ExpireOffer(made.customer, made.case, made.offer, "ann"),), 7)
     await asyncio.sleep(1)
+    assert not desk.failed
     held.set()
     await asyncio.sleep(3)
-    assert not desk.failed
     assert isinstance(desk.sent[-1][0], ExpireOffer), "it is asked again once it can be known"
+    assert [one.reason for one in desk.failed] == ["ENDED"]
     await executor.close()
 
 
@@ -138,9 +139,18 @@ async def test_offer_made_while_its_end_was_asked_for_is_not_given_up(desk):
     executor = Executor(send, desk.lease, LoopClock(), desk.failed.append)
     executor.take((made, ExpireOffer(made.customer, made.case, made.offer, "ann")), 7)
     await asyncio.sleep(3)
-    assert not desk.failed
+    assert [one.reason for one in desk.failed] == ["ENDED"]
     assert len(desk.sent) == 3
     await executor.close()
+
+
+async def test_offer_cancelled_before_its_answer_may_still_arrive(desk):
+    desk.executor.take((offer(),), 7)
+    await asyncio.sleep(0.005)
+    await desk.executor.close()
+    assert not await desk.executor.settle()
+    await asyncio.sleep(DOUBT_S)
+    assert await desk.executor.settle()
 
 
 async def test_offers_that_wait_out_their_doubt_keep_nobody_from_their_turn(desk):

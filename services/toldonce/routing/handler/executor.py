@@ -61,7 +61,7 @@ class Executor:
         *,
         inflight_max: int = INFLIGHT_MAX,
     ) -> None:
-        """`failed` takes the offers that are certainly not in the log."""
+        """`failed` takes the offers that certainly stand in the log no more, or never did."""
         self._send = send
         self._leadership = leadership
         self._clock = clock
@@ -124,9 +124,14 @@ class Executor:
         doubt_ends_s = self._clock.monotonic() + DOUBT_S
         try:
             while self._leadership.epoch == order.epoch:
-                if await self._done(order, issued_at, doubt_ends_s):
+                done = False
+                try:
+                    done = await self._done(order, issued_at, doubt_ends_s)
+                finally:  # also when this is cancelled while nobody has answered
+                    if not done:
+                        self._doubt_ends_s = max(self._doubt_ends_s, doubt_ends_s)
+                if done:
                     return
-                self._doubt_ends_s = max(self._doubt_ends_s, doubt_ends_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             self._give_up(order.decision, "NOT_LEADING")
@@ -156,6 +161,10 @@ class Executor:
             _log.info("a decision was refused", what=order.key[0], reason=reason)
             if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
                 self._give_up(order.decision, reason)
+        else:
+            if isinstance(order.decision, ExpireOffer | RevokeOffer):
+                # the engine may never see that it was made: its reader began anew meanwhile
+                self._give_up(order.decision, "ENDED")
         return True
 
     async def _rest(self, pause_s: float) -> None:
