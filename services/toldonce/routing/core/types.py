@@ -194,7 +194,7 @@ class LeadershipChanged:
 
 @dataclass(frozen=True, slots=True)
 class OfferFailed:
-    """Ownership refused a decided offer, or knows no such offer: it is not in the log for good."""
+    """Ownership refused a decided offer, knows none, or ended it: it stands in the log no more."""
 
     customer: str
     case: str
