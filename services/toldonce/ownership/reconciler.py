@@ -30,7 +30,7 @@ AGAIN_S = 5.0
 AGAIN_MAX_S = 300.0
 ACTS_MAX = 16
 SLACK_MAX = 1_024
-_BREATH = 1_024
+SEEN_A_LOOK = 2_000
 
 _log = logger()
 
@@ -63,6 +63,7 @@ class Reconciler:
         self._grace = timedelta(seconds=grace_s)
         self._stories: dict[StoryKey, OpenStory] = {}
         self._due: list[tuple[datetime, StoryKey, int]] = []
+        self._unseen: dict[StoryKey, None] = {}  # of a snapshot, and not in `_due` yet
         self._tried: dict[StoryKey, _Tried] = {}
         self._count()
 
@@ -70,16 +71,9 @@ class Reconciler:
         """See `Subscriber.snapshot`; halves of something are not in it and stay known."""
         del position
         halves = [story for story in self._stories.values() if _half(story)]
-        known = {(story.tenant, story.customer): story for story in (*halves, *stories)}
-        due: list[tuple[datetime, StoryKey, int]] = []
-        for number, (key, story) in enumerate(known.items()):
-            if number % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
-            at = self._first(story)
-            if at is not None:
-                due.append((at, key, story.sequence))
-        heapify(due)
-        self._stories, self._due = known, due
+        self._stories = {(story.tenant, story.customer): story for story in (*halves, *stories)}
+        self._unseen = dict.fromkeys(self._stories)
+        self._due.clear()
         self._tried.clear()
 
     async def records(self, batch: Sequence[Logged]) -> None:
@@ -104,7 +98,7 @@ class Reconciler:
     @property
     def planned(self) -> int:
         """How many instants to look at are kept: about one a story, however often it changes."""
-        return len(self._due)
+        return len(self._due) + len(self._unseen)
 
     async def run(self) -> None:
         """Look every second, for ever."""
@@ -114,6 +108,7 @@ class Reconciler:
 
     async def look(self) -> None:
         """Put back whatever is stuck now, and count what remains."""
+        self._see()
         latest = self._clock.now() - self._grace
         found: list[tuple[OpenStory, Bound]] = []
         while self._due and self._due[0][0] < latest:
@@ -135,6 +130,15 @@ class Reconciler:
             await asyncio.gather(*(self._put_back(story, bound) for story, bound in some))
         if found:
             self._count()
+
+    def _see(self) -> None:
+        """Plan some of a snapshot's stories: who starts has more urgent things to do first."""
+        for key in list(itertools.islice(self._unseen, SEEN_A_LOOK)):
+            del self._unseen[key]
+            story = self._stories[key]
+            at = self._first(story)
+            if at is not None:
+                heappush(self._due, (at, key, story.sequence))
 
     async def _put_back(self, story: OpenStory, bound: Bound) -> None:
         key = (story.tenant, story.customer)
@@ -172,6 +176,7 @@ class Reconciler:
 
     def _forget(self, key: StoryKey) -> None:
         self._stories.pop(key, None)
+        self._unseen.pop(key, None)
         self._tried.pop(key, None)
 
     def _count(self) -> None:

@@ -207,7 +207,7 @@ VIEW_REBUILDS = _counter(
 )
 
 # Routing.
-DECISION_SECONDS = _seconds("decision_seconds", "from a fact's arrival at the engine to its step")
+DECISION_SECONDS = _seconds("decision_seconds", "how long the first fact of a step had waited")
 OFFERS = _counter(
     "offers_total",
     "offers",

@@ -110,12 +110,13 @@ class Engines:
         """See `feed.Subscriber`."""
         standing: dict[str, set[str]] = defaultdict(set)
         for story in stories:
-            self.seat(story.tenant).see_epoch(story.head.engine_epoch)
+            seat = self.seat(story.tenant)
+            seat.see_epoch(story.head.engine_epoch)
             fact = story_standing(story)
             if fact is not None:
                 standing[story.tenant].add(story.customer)
                 # a few at a time: all at once would hold everybody else up for seconds
-                await self.seat(story.tenant).shell.put(fact)
+                await seat.shell.put(fact)
         self._loaded = True
         for tenant, seat in tuple(self._seats.items()):
             seat.shell.load(StoriesLoaded(frozenset(standing[tenant]), position))

@@ -161,8 +161,8 @@ class Shell:
         if any(isinstance(fact, StoriesLoaded) for _, fact in taken):
             self._loaded = True
         done_s = self._clock.monotonic()
-        for arrived_s, _ in taken:
-            self._meter.observe(DECISION_SECONDS, done_s - arrived_s)
+        if taken:
+            self._meter.observe(DECISION_SECONDS, done_s - taken[0][0])
         for decision in decisions:
             if isinstance(decision, MakeOffer):
                 self._keep(decision.trace)
