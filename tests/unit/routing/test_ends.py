@@ -6,17 +6,20 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.routing.world import START, World, cid, office, own, person
+from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.story.events import (
     CaseMerged,
     CaseOpened,
     CaseReopened,
     CaseSplit,
+    Offered,
     OwnershipReleased,
     WrapUpBegun,
 )
 from toldonce.kernel.story.types import TargetKind, WorkState
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
+    FAILOVER,
     Availability,
     CancelHandoff,
     CancelReason,
@@ -26,6 +29,7 @@ from toldonce.routing.core.types import (
     LeadershipChanged,
     MakeOffer,
     OfferFailed,
+    RevokeOffer,
     StoriesLoaded,
     StoryChanged,
     Tick,
@@ -186,6 +190,21 @@ def test_story_that_is_newer_than_a_fresh_start_is_not_over() -> None:
     world.tell(StoriesLoaded(frozenset(), behind))
     assert not world.asked("lee"), "anna has no units left: what she owns came after"
     assert world.engine.explain(cid("kim"), own("kim"), world.now) is not None
+
+
+def test_offer_of_another_engine_beyond_what_the_agent_can_hold_is_taken_back() -> None:
+    world = World(office(person("anna"))).open_doors()
+    world.contact("kim")
+    assert world.asked("kim") == "anna"
+    before = len(world.said)
+    opened = CaseOpened(own("lee"), "billing", "chat", "gate", "", "en", (), 0, "")
+    late = Own(derive("late"))
+    until = world.now + timedelta(seconds=20)
+    world.happen(cid("lee"), opened, Offered(late, own("lee"), "anna", until, 1, "1-a", b""))
+    (revoked,) = [one for one in world.said[before:] if isinstance(one, RevokeOffer)]
+    assert (revoked.offer, revoked.reason) == (late, FAILOVER)
+    assert world.asked("kim") == "anna"
+    assert not world.asked("lee")
 
 
 def test_handoff_that_finds_nobody_in_time_goes_back_to_the_sender() -> None:

@@ -22,6 +22,7 @@ from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.types import (
     AGENT_GONE,
     AGENT_OFF_SHIFT,
+    FAILOVER,
     LOST_RIGHT,
     Decision,
     LapseOwnership,
@@ -65,7 +66,11 @@ class _Due:
 def in_trouble(agent: Agent) -> bool:
     """Tell whether what an agent holds has to be looked at; cheap, because it is asked often."""
     return (
-        agent.absent_us is not None or agent.off_us is not None or agent.rule is None or agent.ails
+        agent.absent_us is not None
+        or agent.off_us is not None
+        or agent.rule is None
+        or agent.ails
+        or (agent.free < 0 and bool(agent.offers))
     )
 
 
@@ -85,8 +90,9 @@ def look(
     for item in agent.owned.values():
         ails = ails or item.case.lapse is not None or bool(item.lost_us)
         again.append(_owned(agent, item, desk))
+    _see_extra(agent)
     for live in agent.offers.values():
-        ails = ails or live.lost
+        ails = ails or live.lost or live.extra
         again.append(_offered(agent, live, desk))
     agent.ails = ails
     return min((at_us for at_us in again if at_us), default=0)
@@ -263,10 +269,22 @@ def _release(agent: Agent, item: Item, rule: str) -> ReleaseOwnership:
     return ReleaseOwnership(item.customer, item.case.own, agent.name, item.case.epoch, rule)
 
 
+def _see_extra(agent: Agent) -> None:
+    """Mark the last of the offers that came from another engine beyond what an agent can hold.
+
+    Two engines, each within bounds, can do that at a failover: an append may hang on its way.
+    """
+    over = -agent.free
+    for live in reversed(agent.offers.values()):
+        live.extra = live.foreign and over > 0
+        over -= live.item.cost if live.extra else 0
+
+
 def _offered(agent: Agent, live: Live, desk: _Desk) -> int:
     """Take an offer back from somebody who cannot answer it any more."""
     causes = [
         (LOST_RIGHT, desk.now_us if live.lost else None),
+        (FAILOVER, desk.now_us if live.extra else None),
         (AGENT_OFF_SHIFT, agent.off_us),
         (AGENT_GONE, agent.absent_us),
     ]
@@ -274,7 +292,7 @@ def _offered(agent: Agent, live: Live, desk: _Desk) -> int:
     for reason, since_us in causes:
         if since_us is None:
             continue
-        due_us = since_us + (0 if reason == LOST_RIGHT else desk.rules.gone_us)
+        due_us = since_us + (0 if reason in {LOST_RIGHT, FAILOVER} else desk.rules.gone_us)
         if desk.now_us < due_us:
             again.append(due_us)
             continue

@@ -103,6 +103,7 @@ class Ledger:
             if own in item.offers:
                 continue
             live = Live(own, item, offer.agent, micros(offer.expires_at), case.epoch, True)  # noqa: FBT003
+            live.foreign = True
             item.offers[own] = self.agent(offer.agent).offers[own] = live
             new.append(live)
         return new

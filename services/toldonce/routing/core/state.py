@@ -38,7 +38,8 @@ class Place(IntEnum):
 class Live:
     """An offer that holds units: decided here, or seen in the log (`confirmed`).
 
-    `lost`: the agent has lost the right to it. `asked_us` is when it was last asked to end.
+    `lost`: the agent has lost the right to it. `foreign`: another engine made it; `extra`: so it
+    came on top of what the agent can hold. `asked_us` is when it was last asked to end.
     """
 
     own: Own
@@ -50,6 +51,8 @@ class Live:
     trace: DecisionTrace | None = None
     live: bool = True
     lost: bool = False
+    foreign: bool = False
+    extra: bool = False
     asked_us: int = 0
 
 

@@ -80,6 +80,7 @@ class CancelReason(StrEnum):
 AGENT_GONE = "AGENT_GONE"
 AGENT_OFF_SHIFT = "AGENT_OFF_SHIFT"
 LOST_RIGHT = "LOST_RIGHT"
+FAILOVER = "FAILOVER"
 
 
 @dataclass(frozen=True, slots=True)
