@@ -177,7 +177,7 @@ def _local_timer() -> list[Patch]:
 
 
 def _no_tenant() -> list[Patch]:
-    return [line(writer, "_message_id", "{subject}|{operation}", "{operation}")]
+    return [line(writer, "message_id", "{subject}|{operation}", "{operation}")]
 
 
 def _any_id() -> list[Patch]:
