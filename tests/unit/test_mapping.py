@@ -50,3 +50,12 @@ def test_a_reader_makes_commitments_of_any_number_of_ids() -> None:
     mapping = Mapping(Commitment, pb.Commitment)
     made = [Commitment(encode(bytes([n]) * 16), OWN, "anna", START, START) for n in range(3)]  # type: ignore[arg-type]
     assert [mapping.decode(mapping.message(one)) for one in made] == made
+
+
+def test_names_are_kept_once_and_words_are_not() -> None:
+    written = Adviser("anna the second", AdviserKind.WARM, START, START)
+    for named in (True, False):
+        mapping = Mapping(Adviser, pb.Adviser, named=named)
+        one, other = (mapping.decode(mapping.message(written)) for _ in range(2))
+        assert one == other == written
+        assert (one.agent is other.agent) is named

@@ -32,7 +32,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-_HEAD = Mapping(Story, pb.Story)
+_HEAD = Mapping(Story, pb.Story, named=True)
 _KEY = Mapping(KeyRef, pb.KeyRef)
 _FACTS: dict[type, tuple[str, Mapping[Any]]] = {
     shape: (_snake(shape.__name__), Mapping(shape, getattr(pb, shape.__name__)))

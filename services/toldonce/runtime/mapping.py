@@ -22,6 +22,7 @@ from toldonce.kernel.instants import instant, micros
 type _Convert = Callable[[Any], Any]
 
 _INSTANTS_MAX = 1 << 12
+_NAMES_MAX = 1 << 12
 
 
 def to_us(at: datetime | None) -> int:
@@ -40,6 +41,12 @@ def at_us(count: int) -> datetime:
     return instant(count)
 
 
+@lru_cache(maxsize=_NAMES_MAX)
+def same(name: str) -> str:
+    """Give one text for all that are equal: its hash is known, and it is kept in memory once."""
+    return name
+
+
 class Mapping[T]:
     """The two directions between one dataclass and one message type.
 
@@ -51,8 +58,11 @@ class Mapping[T]:
     encode: Callable[[T, Any], None]
     decode: Callable[[Any], T]
 
-    def __init__(self, shape: type[T], message: type[Message]) -> None:
-        """Write the converters; raises TypeError when the two do not have the same fields."""
+    def __init__(self, shape: type[T], message: type[Message], *, named: bool = False) -> None:
+        """Write the converters; raises TypeError when the two do not have the same fields.
+
+        `named`: its texts are names that come again, nobody's words, so each is kept once.
+        """
         self._message = message
         hints = typing.get_type_hints(shape)
         wires: Any = message.DESCRIPTOR.fields_by_name
@@ -64,11 +74,12 @@ class Mapping[T]:
             if wire not in wires:
                 raise TypeError(f"the message of {shape.__name__} has no field {wire}")
             seen.add(wire)
-            out, back = _converters(hint, wires[wire])
+            out, back = _converters(hint, wires[wire], named=named)
             names |= {f"out_{wire}": out, f"back_{wire}": back}
             nested = dataclasses.is_dataclass(hint)
             put += _putting(field.name, wire, nested=nested, many=many, plain=out is None)
-            absent = "None" if hint is datetime and maybe else '""' if hint is Own else ""
+            text = hint is Own or (hint is str and named)
+            absent = "None" if hint is datetime and maybe else '""' if text else ""
             one = "{0}" if back is None else f"back_{wire}({{0}})"
             if absent:  # stands for nothing, so it needs no call
                 one = f"({one} if {{0}} else {absent})"
@@ -99,17 +110,21 @@ def _unwrapped(hint: object) -> tuple[Any, bool, bool]:
 def _converters(
     hint: Any,  # noqa: ANN401 - any annotation
     wire: Any,  # noqa: ANN401 - a field descriptor
+    *,
+    named: bool,
 ) -> tuple[_Convert | None, _Convert | None]:
     """Give the two converters of one value; None: it is the same on both sides."""
     if hint is datetime:
         return to_us, at_us
     if hint is Own:
         return decode, encode
+    if hint is str and named:
+        return None, same
     if dataclasses.is_dataclass(hint):
         if wire.message_type is None:
             raise TypeError(f"{wire.name} is no message")
         inner = wire.message_type._concrete_class  # noqa: SLF001 - how protobuf names it
-        nested: Mapping[Any] = Mapping(typing.cast("type[Any]", hint), inner)
+        nested: Mapping[Any] = Mapping(typing.cast("type[Any]", hint), inner, named=named)
         return typing.cast("_Convert", nested.encode), nested.decode
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return int, _Members(hint).__getitem__
