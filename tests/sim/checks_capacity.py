@@ -44,10 +44,12 @@ def check(book: Book, checked: Counter[str]) -> Found:
                 (tenant, name) == (record.tenant, who) and record.at - at < MOVING
                 for tenant, name, at in moved
             )
-            late = 0 < record.engine_epoch < newest[record.tenant]
-            checked["capacity excused by a failover"] += late
-            excused += late
-            checked["capacity excused by a move"] += used[record.tenant, who] > CAPACITY[who]
+            over = used[record.tenant, who] > CAPACITY[who]
+            if 0 < record.engine_epoch < newest[record.tenant]:
+                excused += 1
+                checked["capacity excused by a failover"] += over
+            else:
+                checked["capacity excused by a move"] += over
             if used[record.tenant, who] > CAPACITY[who] + excused:
                 units = f"unit {used[record.tenant, who]} of {CAPACITY[who]}"
                 said = f"{who} of {record.tenant} is offered {units} at {logged.sequence}"

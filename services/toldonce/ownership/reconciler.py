@@ -70,11 +70,15 @@ class Reconciler:
     async def snapshot(self, stories: Sequence[OpenStory], position: int) -> None:
         """See `Subscriber.snapshot`; halves of something are not in it and stay known."""
         del position
-        halves = [story for story in self._stories.values() if _half(story)]
+        before, unseen = self._stories, self._unseen
+        halves = [story for story in before.values() if _half(story)]
         self._stories = {(story.tenant, story.customer): story for story in (*halves, *stories)}
-        self._unseen = dict.fromkeys(self._stories)
-        self._due.clear()
-        self._tried.clear()
+        self._unseen = {
+            key: None
+            for key, story in self._stories.items()
+            if key in unseen or key not in before or before[key].sequence != story.sequence
+        }
+        self._tried = {key: tried for key, tried in self._tried.items() if key in self._stories}
 
     async def records(self, batch: Sequence[Logged]) -> None:
         """See `Subscriber.records`."""
@@ -128,6 +132,7 @@ class Reconciler:
         self._count()
         for some in itertools.batched(found, ACTS_MAX):
             await asyncio.gather(*(self._put_back(story, bound) for story, bound in some))
+            self._see()
         if found:
             self._count()
 

@@ -42,8 +42,11 @@ def at_us(count: int) -> datetime:
 
 
 @lru_cache(maxsize=_NAMES_MAX)
-def same(name: str) -> str:
-    """Give one text for all that are equal: its hash is known, and it is kept in memory once."""
+def _same(name: str) -> str:
+    """Give one text for those that are equal: its hash is known, and it is in memory once.
+
+    Ids that never come again go through too, and push the oldest name out.
+    """
     return name
 
 
@@ -61,7 +64,7 @@ class Mapping[T]:
     def __init__(self, shape: type[T], message: type[Message], *, named: bool = False) -> None:
         """Write the converters; raises TypeError when the two do not have the same fields.
 
-        `named`: its texts are names that come again, nobody's words, so each is kept once.
+        `named`: its texts are names that come again, nobody's words, so one is kept for many.
         """
         self._message = message
         hints = typing.get_type_hints(shape)
@@ -119,7 +122,7 @@ def _converters(
     if hint is Own:
         return decode, encode
     if hint is str and named:
-        return None, same
+        return None, _same
     if dataclasses.is_dataclass(hint):
         if wire.message_type is None:
             raise TypeError(f"{wire.name} is no message")

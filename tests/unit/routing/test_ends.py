@@ -200,7 +200,9 @@ def test_offer_of_another_engine_beyond_what_the_agent_can_hold_is_taken_back() 
     opened = CaseOpened(own("lee"), "billing", "chat", "gate", "", "en", (), 0, "")
     late = Own(derive("late"))
     until = world.now + timedelta(seconds=20)
-    world.happen(cid("lee"), opened, Offered(late, own("lee"), "anna", until, 1, "1-a", b""))
+    world.tell(LeadershipChanged(world.engine.epoch + 1))
+    old = world.engine.epoch - 1
+    world.happen(cid("lee"), opened, Offered(late, own("lee"), "anna", until, old, "1-a", b""))
     (revoked,) = [one for one in world.said[before:] if isinstance(one, RevokeOffer)]
     assert (revoked.offer, revoked.reason) == (late, FAILOVER)
     assert world.asked("kim") == "anna"

@@ -84,17 +84,21 @@ class Stories:
         or Rejected QUARANTINED when it was found broken or its last message cannot be read.
         """
         self._check(tenant, customer)
+        why = ""
         for _ in range(TRIES_MAX):
             epochs = await self._log.fresh()
             placed = await self._load(tenant, customer, epochs)
             # whoever was held up in between may have read an epoch that had ended by then
-            if (await self._log.fresh()).current == epochs.current:
-                known = self.cached(tenant, customer)
-                if known and (placed.epoch, placed.sequence) < (known.epoch, known.sequence):
-                    raise Unavailable(_OLD_LEADER, retry_s=0.2)
-                self.keep(tenant, customer, placed)
-                return placed
-        raise Unavailable("the log goes on in a new epoch; ask again")
+            if (await self._log.fresh()).current != epochs.current:
+                why = "the log goes on in a new epoch; ask again"
+                continue
+            known = self.cached(tenant, customer)
+            if known and (placed.epoch, placed.sequence) < (known.epoch, known.sequence):
+                why = _OLD_LEADER  # or somebody has written here meanwhile
+                continue
+            self.keep(tenant, customer, placed)
+            return placed
+        raise Unavailable(why, retry_s=0.2)
 
     async def position(self) -> int:
         """Ask the leader for the last position of the log; raises Unavailable."""

@@ -264,7 +264,7 @@ class _Turn:
 
 
 def _by_time(no: Refusal) -> bool:
-    """Tell whether time alone refuses: an earlier copy may be on its way; a fence shuts it out."""
+    """Tell whether time may have refused: a fence shuts out an earlier copy on its way."""
     return isinstance(no, Rejected) and no.reason == "STALE_DECISION"
 
 

@@ -26,6 +26,7 @@ from toldonce.routing.core.state import ItemKey, Place
 from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
 from toldonce.routing.core.types import (
+    ENDED,
     AgentChanged,
     ConfigChanged,
     Decision,
@@ -225,7 +226,7 @@ class Engine:
             for item in self._matcher.waiting.values():
                 if item.case.handoff is not None:
                     self._ledger.stir(item)
-        self._matcher.epoch = epoch
+        self._matcher.epoch = self._ledger.epoch = epoch
 
     def _watch_owners(self, now_us: int, found: list[Decision]) -> None:
         """See to what those hold who cannot; an alarm looks again, and one ends a freeze."""
@@ -249,6 +250,8 @@ class Engine:
         self._ledger.end(live)
         self._ledger.charge(item)
         self._ledger.stir(item)
+        if reason == ENDED:
+            return
         doublings = min(item.retries, _BACK_OFF_DOUBLINGS_MAX)
         item.retry_us, item.retries = now_us + (_BACK_OFF_US << doublings), item.retries + 1
         item.refused = reason

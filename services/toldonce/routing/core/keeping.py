@@ -270,11 +270,11 @@ def _release(agent: Agent, item: Item, rule: str) -> ReleaseOwnership:
 
 
 def _see_extra(agent: Agent) -> None:
-    """Mark the last of the offers that came from another engine beyond what an agent can hold.
+    """Mark the last of the offers that an engine before made beyond what an agent can hold.
 
     Two engines, each within bounds, can do that at a failover: an append may hang on its way.
     """
-    over = -agent.free
+    over = -agent.free - sum(live.item.cost for live in agent.offers.values() if live.lost)
     for live in reversed(agent.offers.values()):
         live.extra = live.foreign and over > 0
         over -= live.item.cost if live.extra else 0

@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self, seed: str) -> None:
         """`seed` decides between agents who are equal in everything."""
         self.seed = seed
+        self.epoch = 0  # under which this engine leads; 0 while it follows
         self.rules: Rules | None = None
         self.agents: dict[str, Agent] = {}
         self.items: dict[ItemKey, Item] = {}
@@ -103,7 +104,7 @@ class Ledger:
             if own in item.offers:
                 continue
             live = Live(own, item, offer.agent, micros(offer.expires_at), case.epoch, True)  # noqa: FBT003
-            live.foreign = True
+            live.foreign = 0 < offer.engine_epoch < self.epoch
             item.offers[own] = self.agent(offer.agent).offers[own] = live
             new.append(live)
         return new

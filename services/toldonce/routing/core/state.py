@@ -38,8 +38,9 @@ class Place(IntEnum):
 class Live:
     """An offer that holds units: decided here, or seen in the log (`confirmed`).
 
-    `lost`: the agent has lost the right to it. `foreign`: another engine made it; `extra`: so it
-    came on top of what the agent can hold. `asked_us` is when it was last asked to end.
+    `lost`: the agent has lost the right to it. `foreign`: an engine before this one made it, and it
+    came late; `extra`: so on top of what the agent can hold. `asked_us` is when it was last asked
+    to end.
     """
 
     own: Own

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.routing.core.types import (
+    ENDED,
     CancelHandoff,
     CompleteWrapUp,
     Decision,
@@ -34,8 +35,8 @@ PAUSE_S = 0.05
 PAUSE_MAX_S = 2.0
 DOUBT_S = 2.5
 SETTLE_S = DOUBT_S + 0.5
-# of an end: the agent still holds it, as an offer or as a case; only the log frees them
-_STILL_LIVE = frozenset({"TOO_EARLY", "STALE_ENGINE", "OFFER_TAKEN"})
+# of an end: the offer is over; after any other refusal only the log frees what the agent holds
+_OVER = frozenset({"OFFER_GONE", "OFFER_DECLINED", "OFFER_EXPIRED", "OFFER_REVOKED", "Missing"})
 # of an offer: no copy of it can be taken after one of these
 _LASTING = frozenset({"STALE_ENGINE", "STALE_EPOCH", "CASE_CLOSED"})
 
@@ -71,6 +72,7 @@ class Executor:
         self._keys: set[tuple[str, ...]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._resting = 0
+        self._slots = asyncio.Semaphore(inflight_max)
         self._doubt_ends_s = 0.0
 
     def take(self, decisions: tuple[Decision, ...], epoch: int) -> None:
@@ -128,7 +130,7 @@ class Executor:
                 try:
                     done = await self._done(order, issued_at, doubt_ends_s)
                 finally:  # also when this is cancelled while nobody has answered
-                    if not done:
+                    if not done and isinstance(order.decision, MakeOffer):
                         self._doubt_ends_s = max(self._doubt_ends_s, doubt_ends_s)
                 if done:
                     return
@@ -146,7 +148,8 @@ class Executor:
         """
         being_made = self._is_being_made(order.decision)
         try:
-            await self._send(order.decision, order.epoch, issued_at)
+            async with self._slots:
+                await self._send(order.decision, order.epoch, issued_at)
         except Unavailable:
             return False
         except Refusal as refusal:
@@ -159,12 +162,12 @@ class Executor:
             if isinstance(refusal, Missing) and being_made:
                 return False
             _log.info("a decision was refused", what=order.key[0], reason=reason)
-            if reason not in _STILL_LIVE or isinstance(order.decision, MakeOffer):
+            if reason in _OVER or isinstance(order.decision, MakeOffer):
                 self._give_up(order.decision, reason)
         else:
             if isinstance(order.decision, ExpireOffer | RevokeOffer):
                 # the engine may never see that it was made: its reader began anew meanwhile
-                self._give_up(order.decision, "ENDED")
+                self._give_up(order.decision, ENDED)
         return True
 
     async def _rest(self, pause_s: float) -> None:
