@@ -12,7 +12,7 @@ from tests.scribe import World, absorbed, answered, closed, confirmed, opened, w
 from tests.servers import eventually
 from tests.tellers import TENANT, customer, own
 from toldonce.kernel.story.events import Moved
-from toldonce.runtime.feed import Feed
+from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.outbox import Outbox, Pending
 from toldonce.runtime.testing.log import FakeLog
 
@@ -139,6 +139,27 @@ async def test_an_answer_moves_with_its_story_and_is_still_found() -> None:
         (found,) = await _take(outbox, 1)
         # the words are where they were written, so that is what a gateway's server must read
         assert (found.customer, found.sequence) == (customer("a"), 2)
+        await here.scribe.tell("b", confirmed("a"))
+        await eventually(lambda: outbox.waiting(TENANT, "web") == ())
+
+
+async def test_an_answer_stays_when_the_story_it_left_is_seen_late() -> None:
+    here = world()
+    await here.scribe.tell("a", opened("a"))
+    await here.scribe.tell("a", answered("a"))
+    await here.scribe.tell("b", opened("b"))
+    before = here.scribe.told[TENANT, customer("a")]
+    moved = await here.scribe.tell("a", Moved(customer("b")))
+    await here.scribe.tell("b", absorbed("a", replace(before, sequence=moved), at=here.clock.now()))
+    after = here.scribe.told[TENANT, customer("b")]
+    old = OpenStory(TENANT, customer("a"), before.head, before.sequence)
+    new = OpenStory(TENANT, customer("b"), after.head, after.sequence)
+    async with _outbox(here) as outbox:
+        await _take(outbox, 1)
+        await outbox.snapshot((old, new), new.sequence)
+        await asyncio.sleep(3)
+        await outbox.snapshot((new,), new.sequence)
+        assert [one.entry for one in outbox.waiting(TENANT, "web")] == [own("entry", "a", 1)]
         await here.scribe.tell("b", confirmed("a"))
         await eventually(lambda: outbox.waiting(TENANT, "web") == ())
 

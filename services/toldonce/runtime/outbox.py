@@ -53,10 +53,26 @@ class Pending:
 
 @dataclass(slots=True)
 class _Gateway:
-    """What waits for one gateway, in the order it was found."""
+    """What waits for one gateway, in the order it was found.
+
+    An answer of a story that moved is held by both stories until the reader has seen the move.
+    """
 
     waiting: dict[Own, Pending] = field(default_factory=dict)
+    held: dict[Own, dict[StoryKey, Pending]] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hold(self, key: StoryKey, pending: Pending) -> None:
+        self.held.setdefault(pending.entry, {})[key] = pending
+        self.waiting[pending.entry] = pending
+
+    def let_go(self, key: StoryKey, entry: Own) -> None:
+        held = self.held.get(entry, {})
+        held.pop(key, None)
+        if held:
+            return
+        self.held.pop(entry, None)
+        self.waiting.pop(entry, None)
 
     def tell(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
@@ -206,7 +222,7 @@ class Outbox:
             if pending.entry in self._wanted.get(key, ()):
                 self._found.setdefault(key, {})[pending.entry] = pending
                 known = self._gateways.setdefault((key[0], pending.gateway), _Gateway())
-                known.waiting[pending.entry] = pending
+                known.hold(key, pending)
                 known.tell()
 
     def _forget(self, key: StoryKey, entries: Iterable[Own]) -> None:
@@ -215,7 +231,7 @@ class Outbox:
             pending = found.pop(entry, None)
             if pending is not None:
                 known = self._gateways[key[0], pending.gateway]
-                known.waiting.pop(entry, None)
+                known.let_go(key, entry)
         if not found:
             self._found.pop(key, None)
 
