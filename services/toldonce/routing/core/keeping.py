@@ -16,7 +16,7 @@ from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.skills import Requirement, meets, relaxed
 from toldonce.kernel.story.types import Case, CaseState, Lapse
 from toldonce.routing.core.absence import Absences
-from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.ledger import Ledger, mark_extra
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.types import (
@@ -90,7 +90,7 @@ def look(
     for item in agent.owned.values():
         ails = ails or item.case.lapse is not None or bool(item.lost_us)
         again.append(_owned(agent, item, desk))
-    _see_extra(agent)
+    mark_extra(agent)
     for live in agent.offers.values():
         ails = ails or live.lost or live.extra
         again.append(_offered(agent, live, desk))
@@ -267,17 +267,6 @@ def _ended_by_return(agent: Agent, item: Item, lapse: Lapse, rules: Rules) -> bo
 
 def _release(agent: Agent, item: Item, rule: str) -> ReleaseOwnership:
     return ReleaseOwnership(item.customer, item.case.own, agent.name, item.case.epoch, rule)
-
-
-def _see_extra(agent: Agent) -> None:
-    """Mark the last of the offers that an engine before made beyond what an agent can hold.
-
-    Two engines, each within bounds, can do that at a failover: an append may hang on its way.
-    """
-    over = -agent.free - sum(live.item.cost for live in agent.offers.values() if live.lost)
-    for live in reversed(agent.offers.values()):
-        live.extra = live.foreign and over > 0
-        over -= live.item.cost if live.extra else 0
 
 
 def _offered(agent: Agent, live: Live, desk: _Desk) -> int:

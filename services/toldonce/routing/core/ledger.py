@@ -114,3 +114,14 @@ class Ledger:
         live.live = False
         live.item.offers.pop(live.own, None)
         self.agent(live.agent).offers.pop(live.own, None)
+
+
+def mark_extra(agent: Agent) -> None:
+    """Mark the last of the offers that an engine before made beyond what an agent can hold.
+
+    Two engines, each within bounds, can do that at a failover: an append may hang on its way.
+    """
+    over = -agent.free - sum(live.item.cost for live in agent.offers.values() if live.lost)
+    for live in reversed(agent.offers.values()):
+        live.extra = live.foreign and over > 0
+        over -= live.item.cost if live.extra else 0
