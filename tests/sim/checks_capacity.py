@@ -8,6 +8,7 @@ it back.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tests.sim.book import Book
@@ -17,6 +18,19 @@ from toldonce.kernel.story.types import Case
 
 Found = list[tuple[str, str]]
 MOVING = timedelta(seconds=10)
+CORRECTED = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _Late:
+    """Who was offered too much at `sequence`, and when the engine that leads must have mended it.
+
+    The five seconds begin anew when another engine leads: it has to see it first.
+    """
+
+    who: tuple[str, str]
+    sequence: int
+    by: datetime
 
 
 def check(book: Book, checked: Counter[str]) -> Found:
@@ -26,6 +40,7 @@ def check(book: Book, checked: Counter[str]) -> Found:
     moved: list[tuple[str, str, datetime]] = []
     held: dict[tuple[str, str], list[str]] = {}
     newest: Counter[str] = Counter()
+    late: list[_Late] = []
     for logged in book.all:
         record = logged.record
         key = (record.tenant, record.customer)
@@ -37,6 +52,15 @@ def check(book: Book, checked: Counter[str]) -> Found:
         mine = held[key] = [who for case in record.head.cases for who in _holders(case)]
         for who in mine:
             used[record.tenant, who] += 1
+        late = [one for one in late if used[one.who] > CAPACITY[one.who[1]]]
+        for one in late:
+            if one.who[0] != record.tenant or record.engine_epoch < newest[record.tenant]:
+                continue
+            if record.engine_epoch > newest[record.tenant]:
+                one.by = record.at + CORRECTED
+            elif record.at > one.by:
+                said = f"is still offered too much since {one.sequence}, at {logged.sequence}"
+                found.append(("I11", f"{one.who[1]} of {one.who[0]} {said}"))
         newest[record.tenant] = max(newest[record.tenant], record.engine_epoch)
         for who in {event.agent for event in record.events if isinstance(event, Offered)}:
             checked["capacities"] += 1
@@ -48,6 +72,8 @@ def check(book: Book, checked: Counter[str]) -> Found:
             if 0 < record.engine_epoch < newest[record.tenant]:
                 excused += 1
                 checked["capacity excused by a failover"] += over
+                if over:
+                    late.append(_Late((record.tenant, who), logged.sequence, record.at + CORRECTED))
             else:
                 checked["capacity excused by a move"] += over
             if used[record.tenant, who] > CAPACITY[who] + excused:
