@@ -8,7 +8,7 @@ import pytest
 
 from tests.tellers import ENVELOPE, TENANT, agent, contact, customer, offer, office, own, words
 from toldonce.kernel.errors import Missing, Rejected, Unavailable
-from toldonce.kernel.ids import Own
+from toldonce.kernel.ids import Own, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import EntryKind, EntryWords
 from toldonce.kernel.story.types import CaseState
@@ -155,6 +155,26 @@ async def test_a_story_that_an_old_leader_does_not_know_is_not_called_missing() 
     log.settled = True
     with pytest.raises(Missing):
         await house.ownership.do(accept)
+
+
+async def test_who_reads_or_forgets_what_an_old_leader_does_not_know_is_asked_to_come_back() -> (
+    None
+):
+    house = office(log := FakeLog())
+    stranger = whole(customer(), own("stranger"))
+    by = Asked(SUPERVISOR, own("forget"))
+    reads = (
+        lambda: house.ownership.case(TENANT, stranger),
+        lambda: house.ownership.contact(TENANT, stranger),
+        lambda: house.ownership.forgetting.forget(TENANT, customer(), "ASKED", by),
+    )
+    for read in reads:
+        log.settled = False
+        with pytest.raises(Unavailable, match="new leader"):
+            await read()
+        log.settled = True
+        with pytest.raises(Missing):
+            await read()
 
 
 async def test_history_up_to_a_handoff_is_whole_or_not_given() -> None:

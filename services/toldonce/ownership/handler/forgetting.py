@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import CustomerId, Own, derive
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import Diverted, Forgotten
@@ -60,7 +59,7 @@ class Forgetting:
         """Name the stories that are this customer's alone, the main one first; raises Missing."""
         who, placed = await self._find(tenant, customer)
         if not placed.story.messages:
-            raise Missing("customer", "nobody here has heard of this customer")
+            raise self._stories.missing("customer", "nobody here has heard of this customer")
         found = [who]
         elsewhere = set(_diverted(await self._stories.history(tenant, who))) - {who}
         for to in sorted(elsewhere):
@@ -75,10 +74,19 @@ class Forgetting:
 
     async def _forget(self, tenant: str, customer: str, reason: str, by: Asked) -> Forgot:
         who, *others = await self.whole(tenant, customer)
+        await self._elsewhere(tenant, others, reason, by)
+        forgot = await self._one(tenant, who, reason, by)
+        # what was read before that append may have come from an old leader, who knew less
+        _, *now = await self.whole(tenant, who)
+        await self._elsewhere(tenant, sorted(set(now).difference(others)), reason, by)
+        return forgot
+
+    async def _elsewhere(
+        self, tenant: str, others: Iterable[CustomerId], reason: str, by: Asked
+    ) -> None:
         for other in others:
             operation = Own(derive("forget", by.operation, other))
             await self._one(tenant, other, reason, replace(by, operation=operation))
-        return await self._one(tenant, who, reason, by)
 
     async def _one(self, tenant: str, who: CustomerId, reason: str, by: Asked) -> Forgot:
         done = await self._do(Ask(tenant, who, Forget(reason), by))
@@ -90,7 +98,7 @@ class Forgetting:
                     await self.complete(tenant, event)
                     at = logged.record.at if done.logged is None else at
         if at is None:
-            raise Missing("customer", "nobody here has heard of this customer")
+            raise self._stories.missing("customer", "nobody here has heard of this customer")
         return Forgot(who, at, done.repeated)
 
 

@@ -139,7 +139,7 @@ class Ownership:
         if found is None:
             found = past.case_ended(await self.stories.history(tenant, who), own)
         if found is None:
-            raise Missing("case", "there is no case of this id")
+            raise self.stories.missing("case", "there is no case of this id")
         return who, placed, found
 
     async def contact(self, tenant: str, contact_id: str) -> Received:
@@ -150,7 +150,7 @@ class Ownership:
             history = await self.stories.history(tenant, who)
             told = past.contact(history, own)
             if told is None:
-                raise Missing("contact", "there is no contact of this id")
+                raise self.stories.missing("contact", "there is no contact of this id")
             if not told.diverted_to:
                 moved = past.whereabouts(history)[own]
                 return replace(await self._repeated(tenant, told), moved=moved)

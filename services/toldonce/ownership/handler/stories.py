@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Container
 from typing import Protocol
 
-from toldonce.kernel.errors import Rejected, Unavailable
+from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION
@@ -99,6 +99,12 @@ class Stories:
             self.keep(tenant, customer, placed)
             return placed
         raise Unavailable(why, retry_s=0.2)
+
+    def missing(self, field: str, sentence: str) -> Refusal:
+        """Say that something is not there; while an old leader may have answered, only to ask again."""
+        if self._log.settled:
+            return Missing(field, sentence)
+        return Unavailable("the log has a new leader; ask again", retry_s=1.0)
 
     async def position(self) -> int:
         """Ask the leader for the last position of the log; raises Unavailable."""
