@@ -101,7 +101,7 @@ class Stories:
         raise Unavailable(why, retry_s=0.2)
 
     def missing(self, field: str, sentence: str) -> Refusal:
-        """Say that something is not there; while an old leader may have answered, only to ask again."""
+        """Say that it is not there, or to ask again while an old leader may have answered."""
         if self._log.settled:
             return Missing(field, sentence)
         return Unavailable("the log has a new leader; ask again", retry_s=1.0)
