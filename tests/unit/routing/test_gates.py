@@ -280,13 +280,24 @@ def big_office() -> Config:
     return office(*crowd, person("expert", billing=5, technical=5))
 
 
+def test_offer_of_a_large_desk_carries_its_reason_alone() -> None:
+    world = World(big_office()).open_doors()
+    world.contact("kim", technical=5)
+    trace = next(one for one in world.said if isinstance(one, MakeOffer)).trace
+    assert (trace.chosen, trace.considered) == ("expert", 1_001)
+    (line,) = trace.candidates
+    assert (line.agent, line.gate, line.rank) == ("expert", Gate.NONE, 1)
+    assert trace.reason == "expert is first"
+
+
 def test_explanation_of_a_thousand_agents_counts_them_and_stays_short() -> None:
     world = World(big_office()).open_doors()
     world.contact("kim", technical=5)
-    made = next(one for one in world.said if isinstance(one, MakeOffer))
-    trace = made.trace
-    assert (trace.chosen, trace.considered) == ("expert", 1_001)
-    assert trace.candidates[0].gate is Gate.NONE
+    world.accept("kim")
+    world.contact("lee", technical=5)
+    trace = world.engine.explain(cid("lee"), own("lee"), world.now, whole=False)
+    assert trace is not None
+    assert (trace.chosen, trace.considered) == ("", 1_001)
     assert sum(line.count for line in trace.candidates) == 1_001
     assert len(repr(trace).encode()) < 2 * TRACE_BYTES_MAX
     words = sum(len(line.agent) + len(line.detail) + 12 for line in trace.candidates)

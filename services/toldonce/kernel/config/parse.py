@@ -142,6 +142,7 @@ def _channels(document: Fields) -> list[Channel]:
         "first_response_s",
         "shared_aliases",
         "owner_absent",
+        "interruptible",
     )
     return [
         Channel(
@@ -154,6 +155,7 @@ def _channels(document: Fields) -> list[Channel]:
             first_response_s=entry.whole("first_response_s", 0, TARGET_MAX_S, 0),
             shared_aliases=entry.texts("shared_aliases"),
             owner_absent=owner_absent(entry),
+            interruptible=entry.flag("interruptible", default=False),
         )
         for entry in document.sections("channels", known, required=True)
     ]
@@ -223,6 +225,7 @@ def _agents(document: Fields) -> list[Agent]:
         "queues",
         "tier",
         "substitute",
+        "group",
     )
     return [
         Agent(
@@ -234,6 +237,7 @@ def _agents(document: Fields) -> list[Agent]:
             queues=frozenset(entry.names("queues")),
             tier=entry.whole("tier", 0, 9, 0),
             substitute=entry.name("substitute", ""),
+            group=entry.name("group", ""),
         )
         for entry in document.sections("agents", known, required=True, count_max=AGENTS_MAX)
     ]

@@ -15,6 +15,7 @@ from toldonce.kernel.config.types import (
     RoutingPolicy,
     SlaPolicy,
 )
+from toldonce.kernel.config.weighing import weighing
 from toldonce.kernel.skills import Step
 
 PRIORITY_MAX = 10_000
@@ -41,6 +42,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
         "age_points_per_minute",
         "wait_max_s",
         "offer_timeout_s",
+        "weigh",
     )
     return [
         RoutingPolicy(
@@ -50,11 +52,14 @@ def policies(document: Fields) -> list[RoutingPolicy]:
             decline_cooldown_s=entry.whole(
                 "decline_cooldown_s", 1, DAY_S, plain.decline_cooldown_s
             ),
-            age_points_per_minute=entry.whole(
-                "age_points_per_minute", 1, PRIORITY_MAX, plain.age_points_per_minute
+            age_points_per_minute=(
+                points := entry.whole(
+                    "age_points_per_minute", 1, PRIORITY_MAX, plain.age_points_per_minute
+                )
             ),
             wait_max_s=entry.whole("wait_max_s", 1, 30 * DAY_S, plain.wait_max_s),
             offer_timeout_s=entry.whole("offer_timeout_s", 1, DAY_S, plain.offer_timeout_s),
+            weigh=weighing(entry, points),
         )
         for entry in document.sections("policies", known)
     ]

@@ -100,6 +100,18 @@ class Fields:
         self.wrong(key, f"wanted a fraction above 0 and below 1, got {shown(value)}")
         return default
 
+    def milli(self, key: str, high: int) -> int:
+        """Return a number from -`high` to `high` in thousandths, rounded to a whole one."""
+        value = self.values.get(key)
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and -high <= value <= high
+        ):
+            return round(value * 1_000)
+        self.wrong(key, f"wanted a number from -{high} to {high}, got {shown(value)}")
+        return 0
+
     def flag(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
         value = self.values.get(key, default)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.clocks import ClockKind, Target
 from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
+from toldonce.kernel.config.weighing import Weighing
 from toldonce.kernel.skills import Requirement, Step
 
 SCHEMA = 1
@@ -43,7 +44,8 @@ class Channel:
     `reply`: answers go back through the gateway. `queue` takes what no topic fits.
     `first_response_s` is the answer promised to the customer in business seconds of `calendar`
     (0: nothing is promised). `shared_aliases` are addresses that many customers use.
-    `owner_absent` is what becomes of its cases when their owner vanishes.
+    `owner_absent` is what becomes of its cases when their owner vanishes. `interruptible` work (a
+    mail, say) does not keep its agent from work that is not.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Channel:
     first_response_s: int = 0
     shared_aliases: tuple[str, ...] = ()
     owner_absent: OwnerAbsent = field(default_factory=OwnerAbsent)
+    interruptible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class Queue:
 class Agent:
     """Somebody who answers. Empty `queues` means all of them; `tier` 0 is the front line.
 
-    `substitute` ("" for nobody) is asked first for what they own while they are absent.
+    `substitute` ("" for nobody) is asked first for what they own while they are absent. `group` is
+    the team whose weights hold for them ("" for none).
     """
 
     name: str
@@ -107,6 +111,7 @@ class Agent:
     queues: frozenset[str] = frozenset()
     tier: int = 0
     substitute: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,8 @@ class RoutingPolicy:
 
     Priority grows by `age_points_per_minute` while waiting. The owner of the case is preferred for
     `prefer_owner_s`; who declined is not asked again for `decline_cooldown_s`, never for ever.
-    Work that has waited `wait_max_s` comes before everything that has not.
+    Work that has waited `wait_max_s` comes before everything that has not, and is not left apart.
+    `weigh` says what a pair of work and agent is worth.
     """
 
     name: str = "default"
@@ -125,6 +131,7 @@ class RoutingPolicy:
     age_points_per_minute: int = 10
     wait_max_s: int = 3_600
     offer_timeout_s: int = 20
+    weigh: Weighing = field(default_factory=Weighing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def ring(
             ledger.touch(agent)
             return None
         case None:
-            absences.thaw()
+            if timer.alarm is Alarm.THAW:
+                absences.thaw()
             return None
         case _:
             assert_never(timer.subject)

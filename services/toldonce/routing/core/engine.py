@@ -53,9 +53,9 @@ class Engine:
         """`seed`, the tenant say, decides between agents who are equal in everything."""
         self._led_epoch = 0
         self._ledger = Ledger(seed)
-        self._index = Index()
+        self._index = Index(self._ledger.tallies)
         self._absences = Absences(self._ledger.agents)
-        self._timers = Timers(lambda timer: still_counts(timer, self._absences))
+        self._timers = Timers(self._counts)
         self._matcher = Matcher(self._ledger, self._index, self._timers)
         self._audit = Audit()
         self._now_us = 0
@@ -208,10 +208,11 @@ class Engine:
         for agent in ledger.agents.values():
             before, agent.rule = agent.rule, rules.agent(agent.name)
             recheck(agent, before, rules, self._now_us)
-            self._index.enlist(agent)
+            self._index.enlist(agent, rules)
             ledger.touch(agent)
         for item in ledger.items.values():
             item.place, item.work = Place.NOWHERE, None
+            ledger.price(item)
             ledger.charge(item)
             ledger.stir(item)
 
@@ -255,6 +256,11 @@ class Engine:
         doublings = min(item.retries, _BACK_OFF_DOUBLINGS_MAX)
         item.retry_us, item.retries = now_us + (_BACK_OFF_US << doublings), item.retries + 1
         item.refused = reason
+
+    def _counts(self, timer: Timer) -> bool:
+        if timer.alarm is Alarm.APART:
+            return timer.guard == self._matcher.apart_us
+        return still_counts(timer, self._absences)
 
     def _ring(self, timer: Timer, now_us: int, found: list[Decision]) -> None:
         again_us = ring(timer, self._ledger, self._absences, now_us, found)

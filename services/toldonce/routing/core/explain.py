@@ -17,7 +17,7 @@ from toldonce.routing.core.gates import (
     meant_for,
     standing_gate,
 )
-from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index
+from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index, room_of
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import relaxes_us, wait_began_us
@@ -86,6 +86,31 @@ def trace(
     )
 
 
+def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -> DecisionTrace:
+    """Say who and why, without the others: what they lacked is told on demand."""
+    rules = scene.rules
+    relax_us = relaxes_us(item, rules, now_us)
+    name = chosen.name
+    if item.target:
+        reason = meant_for(item)[1]
+    else:
+        reason = f"{name} had the case before" if name == item.preferred else f"{name} is first"
+    return DecisionTrace(
+        decision,
+        rules.policy_version,
+        rules.config.revision,
+        scene.engine_epoch,
+        instant(now_us),
+        name,
+        item.step,
+        None if relax_us is None else instant(relax_us),
+        max(0, now_us - wait_began_us(item.case)) / SECOND,
+        len(rules.config.agents),
+        (_ranked(chosen, chosen, 1, now_us),),
+        reason,
+    )
+
+
 def _one_by_one(
     agents: Iterable[Agent], item: Item, chosen: Agent | None, keeper: Agent | None, now_us: int
 ) -> tuple[Candidate, ...]:
@@ -127,7 +152,7 @@ def _counted(
     single = [agents[name] for name in sorted(alone) if name in scene.rules.config.agents]
     if chosen is not None and chosen.name not in alone:
         single.append(chosen)
-    crowd_counts = _crowd(scene.index, item, keeper)
+    crowd_counts = _crowd(scene.index, item, scene.rules, keeper)
     for agent in single:  # they are listed by name, so they leave the crowd
         if agent.kind is not None:
             crowd_counts[_crowd_gate(agent.klass, _of_kind(agent, item), item, keeper)] -= 1
@@ -149,7 +174,7 @@ def _counted(
     return tuple(first)
 
 
-def _crowd(index: Index, item: Item, keeper: Agent | None) -> Counter[Finding]:
+def _crowd(index: Index, item: Item, rules: Rules, keeper: Agent | None) -> Counter[Finding]:
     """Count everybody by gate; the cost follows the kinds of agents."""
     counts: Counter[Finding] = Counter()
     for klass in (ABSENT, UNAVAILABLE):
@@ -157,10 +182,10 @@ def _crowd(index: Index, item: Item, keeper: Agent | None) -> Counter[Finding]:
     if item.target:
         counts[meant_for(item)] += sum(kind.present_count for kind in index.agent_kinds.values())
         return counts
-    work = index.work_kind(item)
+    work = index.work_kind(item, rules)
     for lack, kinds in work.barred.items():
         counts[lack] += sum(kind.present_count for kind in kinds)
-    for kind in work.kinds:
+    for kind in (pair.agents for pair in work.pairs):
         for klass, count in kind.counts.items() if kind.present_count else ():
             if klass >= COOLING:
                 counts[_crowd_gate(klass, None, item, keeper)] += count
@@ -186,8 +211,8 @@ def _crowd_gate(klass: int, gate: Finding | None, item: Item, keeper: Agent | No
         return gate
     if klass == COOLING:
         return Gate.COOL_DOWN, "let an offer expire"
-    if klass < item.cost:
-        return Gate.CAPACITY, f"needs {item.cost}, free {klass}"
+    if room_of(klass, item) < item.cost:
+        return Gate.CAPACITY, f"needs {item.cost}, free {room_of(klass, item)}"
     if keeper is not None:
         return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
     return Gate.OUTRANKED, "later in line"

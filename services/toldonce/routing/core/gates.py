@@ -75,8 +75,9 @@ def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) ->
         return Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
     if item.retry_us > now_us:
         return Gate.COOL_DOWN, f"offer refused ({item.refused}), again at {wall(item.retry_us)}"
-    if agent.free < item.cost:
-        return Gate.CAPACITY, f"needs {item.cost}, free {max(agent.free, 0)} of {agent.capacity}"
+    if agent.room(item) < item.cost:
+        room = max(agent.room(item), 0)
+        return Gate.CAPACITY, f"needs {item.cost}, free {room} of {agent.capacity}"
     if keeper is not None and keeper is not agent:
         return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
     return None

@@ -1,87 +1,58 @@
 """Who can take what, kept by kinds: the cost of a decision follows the kinds, not the crowd.
 
-Agents of a kind have the same skills, languages and queues; work of a kind asks for the same and
-costs the same. Within a kind, agents and cases are ranked in heaps whose dead entries are skipped.
-Cases that somebody in particular may not have stand apart, so the head of a heap is anybody's.
+Within a kind, agents and cases are ranked in heaps whose dead entries are skipped. Cases that
+somebody in particular may not have stand apart, so the head of a heap is anybody's. An agent's
+class is ABSENT, UNAVAILABLE, COOLING, or the units left: those for work that interrupts in the
+upper bits, those for work that may be interrupted in the lower.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from toldonce.kernel.skills import meets
-from toldonce.routing.core.lacks import Finding, finding
-from toldonce.routing.core.state import Agent, Item, Place, Rank
+from toldonce.routing.core.kinds import (
+    OVERDUE,
+    SLACK_MAX,
+    AgentKind,
+    Pair,
+    Ready,
+    WorkKind,
+)
+from toldonce.routing.core.lacks import finding
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.state import Agent, Count, Item, Place, Tallies
 
 ABSENT = -3
 UNAVAILABLE = -2
 COOLING = -1
 _UNKNOWN = -9
-_SLACK_MAX = 64
+_HARD = 16
+_SOFT_MASK = (1 << _HARD) - 1
 _WORK_KINDS_MAX = 10_000
 
-type _Ready = tuple[int, int, int, str, int, Agent]
-type WorkKey = tuple[str, tuple[tuple[str, int], ...], str, int]
+
+def fits(klass: int, work: WorkKind) -> bool:
+    """Tell whether somebody of a class has the units that this work takes."""
+    return (klass >> _HARD if work.hard else klass & _SOFT_MASK) >= work.cost
 
 
-class AgentKind:
-    """Agents who can do the same. `counts` tells how many are in which class.
-
-    A class is ABSENT, UNAVAILABLE, COOLING or the free units of somebody who can be asked.
-    """
-
-    name = ""
-
-    def __init__(
-        self, skills: Mapping[str, int], languages: Mapping[str, int], queues: frozenset[str]
-    ) -> None:
-        """Start empty."""
-        self.skills = skills
-        self.languages = languages
-        self.queues = queues
-        self.counts: dict[int, int] = {}
-        self.ready: dict[int, list[_Ready]] = {}
-        self.ready_count = 0
-        self.present_count = 0  # connected and available, cooling or full or not
-        self.active: dict[WorkKind, None] = {}
-
-
-class WorkKind:
-    """Work that asks for the same and costs the same."""
-
-    def __init__(self, item: Item) -> None:
-        """Start empty, for work like this."""
-        self.queue = item.wants.queue
-        self.wants = item.wants
-        self.cost = item.cost
-        self.kinds: list[AgentKind] = []
-        self.barred: dict[Finding, list[AgentKind]] = {}
-        self.plain: list[tuple[Rank, int, Item]] = []
-        self.plain_count = 0
-        self.special: list[tuple[Rank, int, Item]] = []
-
-    def best(self, agent: str, now_us: int) -> Item | None:
-        """Return the first in line that this agent may have."""
-        plain = self.plain
-        while plain and plain[0][2].stamp != plain[0][1]:
-            heappop(plain)
-        first = plain[0] if plain else None
-        for entry in self.special:
-            if first is not None and first[0] < entry[0]:
-                break
-            if not entry[2].bars(agent, now_us):
-                return entry[2]
-        return None if first is None else first[2]
+def room_of(klass: int, item: Item) -> int:
+    """Say how many units somebody of a class has left for a case."""
+    return klass & _SOFT_MASK if item.soft else klass >> _HARD
 
 
 class Index:
-    """All kinds of agents and of work."""
+    """All kinds of agents and of work. `loose`: some pair may be worth less than nothing."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, tallies: Tallies) -> None:
+        """Start empty; count who waits in `tallies`."""
         self.agent_kinds: dict[object, AgentKind] = {}
-        self.work_kinds: dict[WorkKey, WorkKind] = {}
+        self.work_kinds: dict[object, WorkKind] = {}
         self.counts: dict[int, int] = {}
+        self.free = Count()
+        self._tallies = tallies
+        self.loose = False
+        self._groups: dict[str, Count] = {}
         self._stamp = 0
 
     def clear(self) -> None:
@@ -89,8 +60,12 @@ class Index:
         self.agent_kinds.clear()
         self.work_kinds.clear()
         self.counts.clear()
+        self._groups.clear()
+        self.free.own = 0
+        self._tallies.nobody_waits()
+        self.loose = False
 
-    def enlist(self, agent: Agent) -> None:
+    def enlist(self, agent: Agent, rules: Rules) -> None:
         """Give an agent the kind that the configuration says; it has no class yet."""
         rule = agent.rule
         agent.kind, agent.klass = None, _UNKNOWN
@@ -98,14 +73,17 @@ class Index:
             return
         key = (
             tuple(sorted(rule.skills.items())),
-            tuple(sorted(rule.languages)),
+            tuple(sorted(rule.languages.items())),
             tuple(sorted(rule.queues)),
+            rule.group,
         )
         kind = self.agent_kinds.get(key)
         if kind is None:
-            kind = self.agent_kinds[key] = AgentKind(rule.skills, rule.languages, rule.queues)
+            free = self._groups.setdefault(rule.group, Count(self.free))
+            kind = AgentKind(rule.skills, rule.languages, rule.queues, rule.group, free)
+            self.agent_kinds[key] = kind
             for work in self.work_kinds.values():
-                _judge(work, kind)
+                self._judge(work, kind, rules)
         agent.kind = kind
 
     def refresh(self, agent: Agent, now_us: int) -> None:
@@ -113,103 +91,158 @@ class Index:
         kind = agent.kind
         if kind is None:
             return
-        klass, entry = _klass(agent, now_us), agent.order[:2]
-        if klass == agent.klass and (klass <= 0 or entry == agent.entry):
+        klass = _klass(agent, now_us)
+        before, entry = agent.klass, (1 if agent.used else 0, agent.idle_us)
+        if klass == before and (klass <= 0 or entry == agent.entry):
             return
         self._stamp += 1
-        if agent.klass != _UNKNOWN:
-            kind.counts[agent.klass] -= 1
-            kind.ready_count -= agent.klass > 0
-            kind.present_count -= agent.klass >= COOLING
-            self.counts[agent.klass] -= 1
-        kind.counts[klass] = kind.counts.get(klass, 0) + 1
-        kind.present_count += klass >= COOLING
-        self.counts[klass] = self.counts.get(klass, 0) + 1
+        counts, everybody = kind.counts, self.counts
+        if klass != before:
+            if before != _UNKNOWN:
+                counts[before] -= 1
+                everybody[before] -= 1
+                kind.present_count -= before >= COOLING
+                if before > 0:
+                    kind.ready_count -= 1
+                    kind.free.add(-1)
+            counts[klass] = counts.get(klass, 0) + 1
+            everybody[klass] = everybody.get(klass, 0) + 1
+            kind.present_count += klass >= COOLING
+            if klass > 0:
+                kind.ready_count += 1
+                kind.free.add(1)
         agent.klass, agent.entry, agent.stamp = klass, entry, self._stamp
         if klass > 0:
-            kind.ready_count += 1
             heap = kind.ready.setdefault(klass, [])
-            if len(heap) > 2 * kind.counts[klass] + _SLACK_MAX:
+            if len(heap) > 2 * counts[klass] + SLACK_MAX:
                 heap[:] = [one for one in heap if one[5].stamp == one[4]]
                 heapify(heap)
             heappush(heap, (*entry, agent.tie, agent.name, self._stamp, agent))
 
-    def work_kind(self, item: Item) -> WorkKind:
+    def work_kind(self, item: Item, rules: Rules) -> WorkKind:
         """Find the kind of this work by what it wants now."""
-        key = (item.wants.queue, item.wants.skills, item.wants.language, item.cost)
+        wants = item.wants
+        priority = item.case.priority
+        key = (wants.queue, wants.skills, wants.language, item.cost, priority, not item.soft)
         kind = self.work_kinds.get(key)
         if kind is None:
             if len(self.work_kinds) >= _WORK_KINDS_MAX:
                 self._sweep()
-            kind = self.work_kinds[key] = WorkKind(item)
+            kind = WorkKind(key, wants, self._tallies.of(wants.queue), item.wait_max_us)
+            self.work_kinds[key] = kind
             for agents in self.agent_kinds.values():
-                _judge(kind, agents)
+                self._judge(kind, agents, rules)
         return kind
 
-    def put(self, item: Item, place: Place) -> None:
+    def put(self, item: Item, work: WorkKind, place: Place) -> None:
         """Let a case wait among its kind."""
-        work = item.work or self.work_kind(item)
         self._stamp += 1
-        item.work, item.place, item.stamp = work, place, self._stamp
-        if not work.plain_count and not work.special:
-            for kind in work.kinds:
-                kind.active[work] = None
-        entry = (item.rank, item.stamp, item)
-        if place is Place.SPECIAL:
-            insort(work.special, entry)
-            return
-        work.plain_count += 1
-        if len(work.plain) > 2 * work.plain_count + _SLACK_MAX:
-            work.plain = [one for one in work.plain if one[2].stamp == one[1]]
-            heapify(work.plain)
-        heappush(work.plain, entry)
+        item.place = place
+        work.put(item, self._stamp, special=place is Place.SPECIAL)
+        work.tally.waiting.add(1)
 
     def take(self, item: Item) -> None:
         """Take a case out of the places where its kind waits."""
         work, place = item.work, item.place
         if work is None or place not in (Place.PLAIN, Place.SPECIAL):
             return
-        if place is Place.SPECIAL:
-            del work.special[bisect_left(work.special, (item.rank, item.stamp, item))]
-        else:
-            work.plain_count -= 1
         self._stamp += 1
-        item.stamp, item.place = self._stamp, Place.NOWHERE
-        if not work.plain_count and not work.special:
-            work.plain.clear()
-            for kind in work.kinds:
-                kind.active.pop(work, None)
+        work.take(item, self._stamp, special=place is Place.SPECIAL)
+        work.tally.waiting.add(-1)
+        item.place = Place.NOWHERE
 
-    def agent_for(self, item: Item, now_us: int) -> Agent | None:
-        """Return the first in line of those who may have this case and have the units for it."""
-        work = item.work or self.work_kind(item)
-        item.work = work
-        best: _Ready | None = None
-        for kind in work.kinds:
+    def agent_for(self, item: Item, work: WorkKind, now_us: int) -> Agent | None:
+        """Return who should have this case, of those who may and have the units for it.
+
+        Whoever has no work comes before those who have, then whoever makes the pair worth most,
+        then the longest idle.
+        """
+        best: tuple[int, int, Ready] | None = None
+        for pair in work.pairs:
+            kind = pair.agents
             if not kind.ready_count:
                 continue
-            for free, heap in kind.ready.items():
-                if free < work.cost or not kind.counts.get(free):
+            for klass, heap in kind.ready.items():
+                if not heap or not fits(klass, work) or not kind.counts.get(klass):
                     continue
                 first = _first(heap, item, now_us)
-                if first is not None and (best is None or first < best):
-                    best = first
-        return None if best is None else best[5]
+                if first is None:
+                    continue
+                worth = pair.worth(item.enqueued_us, first[1], now_us)
+                if worth < 0:
+                    continue
+                choice = (first[0], -worth, first)
+                if best is None or choice < best:
+                    best = choice
+        return None if best is None else best[2][5]
 
     def item_for(self, agent: Agent, now_us: int) -> Item | None:
-        """Return the first in line of all work that this agent may have and has units for."""
-        kind, free = agent.kind, agent.klass
-        if kind is None or free <= 0:
+        """Return what this agent should have, of all work that they may and have the units for."""
+        kind, klass = agent.kind, agent.klass
+        if kind is None or klass <= 0:
             return None
         best: Item | None = None
-        best_rank: Rank | None = None
-        for item in _heads(kind, agent, now_us):
-            if item.cost > free:
+        best_worth = 0
+        idle_us = agent.entry[1]
+        for work, pair in kind.active.items():
+            if not fits(klass, work):
                 continue
-            rank = item.rank_at(now_us)
-            if best_rank is None or rank < best_rank:
-                best, best_rank = item, rank
+            head = work.first_for(agent.name, now_us) if work.special else work.plain[0][3]
+            if head is None:
+                continue
+            if pair.quick:
+                waited_us = now_us - head.enqueued_us
+                worth = pair.base + pair.wait * waited_us
+                if waited_us >= work.wait_max_us:
+                    worth += OVERDUE
+            else:
+                worth = pair.worth(head.enqueued_us, idle_us, now_us)
+            if worth >= 0 and (
+                best is None or worth > best_worth or (worth == best_worth and _older(head, best))
+            ):
+                best, best_worth = head, worth
+        if agent.hopes or agent.targeted:
+            return _own(agent, best, best_worth, now_us)
         return best
+
+    def admissible_us(self, now_us: int) -> int:
+        """Say when a pair that is left apart now will be worth enough by time alone; 0: none."""
+        found = 0
+        for kind in self.agent_kinds.values():
+            if not kind.ready_count:
+                continue
+            for work, pair in kind.active.items():
+                if pair.always:
+                    continue
+                for klass, heap in kind.ready.items():
+                    if not heap or not fits(klass, work) or not kind.counts.get(klass):
+                        continue
+                    at_us = _admissible_us(pair, heap, now_us)
+                    found = at_us if not found or (at_us and at_us < found) else found
+        return found
+
+    def idle(self) -> Iterator[Agent]:
+        """Give the first of each kind and class who has units left and may be left apart."""
+        for kind in self.agent_kinds.values():
+            if not kind.ready_count or not kind.active:
+                continue
+            for klass, heap in kind.ready.items():
+                if kind.counts.get(klass):
+                    while heap and heap[0][5].stamp != heap[0][4]:
+                        heappop(heap)
+                    if heap:
+                        yield heap[0][5]
+
+    def _judge(self, work: WorkKind, kind: AgentKind, rules: Rules) -> None:
+        gate = meets(kind, work.wants)
+        if gate is None:
+            pair = Pair(work, kind, rules.queue(work.queue).weigh)
+            work.pairs.append(pair)
+            self.loose = self.loose or not pair.always
+            if work.plain_count or work.special:
+                kind.active[work] = pair
+        else:
+            work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)
 
     def _sweep(self) -> None:
         for key, kind in list(self.work_kinds.items()):
@@ -217,29 +250,49 @@ class Index:
                 del self.work_kinds[key]
 
 
-def _heads(kind: AgentKind, agent: Agent, now_us: int) -> Iterator[Item]:
-    for work in kind.active:
-        if work.cost <= agent.klass:
-            head = work.best(agent.name, now_us)
-            if head is not None:
-                yield head
-    for item in agent.hopes:
-        if item.place is Place.HELD:
-            yield item
-    for item in agent.targeted:
-        if not item.bars(agent.name, now_us):
-            yield item
+def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> int:
+    """Say when the first of the line and the first of the free make a pair; 0: only others do."""
+    while heap and heap[0][5].stamp != heap[0][4]:
+        heappop(heap)
+    if not heap:
+        return 0
+    head = pair.work.first_for(heap[0][3], now_us)
+    if head is None:
+        return 0
+    worth = pair.worth(head.enqueued_us, heap[0][1], now_us)
+    return 0 if worth >= 0 else pair.admitted_us(worth, head.enqueued_us, now_us)
 
 
-def _first(heap: list[_Ready], item: Item, now_us: int) -> _Ready | None:
+def _own(agent: Agent, best: Item | None, best_worth: int, now_us: int) -> Item | None:
+    """Weigh what is kept for this agent, or named for them, against the best of the rest."""
+    rank = None if best is None else (best_worth, -best.enqueued_us)
+    for item in (*agent.hopes, *agent.targeted):
+        kept = item.place is Place.HELD or item in agent.targeted
+        if not kept or agent.room(item) < item.cost or item.bars(agent.name, now_us):
+            continue
+        waited_us = now_us - item.enqueued_us
+        worth = item.points + item.wait * waited_us
+        if waited_us >= item.wait_max_us:
+            worth += OVERDUE
+        if rank is None or (worth, -item.enqueued_us) > rank:
+            best, rank = item, (worth, -item.enqueued_us)
+    return best
+
+
+def _older(one: Item, other: Item) -> bool:
+    mine = (one.enqueued_us, one.own, one.customer)
+    return mine < (other.enqueued_us, other.own, other.customer)
+
+
+def _first(heap: list[Ready], item: Item, now_us: int) -> Ready | None:
     """Peek at the first live entry whom the case does not bar; the barred are put back."""
-    barred: list[_Ready] = []
-    found: _Ready | None = None
+    barred: list[Ready] = []
+    found: Ready | None = None
     while heap:
         first = heap[0]
         if first[5].stamp != first[4]:
             heappop(heap)
-        elif item.bars(first[3], now_us):
+        elif (item.excluded or item.cool) and item.bars(first[3], now_us):
             barred.append(heappop(heap))
         else:
             found = first
@@ -254,12 +307,7 @@ def _klass(agent: Agent, now_us: int) -> int:
         return ABSENT
     if not agent.routable:
         return UNAVAILABLE
-    return COOLING if agent.cool_us > now_us else max(agent.free, 0)
-
-
-def _judge(work: WorkKind, kind: AgentKind) -> None:
-    gate = meets(kind, work.wants)
-    if gate is None:
-        work.kinds.append(kind)
-    else:
-        work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)
+    if agent.cool_us > now_us:
+        return COOLING
+    free = agent.free
+    return max(free + agent.soft, 0) << _HARD | max(free, 0)

@@ -70,7 +70,7 @@ def in_trouble(agent: Agent) -> bool:
         or agent.off_us is not None
         or agent.rule is None
         or agent.ails
-        or (agent.free < 0 and bool(agent.offers))
+        or (agent.free + agent.soft < 0 and bool(agent.offers))
     )
 
 

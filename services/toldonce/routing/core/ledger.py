@@ -8,8 +8,10 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import Rules, tie
-from toldonce.routing.core.state import Agent, Item, ItemKey, Live
+from toldonce.routing.core.state import Agent, Item, ItemKey, Live, Tallies
 from toldonce.routing.core.types import DecisionTrace
+
+type Debit = tuple[str, int, int]
 
 
 class Ledger:
@@ -23,6 +25,7 @@ class Ledger:
         self.agents: dict[str, Agent] = {}
         self.items: dict[ItemKey, Item] = {}
         self.stories: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self.tallies = Tallies()
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
 
@@ -44,22 +47,36 @@ class Ledger:
 
     def charge(self, item: Item) -> None:
         """Debit what the case holds now, and credit what it held before."""
-        if self.rules is not None:
-            item.cost = self.rules.cost(item.case.channel)
-        holders = [item.case.owner] if item.alive and item.case.owner else []
-        holders += [live.agent for live in item.offers.values() if live.live]
-        debits = tuple((name, item.cost) for name in holders)
+        debits: tuple[Debit, ...] = ()
+        if item.alive and item.case.owner:
+            debits = ((item.case.owner, item.cost, item.soft),)
+        if item.offers:
+            debits += tuple(
+                [(live.agent, item.cost, item.soft) for live in item.offers.values() if live.live]
+            )
         if debits == item.debits:
             return
-        for name, units in item.debits:
-            agent = self.agent(name)
+        agents, dirty = self.agents, self.dirty_agents
+        for name, units, soft in item.debits:
+            agent = dirty[name] = agents[name]
             agent.used -= units
-            self.touch(agent)
-        for name, units in debits:
-            agent = self.agent(name)
+            agent.soft -= soft
+        for name, units, soft in debits:
+            agent = dirty[name] = agents.get(name) or self.agent(name)
             agent.used += units
-            self.touch(agent)
+            agent.soft += soft
         item.debits = debits
+        if debits and item.held is None:
+            item.held = self.tallies.of(item.wants.queue or item.case.queue)
+            item.held.serving += 1
+        elif not debits and item.held is not None:
+            item.held.serving -= 1
+            item.held = None
+
+    def price(self, item: Item) -> None:
+        """Say what units the case takes by the configuration in force."""
+        if self.rules is not None:
+            item.cost, item.soft = self.rules.price(item.case.channel)
 
     def own(self, item: Item, before: str, at_us: int) -> None:
         """Note a change of owner: work was accepted by one and ended for the other."""
@@ -83,16 +100,13 @@ class Ledger:
         self, item: Item, agent: Agent, own: Own, expires_us: int, trace: DecisionTrace
     ) -> Live:
         """Hold an agent's units for an offer that was just decided."""
-        live = Live(own, item, agent.name, expires_us, item.case.epoch, confirmed=False)
-        live.trace = trace
+        live = Live(own, item, agent.name, expires_us, item.case.epoch, False, trace)  # noqa: FBT003
         item.offers[own] = agent.offers[own] = live
         self.charge(item)
         return live
 
     def see_offers(self, item: Item, case: Case) -> list[Live]:
         """Take over what the log shows of a case's offers; return those it showed first."""
-        if not case.offers and not item.offers:
-            return []
         shown = {offer.own: offer for offer in case.offers}
         for live in list(item.offers.values()):
             if live.own in shown:
@@ -121,7 +135,9 @@ def mark_extra(agent: Agent) -> None:
 
     Two engines, each within bounds, can do that at a failover: an append may hang on its way.
     """
-    over = -agent.free - sum(live.item.cost for live in agent.offers.values() if live.lost)
+    lost = [live.item for live in agent.offers.values() if live.lost]
+    over = -agent.free - agent.soft - sum(item.cost - item.soft for item in lost)
     for live in reversed(agent.offers.values()):
-        live.extra = live.foreign and over > 0
-        over -= live.item.cost if live.extra else 0
+        hard = live.item.cost - live.item.soft
+        live.extra = live.foreign and over > 0 and hard > 0
+        over -= hard if live.extra else 0

@@ -1,12 +1,14 @@
 """Matching: everything that was touched is looked at once, then nobody admitted is left idle.
 
-The order is fixed. An agent who has room takes the first in line of all work; a case that came goes
-to the first in line of all agents; who is named by a handoff, or had the case before, precedes.
+The order is fixed. An agent who has room takes what is worth most of all work; a case that came
+goes to whoever makes the pair worth most; who is named, or had the case before, precedes.
+Where a policy leaves pairs apart that are worth less than nothing, all who are free are looked at
+once more: how many wait or are free has changed, and that may have changed what a pair is worth.
 """
 
-from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
-from toldonce.routing.core.explain import Scene, trace
+from toldonce.routing.core.explain import Scene, brief, trace
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import (
@@ -23,12 +25,16 @@ from toldonce.routing.core.state import Agent, Item, ItemKey, Place
 from toldonce.routing.core.timers import Alarm, Timers
 from toldonce.routing.core.types import CancelHandoff, CancelReason, Decision, MakeOffer
 
+TRACED_MAX = 64  # agents of a desk whose offers carry a whole trace
+
 
 class Matcher:
     """Puts cases and agents where they belong, and together. `epoch` 0 decides nothing."""
 
-    def __init__(self, ledger: Ledger, index: Index, timers: Timers) -> None:
-        """Work on these."""
+    def __init__(
+        self, ledger: Ledger, index: Index, timers: Timers, traced_max: int = TRACED_MAX
+    ) -> None:
+        """Work on these; desks of more than `traced_max` agents get the reason of an offer only."""
         self.ledger = ledger
         self.index = index
         self.timers = timers
@@ -36,27 +42,39 @@ class Matcher:
         self.crowd = Crowd()
         self.epoch = 0
         self.decisions = 0
+        self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
+        self._traced_max = traced_max
+        self._series = (0, 0)
 
     def settle(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Look at everything that was touched, then match until nobody admitted is left idle."""
         ledger, index = self.ledger, self.index
         touched, ledger.dirty_agents = ledger.dirty_agents, {}
+        agents: list[Agent] = []
         for agent in touched.values():
             if agent.kind is None and agent.rule is not None:
-                index.enlist(agent)
+                index.enlist(agent, rules)
             index.refresh(agent, now_us)
             for item in agent.hopes:
                 ledger.stir(item)
+            if agent.klass > 0:
+                agents.append(agent)
         stirred, ledger.dirty_items = ledger.dirty_items, {}
         items = [item for item in stirred if self._arrange(item, rules, now_us, found)]
-        items.sort(key=lambda item: item.rank_at(now_us))
-        agents = [agent for agent in touched.values() if agent.klass > 0] if self.epoch else []
-        if agents or not self.epoch:
+        if len(items) > 1:
+            items.sort(key=lambda item: item.rank_at(now_us))
+        if not self.epoch:
             for item in items:
                 self._let_wait(item, rules, now_us)
-        for agent in sorted(agents, key=lambda one: one.order):
-            self._feed(agent, rules, now_us, found)
-        for item in items if self.epoch else ():
+            return
+        if agents:
+            for item in items:
+                self._let_wait(item, rules, now_us)
+            if len(agents) > 1:
+                agents.sort(key=lambda one: one.order)
+            for agent in agents:
+                self._feed(agent, rules, now_us, found)
+        for item in items:
             if not item.waiting:
                 continue
             taker = self._taker(item, now_us)
@@ -64,6 +82,24 @@ class Matcher:
                 self._offer(item, taker, rules, now_us, found)
             elif item.place is Place.NOWHERE:
                 self._let_wait(item, rules, now_us)
+        if index.loose and (touched or stirred or 0 < self.apart_us <= now_us):
+            self.look_again(rules, now_us, found)
+
+    def look_again(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
+        """Match what was left apart and is worth enough now; note when time will do the rest."""
+        again = True
+        while again:  # each round makes an offer, so it ends when nobody is free
+            again = False
+            for agent in list(self.index.idle()):
+                item = self.index.item_for(agent, now_us) if agent.klass > 0 else None
+                if item is not None:
+                    taker = self._taker(item, now_us) or agent
+                    self._offer(item, taker, rules, now_us, found)
+                    again = True
+        at_us = self.index.admissible_us(now_us)
+        if at_us and at_us != self.apart_us:
+            self.timers.set(at_us, Alarm.APART, None, at_us)
+        self.apart_us = at_us
 
     def _arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
         """Take a case out of wherever it stands; tell whether it waits."""
@@ -75,7 +111,7 @@ class Matcher:
             return False
         settle_wants(item, rules, now_us)
         self.crowd.see(item, rules)
-        item.work = None if item.target else self.index.work_kind(item)
+        item.work = None if item.target else self.index.work_kind(item, rules)
         self.waiting[item.key] = item
         handoff = item.case.handoff
         if handoff is None or not self.epoch:
@@ -87,7 +123,7 @@ class Matcher:
         else:
             return True
         if item.retry_us <= now_us:
-            found.append(CancelHandoff(item.customer, item.case.own, handoff.own, reason))
+            found.append(CancelHandoff(item.customer, item.own, handoff.own, reason))
             item.refused = f"{reason}, the handoff is being ended"
             item.retry_us = now_us + 5 * SECOND
         return True
@@ -109,8 +145,8 @@ class Matcher:
     def _let_wait(self, item: Item, rules: Rules, now_us: int) -> None:
         """Put a case where it belongs until somebody, or time, comes for it."""
         place = place_of(item, self.ledger, now_us)
-        if place in (Place.PLAIN, Place.SPECIAL):
-            self.index.put(item, place)
+        if item.work is not None and place in (Place.PLAIN, Place.SPECIAL):
+            self.index.put(item, item.work, place)
         elif place is Place.TARGETED:
             self.ledger.agent(item.target).targeted[item] = None
         item.place = place
@@ -133,25 +169,25 @@ class Matcher:
         """Find the one who should have this case now: by name, by history, by order."""
         if item.retry_us > now_us:
             return None
-        agents = self.ledger.agents
         name = item.target or item.preferred
-        if name and name in agents:
-            agent = agents[name]
-            able = item.work is None or agent.kind in item.work.kinds
-            fits = agent.klass >= item.cost and not item.bars(name, now_us)
-            if able and fits:
+        if name and name in self.ledger.agents:
+            agent = self.ledger.agents[name]
+            able = item.work is None or any(pair.agents is agent.kind for pair in item.work.pairs)
+            fits = agent.klass > 0 and agent.room(item) >= item.cost
+            if able and fits and not item.bars(name, now_us):
                 return agent
-        if item.target or place_of(item, self.ledger, now_us) is Place.HELD:
+        if item.work is None or place_of(item, self.ledger, now_us) is Place.HELD:
             return None
-        return self.index.agent_for(item, now_us)
+        return self.index.agent_for(item, item.work, now_us)
 
     def _offer(
         self, item: Item, agent: Agent, rules: Rules, now_us: int, found: list[Decision]
     ) -> None:
         self.decisions += 1
-        own = Own(derive("offer", self.epoch, self.decisions))
+        own = self._next_own()
         scene = Scene(self.ledger, self.index, rules, self.epoch)
-        why = trace(scene, item, agent, now_us, own)
+        explained = len(rules.config.agents) <= self._traced_max
+        why = (trace if explained else brief)(scene, item, agent, now_us, own)
         self._displace(item)
         self._cease(item)
         expires_us = now_us + rules.queue(item.wants.queue).offer_us
@@ -166,13 +202,19 @@ class Matcher:
         self.ledger.dirty_agents.pop(agent.name, None)
         found.append(
             MakeOffer(
-                customer=item.customer,
-                case=item.case.own,
-                case_epoch=item.case.epoch,
-                agent=agent.name,
-                offer=own,
-                expires_at=instant(expires_us),
-                handoff=handoff_own(item.case),
-                trace=why,
+                item.customer,
+                item.own,
+                case.epoch,
+                agent.name,
+                own,
+                instant(expires_us),
+                handoff_own(case),
+                why,
             )
         )
+
+    def _next_own(self) -> Own:
+        """Name the next offer: one series an epoch, as unlike others as hashes are."""
+        if self._series[0] != self.epoch:
+            self._series = (self.epoch, series("offer", self.ledger.seed, self.epoch))
+        return Own(nth(self._series[1], self.decisions))

@@ -3,10 +3,11 @@
 from math import inf
 
 from toldonce.kernel.ids import Own
-from toldonce.kernel.instants import MINUTE, SECOND, micros
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.skills import meets, next_step_s, relaxed
 from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.index import Index
+from toldonce.routing.core.kinds import POINT
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules, released
 from toldonce.routing.core.state import Agent, Item, Place
@@ -47,10 +48,8 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     if steps:
         item.wants = relaxed(asked.requirement, steps, waited_us / SECOND)
         item.step = sum(1 for step in steps if step.after_s * SECOND <= waited_us)
-    item.per_us = queue.ppm
-    item.base = case.priority * MINUTE - queue.ppm * enqueued_us
-    overdue = now_us - enqueued_us >= queue.wait_max_us
-    item.rank = (0 if overdue else 1, -item.base, enqueued_us, case.own, item.customer)
+    item.enqueued_us, item.wait_max_us = enqueued_us, queue.wait_max_us
+    item.points, item.wait = case.priority * POINT, queue.wait
     item.hold_us = waiting_us + queue.prefer_owner_us
     if taken_from(case):
         until_us = micros(case.waiting_since) + queue.cool_us
@@ -101,9 +100,8 @@ def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
 
 def wake_of(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the case has to be looked at again because time alone changes its place."""
-    overdue_us = item.rank[2] + rules.queue(item.asked.queue).wait_max_us
     relax_us = relaxes_us(item, rules, now_us)
-    wakes = [overdue_us, item.retry_us, *item.cool.values()]
+    wakes = [item.retry_us, *item.cool.values()]
     if relax_us is not None:
         wakes.append(relax_us)
     if item.preferred:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.config.types import Config
+from toldonce.kernel.config.weighing import Weighing
 from toldonce.kernel.instants import SECOND
 from toldonce.kernel.skills import Requirement, Step
 from toldonce.kernel.story.types import Case, TargetKind
@@ -20,14 +21,15 @@ _PLAIN_MAX = 4_096
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """How one queue's work is routed; `ppm` points a minute of age."""
+    """How one queue's work is routed; `wait` thousandths of a point a minute of age."""
 
     steps: tuple[Step, ...]
     prefer_owner_us: int
     cool_us: int
-    ppm: int
+    wait: int
     wait_max_us: int
     offer_us: int
+    weigh: Weighing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,12 @@ class Rules:
         """Return what is configured of an agent."""
         return self.config.agents.get(name)
 
-    def cost(self, channel: str) -> int:
-        """Return the units one piece of this channel's work holds."""
+    def price(self, channel: str) -> tuple[int, int]:
+        """Return the units one piece of a channel's work takes, and how many of them give way."""
         known = self.config.channels.get(channel)
-        return 1 if known is None else known.cost
+        if known is None:
+            return 1, 0
+        return known.cost, known.cost if known.interruptible else 0
 
     def owner_absent(self, channel: str) -> OwnerAbsent:
         """Return what this channel does about an owner who cannot see to a case."""
@@ -91,9 +95,10 @@ class Rules:
                 steps=policy.steps,
                 prefer_owner_us=policy.prefer_owner_s * SECOND,
                 cool_us=policy.decline_cooldown_s * SECOND,
-                ppm=policy.age_points_per_minute,
+                wait=policy.weigh.wait,
                 wait_max_us=policy.wait_max_s * SECOND,
                 offer_us=self.config.offer_timeout_s(name) * SECOND,
+                weigh=policy.weigh,
             )
             self._queues[name] = found
         return found

@@ -14,10 +14,10 @@ from toldonce.kernel.story.types import Case
 from toldonce.routing.core.types import Availability, DecisionTrace, Presence
 
 if TYPE_CHECKING:
-    from toldonce.routing.core.index import AgentKind, WorkKind
+    from toldonce.routing.core.kinds import AgentKind, WorkKind
 
 type ItemKey = tuple[str, str]
-type Rank = tuple[int, int, int, str, str]
+type Rank = tuple[bool, int, int, str, str]
 
 
 _NOTHING = Requirement("")
@@ -61,7 +61,8 @@ class Live:
 class Agent:
     """An agent: the three facts, the ledger and the place in the index.
 
-    `used` units are held by owned and wrapping cases and by offers. `worked_us` is when work was
+    `used` units are held by owned and wrapping cases and by offers, `soft` of them by work that may
+    be interrupted. `worked_us` is when work was
     last accepted or ended, `cool_us` until when a missed offer keeps new ones away. `absent_us` is
     None while connected, `off_us` while on shift, and `missing_us` is when the configuration lost
     the agent. `grace_us` is when what they hold is looked at again (0: not by itself), and `ails`
@@ -78,6 +79,7 @@ class Agent:
     presence: Presence = Presence.UNKNOWN
     absent_us: int | None = 0
     used: int = 0
+    soft: int = 0
     worked_us: int = 0
     cool_us: int = 0
     off_us: int | None = None
@@ -112,6 +114,10 @@ class Agent:
         """Units left; below 0 after a change of configuration or of channel."""
         return self.capacity - self.used
 
+    def room(self, item: "Item") -> int:
+        """Units left for this work: what may be interrupted does not stand in the way of others."""
+        return self.free if item.soft else self.free + self.soft
+
     @property
     def idle_us(self) -> int:
         """Since when the agent waits for work: an offer that was ignored changes nothing."""
@@ -123,21 +129,71 @@ class Agent:
         return (1 if self.used else 0, self.idle_us, self.tie, self.name)
 
 
+class Count:
+    """How many there are of something, and (`all`) of everything like it; the sum is its own."""
+
+    __slots__ = ("all", "own")
+
+    def __init__(self, whole: "Count | None" = None) -> None:
+        """Start at nothing."""
+        self.own = 0
+        self.all = self if whole is None else whole
+
+    def add(self, number: int) -> None:
+        """Count some more (never asked of the sum)."""
+        self.own += number
+        self.all.own += number
+
+
+class Tally:
+    """How many cases of one queue wait, and how many somebody has now or is asked to take."""
+
+    __slots__ = ("serving", "waiting")
+
+    def __init__(self, waiting: Count) -> None:
+        """Start at nothing."""
+        self.waiting = waiting
+        self.serving = 0
+
+
+class Tallies:
+    """The tallies of all queues."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.waiting = Count()
+        self._of: dict[str, Tally] = {}
+
+    def of(self, queue: str) -> Tally:
+        """Return the tally of a queue."""
+        found = self._of.get(queue)
+        if found is None:
+            found = self._of[queue] = Tally(Count(self.waiting))
+        return found
+
+    def nobody_waits(self) -> None:
+        """Forget who waits, but not who is served."""
+        self.waiting.own = 0
+        for tally in self._of.values():
+            tally.waiting.own = 0
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """A case and its wait for a person.
 
     `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
-    force. `rank` sorts within a kind; `base` + `per_us` x now are its points, in 1/60000000.
-    `lost_us` is since when its owner has no right to it any more (0: they have), `asked_us` when
-    its ownership was last asked to end, lapse or go on. `counted` is the queue in whose crowd it
-    is, if in any.
+    force. Its points are `points` and `wait` x the microseconds since `enqueued_us`, in units of
+    worth (`kinds`). `lost_us` is since when its owner has no right to it any more (0: they have),
+    `asked_us` when its ownership was last asked to end, lapse or go on. `counted` is the queue in
+    whose crowd it is, if in any, and `held` the tally in which it is being served.
     """
 
     customer: str
     case: Case
+    own: Own
     offers: dict[str, Live] = field(default_factory=dict)
-    debits: tuple[tuple[str, int], ...] = ()
+    debits: tuple[tuple[str, int, int], ...] = ()
     alive: bool = True
     waiting: bool = False
     place: Place = Place.NOWHERE
@@ -145,10 +201,12 @@ class Item:
     asked: Requirement = _NOTHING
     wants: Requirement = _NOTHING
     cost: int = 1
+    soft: int = 0
     step: int = 0
-    rank: Rank = (1, 0, 0, "", "")
-    base: int = 0
-    per_us: int = 0
+    enqueued_us: int = 0
+    points: int = 0
+    wait: int = 0
+    wait_max_us: int = 0
     target: str = ""
     preferred: str = ""
     hold_us: int = 0
@@ -163,16 +221,24 @@ class Item:
     wake_us: int = 0
     stamp: int = 0
     counted: str = ""
+    held: Tally | None = None
 
     @property
     def key(self) -> ItemKey:
         """Name it among all."""
-        return (self.customer, self.case.own)
+        return (self.customer, self.own)
 
     def rank_at(self, now_us: int) -> Rank:
-        """Sort among kinds: overdue first, then points, then the older."""
-        overdue, _, enqueued_us, own, customer = self.rank
-        return (overdue, -self.base - self.per_us * now_us, enqueued_us, own, customer)
+        """Sort among all: overdue first, then points, then the older."""
+        waited_us = now_us - self.enqueued_us
+        points = self.points + self.wait * waited_us
+        return (
+            waited_us < self.wait_max_us,
+            -points,
+            self.enqueued_us,
+            self.own,
+            self.customer,
+        )
 
     def bars(self, agent: str, now_us: int) -> bool:
         """Tell whether this agent may not have it for a reason of this case alone."""

@@ -58,14 +58,16 @@ def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us:
     before = ""
     old: Case | None = None
     if item is None:
-        item = ledger.items[key] = Item(customer, case)
+        item = ledger.items[key] = Item(customer, case, case.own)
     else:
         old, before = item.case, item.case.owner
         item.case = case
         if old != case:
             item.retry_us = item.retries = item.asked_us = 0
-    new = ledger.see_offers(item, case)
-    ledger.own(item, before, at_us)
+    ledger.price(item)
+    new = ledger.see_offers(item, case) if case.offers or item.offers else ()
+    if before != case.owner or not item.alive:
+        ledger.own(item, before, at_us)
     ledger.charge(item)
     ledger.stir(item)
     for live in new:

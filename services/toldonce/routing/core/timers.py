@@ -23,6 +23,7 @@ class Alarm(IntEnum):
     AGENT = 5
     GRACE = 6
     THAW = 7
+    APART = 8
 
 
 type Subject = Item | Agent | Live | None

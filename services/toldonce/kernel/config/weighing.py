@@ -1,0 +1,87 @@
+"""What a pair of waiting work and a free agent is worth: the weights of the affine index router.
+
+The pair that is worth most is matched first; one that is worth less than nothing is left apart
+until it is worth more, or until the work has waited as long as its policy allows. All numbers are
+thousandths of a point, so that they are whole and ties do not depend on the platform. The shape is
+that of weight-based routing (Chan, Koole and L'Ecuyer 2014) with terms for how many there are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from toldonce.kernel.config.tree import Fields
+
+MILLI = 1_000
+POINTS_MAX = 1_000_000
+KEYS = (
+    "base",
+    "wait",
+    "idle",
+    "spare",
+    "spare_all",
+    "queue",
+    "queue_all",
+    "serving",
+    "fit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Thousandths of a point for a pair of waiting work and a free agent.
+
+    `base` once; `wait` a minute the work has waited; `idle` a minute the agent has been without
+    anything new; `spare` a free agent of the agent's group, and `spare_all` of all groups (the one
+    at hand included); `queue` a case that waits in the work's queue, and `queue_all` in all queues
+    (the one at hand included); `serving` a case of the queue that somebody has now; `fit` a level
+    that the agent has above what is asked.
+    """
+
+    base: int = 0
+    wait: int = 10 * MILLI
+    idle: int = 0
+    spare: int = 0
+    spare_all: int = 0
+    queue: int = 0
+    queue_all: int = 0
+    serving: int = 0
+    fit: int = 0
+
+
+PLAIN = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """The weights of a policy: those of a group of agents, and those of everybody else."""
+
+    everybody: Weights = PLAIN
+    groups: Mapping[str, Weights] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, group: str) -> Weights:
+        """Return the weights for agents of a group ("" for those who are in none)."""
+        return self.groups.get(group, self.everybody)
+
+    @property
+    def wait(self) -> int:
+        """Thousandths of a point a minute by which the work of a queue is ordered among itself."""
+        return self.everybody.wait
+
+
+def weighing(policy: Fields, points_per_minute: int) -> Weighing:
+    """Read `weigh` and `weigh.groups`; a group takes what it does not say from everybody."""
+    entry = policy.section("weigh", (*KEYS, "groups"))
+    everybody = _weights(entry, replace(PLAIN, wait=points_per_minute * MILLI))
+    groups = entry.mapping("groups")
+    return Weighing(
+        everybody,
+        MappingProxyType(
+            {name: _weights(groups.section(name, KEYS), everybody) for name in groups.values}
+        ),
+    )
+
+
+def _weights(entry: Fields, plain: Weights) -> Weights:
+    said = {key: entry.milli(key, POINTS_MAX) for key in KEYS if key in entry.values}
+    return replace(plain, **said)

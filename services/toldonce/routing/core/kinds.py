@@ -1,0 +1,166 @@
+"""Kinds of agents and of work, and what each pair of them is worth.
+
+Agents of a kind have the same skills, languages, queues and group; work of a kind asks for the
+same, costs the same and has the same priority, so that whoever came first is first in its line.
+What a pair is worth is affine in wait, idleness and how many there are (see `Weights`): one unit is
+a thousandth of a point a minute, times a microsecond.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
+
+from toldonce.kernel.config.weighing import MILLI, Weighing
+from toldonce.kernel.instants import MINUTE
+from toldonce.kernel.skills import Requirement
+from toldonce.routing.core.lacks import Finding
+from toldonce.routing.core.state import Agent, Count, Item, Tally
+
+POINT = MILLI * MINUTE  # one point in units of worth
+OVERDUE = 1 << 100  # more than anything else is ever worth
+SLACK_MAX = 64
+
+type Ready = tuple[int, int, int, str, int, Agent]
+type WorkKey = tuple[str, tuple[tuple[str, int], ...], str, int, int, bool]
+
+
+class AgentKind:
+    """Agents who can do the same. `counts` tells how many are in which class (see `index`)."""
+
+    name = ""
+
+    def __init__(
+        self,
+        skills: Mapping[str, int],
+        languages: Mapping[str, int],
+        queues: frozenset[str],
+        group: str,
+        free: Count,
+    ) -> None:
+        """Start empty; `free` counts who of the group can be asked for something."""
+        self.skills = skills
+        self.languages = languages
+        self.queues = queues
+        self.group = group
+        self.free = free
+        self.counts: dict[int, int] = {}
+        self.ready: dict[int, list[Ready]] = {}
+        self.ready_count = 0
+        self.present_count = 0  # connected and available, cooling or full or not
+        self.active: dict[WorkKind, Pair] = {}
+
+
+class WorkKind:
+    """Work that asks for the same and costs the same; `hard` work is not interruptible."""
+
+    def __init__(self, key: WorkKey, wants: Requirement, tally: Tally, wait_max_us: int) -> None:
+        """Start empty."""
+        self.queue, _, _, self.cost, priority, self.hard = key
+        self.wants = wants
+        self.tally = tally
+        self.wait_max_us = wait_max_us
+        self.priority = priority * POINT
+        self.pairs: list[Pair] = []
+        self.barred: dict[Finding, list[AgentKind]] = {}
+        self.plain: list[tuple[int, str, int, Item]] = []
+        self.plain_count = 0
+        self.special: list[tuple[int, str, int, Item]] = []
+
+    def put(self, item: Item, stamp: int, *, special: bool) -> None:
+        """Let a case wait in line; `special` are those that somebody may not have."""
+        item.stamp = stamp
+        if not self.plain_count and not self.special:
+            for pair in self.pairs:
+                pair.agents.active[self] = pair
+        entry = (item.enqueued_us, item.own, stamp, item)
+        if special:
+            insort(self.special, entry)
+            return
+        self.plain_count += 1
+        if len(self.plain) > 2 * self.plain_count + SLACK_MAX:
+            self.plain = [one for one in self.plain if one[3].stamp == one[2]]
+            heapify(self.plain)
+        heappush(self.plain, entry)
+
+    def take(self, item: Item, stamp: int, *, special: bool) -> None:
+        """Take a case out of the line; the first of the plain ones is always one that waits."""
+        plain = self.plain
+        if special:
+            del self.special[bisect_left(self.special, (item.enqueued_us, item.own, item.stamp))]
+        else:
+            self.plain_count -= 1
+        item.stamp = stamp
+        if self.plain_count:
+            while plain[0][3].stamp != plain[0][2]:
+                heappop(plain)
+            return
+        plain.clear()
+        if not self.special:
+            for pair in self.pairs:
+                pair.agents.active.pop(self, None)
+
+    def first_for(self, agent: str, now_us: int) -> Item | None:
+        """Return the first in line that this agent may have."""
+        first = self.plain[0] if self.plain else None
+        for entry in self.special:
+            if first is not None and first < entry:
+                break
+            if not entry[3].bars(agent, now_us):
+                return entry[3]
+        return None if first is None else first[3]
+
+
+class Pair:
+    """A kind of work and a kind of agents who can do it.
+
+    `quick`: worth depends on the work's wait alone. `always`: it is never less than nothing.
+    """
+
+    __slots__ = ("agents", "always", "base", "quick", "rest", "wait", "work")
+
+    def __init__(self, work: WorkKind, agents: AgentKind, weighing: Weighing) -> None:
+        """Weigh them by the policy of the work's queue."""
+        weights = weighing.of(agents.group)
+        self.work, self.agents = work, agents
+        fit = weights.fit * _surplus(agents, work.wants) if weights.fit else 0
+        self.base = (weights.base + fit) * MINUTE + work.priority
+        self.wait = weights.wait
+        self.rest = (
+            weights.idle,
+            weights.spare * MINUTE,
+            weights.spare_all * MINUTE,
+            weights.queue * MINUTE,
+            weights.queue_all * MINUTE,
+            weights.serving * MINUTE,
+        )
+        self.quick = not any(self.rest)
+        self.always = self.base >= 0 and self.wait >= 0 and min(self.rest) >= 0
+
+    def worth(self, enqueued_us: int, idle_us: int, now_us: int) -> int:
+        """Say what the pair is worth now, for work of that age and an agent idle since then."""
+        waited_us = now_us - enqueued_us
+        worth = self.base + self.wait * waited_us
+        if not self.quick:
+            idle, spare, spare_all, queue, queue_all, serving = self.rest
+            free, tally = self.agents.free, self.work.tally
+            worth += (
+                idle * max(0, now_us - idle_us)
+                + spare * free.own
+                + spare_all * free.all.own
+                + queue * tally.waiting.own
+                + queue_all * tally.waiting.all.own
+                + serving * tally.serving
+            )
+        return worth + OVERDUE if waited_us >= self.work.wait_max_us else worth
+
+    def admitted_us(self, worth: int, enqueued_us: int, now_us: int) -> int:
+        """Say when time alone makes up for a worth below nothing; how many there are stays."""
+        overdue_us = enqueued_us + self.work.wait_max_us
+        slope = self.wait + self.rest[0]
+        return min(overdue_us, now_us - worth // slope) if slope > 0 else overdue_us
+
+
+def _surplus(agents: AgentKind, wants: Requirement) -> int:
+    """Count the levels above what is asked."""
+    over = sum(agents.skills.get(name, 0) - level for name, level in wants.skills)
+    return over + agents.languages.get(wants.language, 0)
