@@ -4,12 +4,12 @@ It asks the plain facts (`gates`), never the index, and looks at a bounded numbe
 The time until the next step counts as idle if it finds such a pair. By construction it never does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 
 from toldonce.kernel.instants import SECOND
 from toldonce.routing.core.gates import first_gate, keeper_of
-from toldonce.routing.core.state import Agent, Item, ItemKey
+from toldonce.routing.core.state import Agent, Item
 
 AGENTS_LOOKED_AT_MAX = 2_000
 ITEMS_LOOKED_AT_MAX = 16
@@ -22,7 +22,7 @@ class Audit:
     def __init__(self) -> None:
         """Start at nothing."""
         self.idle_us = 0
-        self._looked_us = 0
+        self.due_us = 0  # when it is worth a look again
         self._idle_since_us: int | None = None
         self._from = 0
 
@@ -32,17 +32,16 @@ class Audit:
             self.idle_us += max(0, now_us - self._idle_since_us)
             self._idle_since_us = now_us
 
-    def look(
-        self, agents: Mapping[str, Agent], waiting: Mapping[ItemKey, Item], now_us: int
-    ) -> None:
+    def look(self, agents: Mapping[str, Agent], waiting: Collection[Item], now_us: int) -> None:
         """Look for such a pair, unless that was done less than a second ago and was fine."""
-        if self._idle_since_us is None and now_us < self._looked_us + _EVERY_US:
+        if now_us < self.due_us:
             return
-        self._looked_us = now_us
-        self._idle_since_us = now_us if self._any_idle(agents, waiting, now_us) else None
+        idle = self._any_idle(agents, waiting, now_us)
+        self._idle_since_us = now_us if idle else None
+        self.due_us = 0 if idle else now_us + _EVERY_US
 
     def _any_idle(
-        self, agents: Mapping[str, Agent], waiting: Mapping[ItemKey, Item], now_us: int
+        self, agents: Mapping[str, Agent], waiting: Collection[Item], now_us: int
     ) -> bool:
         free = [
             agent
@@ -52,8 +51,8 @@ class Audit:
         if not free:
             return False
         self._from = self._from + ITEMS_LOOKED_AT_MAX if self._from < len(waiting) else 0
-        some = islice(waiting.values(), self._from, self._from + ITEMS_LOOKED_AT_MAX)
-        for item in (*islice(waiting.values(), ITEMS_LOOKED_AT_MAX), *some):
+        some = islice(waiting, self._from, self._from + ITEMS_LOOKED_AT_MAX)
+        for item in (*islice(waiting, ITEMS_LOOKED_AT_MAX), *some):
             keeper = keeper_of(item, agents, now_us)
             if any(first_gate(agent, item, now_us, keeper=keeper) is None for agent in free):
                 return True

@@ -22,7 +22,7 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import Matcher
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.standing import position_of, queues_of
-from toldonce.routing.core.state import ItemKey, Place
+from toldonce.routing.core.state import Item, Place
 from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
 from toldonce.routing.core.types import (
@@ -67,21 +67,28 @@ class Engine:
 
     def step_all(self, facts: Iterable[Fact], now: datetime) -> tuple[Decision, ...]:
         """Take in facts that belong together, and decide only when all of them are known."""
-        now_us = self._now_us = max(self._now_us, micros(now))
-        self._audit.count(now_us)
+        now_us = micros(now)
+        if now_us > self._now_us:
+            self._now_us = now_us
+        else:
+            now_us = self._now_us
+        audit, matcher = self._audit, self._matcher
+        if not audit.due_us:
+            audit.count(now_us)
         for fact in facts:
             self._take_in(fact, now_us)
-        found: list[Decision] = []
         rules = self._ledger.rules
         if rules is None:
             return ()
-        if self._matcher.epoch:
+        found: list[Decision] = []
+        if matcher.epoch:
             while (timer := self._timers.pop_due(now_us)) is not None:
                 self._ring(timer, now_us, found)
-            self._watch_owners(now_us, found)
-        self._matcher.settle(rules, now_us, found)
-        if self._matcher.epoch:
-            self._audit.look(self._ledger.agents, self._matcher.waiting, now_us)
+            if self._ledger.dirty_agents or self._absences.frozen_us is not None:
+                self._watch_owners(now_us, found)
+        matcher.settle(rules, now_us, found)
+        if matcher.epoch and now_us >= audit.due_us:
+            audit.look(self._ledger.agents, matcher.waiting, now_us)
         return tuple(found)
 
     @property
@@ -130,7 +137,7 @@ class Engine:
         self, customer: str, case: str, now: datetime, *, whole: bool = True
     ) -> DecisionTrace | None:
         """Say why a case has nobody yet, or the decision behind its live offer; None if unknown."""
-        item, rules = self._ledger.items.get((customer, case)), self._ledger.rules
+        item, rules = self._ledger.item(customer, case), self._ledger.rules
         if item is None or rules is None:
             return None
         decided = [live.trace for live in item.offers.values() if live.trace is not None]
@@ -154,19 +161,23 @@ class Engine:
 
     def position(self, customer: str, case: str) -> int:
         """Say the place of a waiting case in its queue, 1 is next; 0 when it does not wait."""
-        return position_of(self._matcher.waiting, (customer, case), self._now_us)
+        item = self._ledger.item(customer, case)
+        if item is None or not item.waiting:
+            return 0
+        return position_of(self._matcher.waiting, item, self._now_us)
 
     def queue_of(self, customer: str, case: str) -> str:
         """Name the queue a case waits in (a handoff's own where it has one); "" for none."""
-        item = self._matcher.waiting.get((customer, case))
-        return "" if item is None else item.wants.queue
+        item = self._ledger.item(customer, case)
+        return "" if item is None or not item.waiting else item.wants.queue
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of what matters: equal for engines that know the same."""
         lines = [f"{a.name} {a.used} {a.klass} {a.order}" for a in self._ledger.agents.values()]
         lines += [
-            f"{item.key} {item.place.name} {item.step} {sorted(item.offers)} {item.debits}"
-            for item in self._ledger.items.values()
+            f"{item.customer} {item.own} {item.place.name} {item.step} {sorted(item.offers)} "
+            f"{item.debits}"
+            for item in self._ledger.items()
         ]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
@@ -178,7 +189,7 @@ class Engine:
             case StoryChanged():
                 apply_story(ledger, self._timers, fact)
             case StoriesLoaded(customers, position):
-                keep_only(ledger, customers, position, now_us)
+                keep_only(ledger, customers, position, instant(now_us))
             case AgentChanged(name, availability, _, since_at, schedule, schedule_at):
                 agent = ledger.agent(name)
                 agent.availability = availability
@@ -193,7 +204,7 @@ class Engine:
             case LeadershipChanged(epoch):
                 self._lead(epoch, now_us)
             case OfferFailed(customer, own, offer, reason):
-                self._offer_failed((customer, own), offer, reason, now_us)
+                self._offer_failed(ledger.item(customer, own), offer, reason, now_us)
             case Tick():
                 pass
             case _:
@@ -210,7 +221,7 @@ class Engine:
             recheck(agent, before, rules, self._now_us)
             self._index.enlist(agent, rules)
             ledger.touch(agent)
-        for item in ledger.items.values():
+        for item in ledger.items():
             item.place, item.work = Place.NOWHERE, None
             ledger.price(item)
             ledger.charge(item)
@@ -224,7 +235,7 @@ class Engine:
             for agent in self._ledger.agents.values():
                 self._ledger.touch(agent)
             # the others stand where they belong: whoever is free is fed from there
-            for item in self._matcher.waiting.values():
+            for item in self._matcher.waiting:
                 if item.case.handoff is not None:
                     self._ledger.stir(item)
         self._matcher.epoch = self._ledger.epoch = epoch
@@ -243,8 +254,7 @@ class Engine:
             self._timers.set(thaw_us, Alarm.THAW, None, thaw_us)
         self._thaw_us = thaw_us
 
-    def _offer_failed(self, key: ItemKey, offer: str, reason: str, now_us: int) -> None:
-        item = self._ledger.items.get(key)
+    def _offer_failed(self, item: Item | None, offer: str, reason: str, now_us: int) -> None:
         live = None if item is None else item.offers.get(offer)
         if item is None or live is None or live.confirmed:
             return

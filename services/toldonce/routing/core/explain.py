@@ -88,25 +88,24 @@ def trace(
 
 def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -> DecisionTrace:
     """Say who and why, without the others: what they lacked is told on demand."""
-    rules = scene.rules
+    rules, name = scene.rules, chosen.name
     relax_us = relaxes_us(item, rules, now_us)
-    name = chosen.name
     if item.target:
         reason = meant_for(item)[1]
     else:
-        reason = f"{name} had the case before" if name == item.preferred else f"{name} is first"
+        reason = "had the case before" if name == item.preferred else "first in line"
     return DecisionTrace(
         decision,
         rules.policy_version,
-        rules.config.revision,
+        rules.revision,
         scene.engine_epoch,
         instant(now_us),
         name,
         item.step,
         None if relax_us is None else instant(relax_us),
         max(0, now_us - wait_began_us(item.case)) / SECOND,
-        len(rules.config.agents),
-        (_ranked(chosen, chosen, 1, now_us),),
+        rules.known,
+        (),
         reason,
     )
 

@@ -42,7 +42,10 @@ def room_of(klass: int, item: Item) -> int:
 
 
 class Index:
-    """All kinds of agents and of work. `loose`: some pair may be worth less than nothing."""
+    """All kinds of agents and of work.
+
+    `loose`: some pair may be worth less than nothing. `quick`: none depends on who is free.
+    """
 
     def __init__(self, tallies: Tallies) -> None:
         """Start empty; count who waits in `tallies`."""
@@ -52,6 +55,7 @@ class Index:
         self.free = Count()
         self._tallies = tallies
         self.loose = False
+        self.quick = True
         self._groups: dict[str, Count] = {}
         self._stamp = 0
 
@@ -63,7 +67,7 @@ class Index:
         self._groups.clear()
         self.free.own = 0
         self._tallies.nobody_waits()
-        self.loose = False
+        self.loose, self.quick = False, True
 
     def enlist(self, agent: Agent, rules: Rules) -> None:
         """Give an agent the kind that the configuration says; it has no class yet."""
@@ -91,7 +95,7 @@ class Index:
         kind = agent.kind
         if kind is None:
             return
-        klass = _klass(agent, now_us)
+        klass = klass_of(agent, now_us)
         before, entry = agent.klass, (1 if agent.used else 0, agent.idle_us)
         if klass == before and (klass <= 0 or entry == agent.entry):
             return
@@ -176,16 +180,17 @@ class Index:
                     best = choice
         return None if best is None else best[2][5]
 
-    def item_for(self, agent: Agent, now_us: int) -> Item | None:
-        """Return what this agent should have, of all work that they may and have the units for."""
-        kind, klass = agent.kind, agent.klass
+    def item_for(self, agent: Agent, klass: int, now_us: int) -> Item | None:
+        """Return what an agent of this class should have, of all work they may have."""
+        kind = agent.kind
         if kind is None or klass <= 0:
             return None
         best: Item | None = None
         best_worth = 0
-        idle_us = agent.entry[1]
+        idle_us = agent.idle_us
+        hard, soft = klass >> _HARD, klass & _SOFT_MASK
         for work, pair in kind.active.items():
-            if not fits(klass, work):
+            if (hard if work.hard else soft) < work.cost:
                 continue
             head = work.first_for(agent.name, now_us) if work.special else work.plain[0][3]
             if head is None:
@@ -239,6 +244,7 @@ class Index:
             pair = Pair(work, kind, rules.queue(work.queue).weigh)
             work.pairs.append(pair)
             self.loose = self.loose or not pair.always
+            self.quick = self.quick and pair.quick
             if work.plain_count or work.special:
                 kind.active[work] = pair
         else:
@@ -302,7 +308,8 @@ def _first(heap: list[Ready], item: Item, now_us: int) -> Ready | None:
     return found
 
 
-def _klass(agent: Agent, now_us: int) -> int:
+def klass_of(agent: Agent, now_us: int) -> int:
+    """Say in which class somebody is by the facts of this moment."""
     if agent.absent_us is not None:
         return ABSENT
     if not agent.routable:

@@ -87,7 +87,7 @@ def look(
         agent.absent_us = now_us
     ails = False
     again: list[int] = []
-    for item in agent.owned.values():
+    for item in agent.owned:
         ails = ails or item.case.lapse is not None or bool(item.lost_us)
         again.append(_owned(agent, item, desk))
     mark_extra(agent)
@@ -104,7 +104,7 @@ def kept(ledger: Ledger, rules: Rules, now_us: int) -> int:
         _is_kept(agent, item, rules, now_us)
         for agent in ledger.agents.values()
         if agent.owned and in_trouble(agent)
-        for item in agent.owned.values()
+        for item in agent.owned
     )
 
 
@@ -125,7 +125,7 @@ def recheck(agent: Agent, old: AgentRule | None, rules: Rules, now_us: int) -> N
     """
     new = agent.rule
     agent.missing_us = 0 if new is not None else agent.missing_us or now_us
-    for item in agent.owned.values():
+    for item in agent.owned:
         asked = rules.plain(item.case)
         if new is None or not lacks(new, asked, rules):
             item.lost_us = 0

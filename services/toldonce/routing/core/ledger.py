@@ -4,11 +4,13 @@ Owned, wrapping and offered work is debited alike, whoever made the offer. An of
 holds its units from the decision until the log, or a refusal, says that it is over.
 """
 
+from collections.abc import Iterator
+
 from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import Rules, tie
-from toldonce.routing.core.state import Agent, Item, ItemKey, Live, Tallies
+from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live, Tallies
 from toldonce.routing.core.types import DecisionTrace
 
 type Debit = tuple[str, int, int]
@@ -23,8 +25,7 @@ class Ledger:
         self.epoch = 0  # under which this engine leads; 0 while it follows
         self.rules: Rules | None = None
         self.agents: dict[str, Agent] = {}
-        self.items: dict[ItemKey, Item] = {}
-        self.stories: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self.stories: dict[str, tuple[int, tuple[Item, ...]]] = {}
         self.tallies = Tallies()
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
@@ -36,6 +37,18 @@ class Ledger:
             found = self.agents[name] = Agent(name, tie(self.seed, name))
             found.rule = None if self.rules is None else self.rules.agent(name)
         return found
+
+    def item(self, customer: str, own: str) -> Item | None:
+        """Return what is known of a case."""
+        for item in self.stories.get(customer, (0, ()))[1]:
+            if item.own == own:
+                return item
+        return None
+
+    def items(self) -> Iterator[Item]:
+        """Give every case."""
+        for _, items in self.stories.values():
+            yield from items
 
     def touch(self, agent: Agent) -> None:
         """Have an agent looked at again."""
@@ -86,12 +99,12 @@ class Ledger:
         item.lost_us = 0
         if before:
             agent = self.agent(before)
-            agent.owned.pop(item.key, None)
+            agent.owned.pop(item, None)
             agent.worked_us = max(agent.worked_us, at_us)
             self.touch(agent)
         if owner:
             agent = self.agent(owner)
-            agent.owned[item.key] = item
+            agent.owned[item] = None
             owned_at = item.case.owned_at
             agent.worked_us = max(agent.worked_us, at_us if owned_at is None else micros(owned_at))
             self.touch(agent)
@@ -101,7 +114,8 @@ class Ledger:
     ) -> Live:
         """Hold an agent's units for an offer that was just decided."""
         live = Live(own, item, agent.name, expires_us, item.case.epoch, False, trace)  # noqa: FBT003
-        item.offers[own] = agent.offers[own] = live
+        item.offers = {**item.offers, own: live} if item.offers else {own: live}
+        agent.offers[own] = live
         self.charge(item)
         return live
 
@@ -119,14 +133,19 @@ class Ledger:
                 continue
             live = Live(own, item, offer.agent, micros(offer.expires_at), case.epoch, True)  # noqa: FBT003
             live.foreign = 0 < offer.engine_epoch < self.epoch
-            item.offers[own] = self.agent(offer.agent).offers[own] = live
+            item.offers = {**item.offers, own: live}
+            self.agent(offer.agent).offers[own] = live
             new.append(live)
         return new
 
     def end(self, live: Live) -> None:
         """Let go of an offer; its units are free once the case is charged again."""
         live.live = False
-        live.item.offers.pop(live.own, None)
+        item = live.item
+        if len(item.offers) <= 1:
+            item.offers = NO_OFFERS
+        else:
+            item.offers = {own: one for own, one in item.offers.items() if one is not live}
         self.agent(live.agent).offers.pop(live.own, None)
 
 

@@ -9,7 +9,7 @@ once more: how many wait or are free has changed, and that may have changed what
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.explain import Scene, brief, trace
-from toldonce.routing.core.index import Index
+from toldonce.routing.core.index import Index, klass_of
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import (
     handoff_own,
@@ -21,10 +21,11 @@ from toldonce.routing.core.placing import (
 )
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.standing import Crowd
-from toldonce.routing.core.state import Agent, Item, ItemKey, Place
+from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.timers import Alarm, Timers
 from toldonce.routing.core.types import CancelHandoff, CancelReason, Decision, MakeOffer
 
+_NOBODY: list[Agent] = []
 TRACED_MAX = 64  # agents of a desk whose offers carry a whole trace
 
 
@@ -38,7 +39,7 @@ class Matcher:
         self.ledger = ledger
         self.index = index
         self.timers = timers
-        self.waiting: dict[ItemKey, Item] = {}
+        self.waiting: dict[Item, None] = {}
         self.crowd = Crowd()
         self.epoch = 0
         self.decisions = 0
@@ -50,15 +51,7 @@ class Matcher:
         """Look at everything that was touched, then match until nobody admitted is left idle."""
         ledger, index = self.ledger, self.index
         touched, ledger.dirty_agents = ledger.dirty_agents, {}
-        agents: list[Agent] = []
-        for agent in touched.values():
-            if agent.kind is None and agent.rule is not None:
-                index.enlist(agent, rules)
-            index.refresh(agent, now_us)
-            for item in agent.hopes:
-                ledger.stir(item)
-            if agent.klass > 0:
-                agents.append(agent)
+        agents = self._see(touched, rules, now_us) if touched else _NOBODY
         stirred, ledger.dirty_items = ledger.dirty_items, {}
         items = [item for item in stirred if self._arrange(item, rules, now_us, found)]
         if len(items) > 1:
@@ -85,13 +78,33 @@ class Matcher:
         if index.loose and (touched or stirred or 0 < self.apart_us <= now_us):
             self.look_again(rules, now_us, found)
 
+    def _see(self, touched: dict[str, Agent], rules: Rules, now_us: int) -> list[Agent]:
+        """Take over what has changed about agents; return who may take something.
+
+        One who comes alone need not stand in line first: where worth does not depend on who is
+        free, nobody else can be free for the same work.
+        """
+        index, ledger = self.index, self.ledger
+        found: list[Agent] = []
+        for agent in touched.values():
+            if agent.kind is None and agent.rule is not None:
+                index.enlist(agent, rules)
+            for item in agent.hopes:
+                ledger.stir(item)
+            klass = klass_of(agent, now_us)
+            if klass <= 0 or len(touched) > 1 or not self.epoch or not index.quick:
+                index.refresh(agent, now_us)
+            if klass > 0 and agent.kind is not None:
+                found.append(agent)
+        return found
+
     def look_again(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Match what was left apart and is worth enough now; note when time will do the rest."""
         again = True
         while again:  # each round makes an offer, so it ends when nobody is free
             again = False
             for agent in list(self.index.idle()):
-                item = self.index.item_for(agent, now_us) if agent.klass > 0 else None
+                item = self.index.item_for(agent, agent.klass, now_us)
                 if item is not None:
                     taker = self._taker(item, now_us) or agent
                     self._offer(item, taker, rules, now_us, found)
@@ -103,7 +116,8 @@ class Matcher:
 
     def _arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
         """Take a case out of wherever it stands; tell whether it waits."""
-        self._displace(item)
+        if item.place is not Place.NOWHERE or item.preferred or item.target:
+            self._displace(item)
         item.waiting = item.alive and waits(item)
         if not item.waiting:
             self._cease(item)
@@ -112,7 +126,7 @@ class Matcher:
         settle_wants(item, rules, now_us)
         self.crowd.see(item, rules)
         item.work = None if item.target else self.index.work_kind(item, rules)
-        self.waiting[item.key] = item
+        self.waiting[item] = None
         handoff = item.case.handoff
         if handoff is None or not self.epoch:
             return True
@@ -139,8 +153,7 @@ class Matcher:
 
     def _cease(self, item: Item) -> None:
         item.waiting, item.wake_us = False, 0
-        if self.waiting.get(item.key) is item:
-            del self.waiting[item.key]
+        self.waiting.pop(item, None)
 
     def _let_wait(self, item: Item, rules: Rules, now_us: int) -> None:
         """Put a case where it belongs until somebody, or time, comes for it."""
@@ -159,11 +172,16 @@ class Matcher:
 
     def _feed(self, agent: Agent, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Offer work to an agent who has room, until nothing is left that is theirs to take."""
-        while agent.klass > 0:
-            item = self.index.item_for(agent, now_us)
+        while True:
+            item = self.index.item_for(agent, klass_of(agent, now_us), now_us)
             if item is None:
+                self.index.refresh(agent, now_us)
                 return
-            self._offer(item, self._taker(item, now_us) or agent, rules, now_us, found)
+            taker = self._taker(item, now_us)
+            if taker is not None and taker is not agent:  # both are free: it goes by their order
+                self.index.refresh(agent, now_us)
+                taker = self._taker(item, now_us)
+            self._offer(item, taker or agent, rules, now_us, found)
 
     def _taker(self, item: Item, now_us: int) -> Agent | None:
         """Find the one who should have this case now: by name, by history, by order."""
@@ -186,8 +204,11 @@ class Matcher:
         self.decisions += 1
         own = self._next_own()
         scene = Scene(self.ledger, self.index, rules, self.epoch)
-        explained = len(rules.config.agents) <= self._traced_max
-        why = (trace if explained else brief)(scene, item, agent, now_us, own)
+        if rules.known <= self._traced_max:
+            self.index.refresh(agent, now_us)
+            why = trace(scene, item, agent, now_us, own)
+        else:
+            why = brief(scene, item, agent, now_us, own)
         self._displace(item)
         self._cease(item)
         expires_us = now_us + rules.queue(item.wants.queue).offer_us

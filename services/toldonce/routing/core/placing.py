@@ -39,21 +39,20 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     case = item.case
     asked = rules.asked(case)
     queue = rules.queue(asked.requirement.queue)
-    waiting_us, enqueued_us = wait_began_us(case), micros(case.enqueued_at)
-    waited_us = now_us - waiting_us
-    item.asked, item.target, item.preferred = asked.requirement, asked.target, asked.preferred
-    item.excluded = asked.excluded
-    steps = () if asked.target else queue.steps
-    item.wants, item.step = asked.requirement, 0
-    if steps:
-        item.wants = relaxed(asked.requirement, steps, waited_us / SECOND)
-        item.step = sum(1 for step in steps if step.after_s * SECOND <= waited_us)
-    item.enqueued_us, item.wait_max_us = enqueued_us, queue.wait_max_us
+    item.asked = item.wants = asked.requirement
+    item.target, item.preferred, item.excluded = asked.target, asked.preferred, asked.excluded
+    item.step = 0
+    item.enqueued_us, item.wait_max_us = micros(case.enqueued_at), queue.wait_max_us
     item.points, item.wait = case.priority * POINT, queue.wait
-    item.hold_us = waiting_us + queue.prefer_owner_us
-    if taken_from(case):
+    if queue.steps and not asked.target:
+        waited_us = now_us - wait_began_us(case)
+        item.wants = relaxed(asked.requirement, queue.steps, waited_us / SECOND)
+        item.step = sum(1 for step in queue.steps if step.after_s * SECOND <= waited_us)
+    if asked.preferred:
+        item.hold_us = wait_began_us(case) + queue.prefer_owner_us
+    if case.last_owner and taken_from(case):
         until_us = micros(case.waiting_since) + queue.cool_us
-        item.cool[case.last_owner] = max(until_us, item.cool.get(case.last_owner, 0))
+        item.cool_down(case.last_owner, max(until_us, item.cool.get(case.last_owner, 0)))
     if item.cool:
         item.cool = {name: until for name, until in item.cool.items() if until > now_us}
 
@@ -101,6 +100,8 @@ def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
 def wake_of(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the case has to be looked at again because time alone changes its place."""
     relax_us = relaxes_us(item, rules, now_us)
+    if relax_us is None and not (item.retry_us or item.cool or item.preferred):
+        return None
     wakes = [item.retry_us, *item.cool.values()]
     if relax_us is not None:
         wakes.append(relax_us)

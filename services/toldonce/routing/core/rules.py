@@ -15,6 +15,8 @@ from toldonce.kernel.instants import SECOND
 from toldonce.kernel.skills import Requirement, Step
 from toldonce.kernel.story.types import Case, TargetKind
 
+type _PlainKey = tuple[str, str, str, tuple[tuple[str, int], ...]]
+
 _TIE_BYTES = 8
 _PLAIN_MAX = 4_096
 
@@ -54,18 +56,17 @@ class Rules:
         """`seed` (the tenant, say) decides between agents who are equal in everything."""
         self.config = config
         self.seed = seed
+        self.policy_version = config.policy_version  # what decisions quote
+        self.revision = config.revision
+        self.known = len(config.agents)
         self.gone_us = config.presence.gone_s * SECOND
         self.stand_ins = config.stand_ins()
         self._spoken = frozenset(
             language for agent in config.agents.values() for language in agent.languages
         )
         self._queues: dict[str, QueueRules] = {}
-        self._plain: dict[tuple[str, str, str, tuple[tuple[str, int], ...]], Asked] = {}
-
-    @property
-    def policy_version(self) -> str:
-        """What decisions quote."""
-        return self.config.policy_version
+        self._plain: dict[_PlainKey, Asked] = {}
+        self._prices: dict[str, tuple[int, int]] = {}
 
     def agent(self, name: str) -> AgentRule | None:
         """Return what is configured of an agent."""
@@ -73,10 +74,13 @@ class Rules:
 
     def price(self, channel: str) -> tuple[int, int]:
         """Return the units one piece of a channel's work takes, and how many of them give way."""
-        known = self.config.channels.get(channel)
-        if known is None:
-            return 1, 0
-        return known.cost, known.cost if known.interruptible else 0
+        found = self._prices.get(channel)
+        if found is None:
+            known = self.config.channels.get(channel)
+            cost = 1 if known is None else known.cost
+            found = cost, cost if known is not None and known.interruptible else 0
+            self._prices[channel] = found
+        return found
 
     def owner_absent(self, channel: str) -> OwnerAbsent:
         """Return what this channel does about an owner who cannot see to a case."""

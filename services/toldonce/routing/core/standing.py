@@ -4,13 +4,13 @@ How many wait is told about once a second and so kept as it changes; all else is
 counted when asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from toldonce.kernel.instants import instant, micros
 from toldonce.routing.core.index import ABSENT, UNAVAILABLE, Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Item, ItemKey
+from toldonce.routing.core.state import Item
 from toldonce.routing.core.types import QueueStanding
 
 
@@ -42,7 +42,7 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
     waiting: dict[str, int] = {}
     offered: dict[str, int] = {}
     oldest: dict[str, int] = {}
-    for item in ledger.items.values():
+    for item in ledger.items():
         if not _has_nobody(item):
             continue
         queue = _queue(item, rules)
@@ -63,14 +63,11 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
     )
 
 
-def position_of(waiting: Mapping[ItemKey, Item], key: ItemKey, now_us: int) -> int:
-    """Count the cases of the same queue that come before this one, and add one; 0: not waiting."""
-    mine = waiting.get(key)
-    if mine is None:
-        return 0
+def position_of(waiting: Iterable[Item], mine: Item, now_us: int) -> int:
+    """Count the cases of the same queue that come before this one, and add one."""
     rank = mine.rank_at(now_us)
     queue = mine.wants.queue
-    same = (item for item in waiting.values() if item.wants.queue == queue)
+    same = (item for item in waiting if item.wants.queue == queue)
     return 1 + sum(1 for item in same if item.rank_at(now_us) < rank)
 
 

@@ -16,11 +16,11 @@ from toldonce.routing.core.types import Availability, DecisionTrace, Presence
 if TYPE_CHECKING:
     from toldonce.routing.core.kinds import AgentKind, WorkKind
 
-type ItemKey = tuple[str, str]
 type Rank = tuple[bool, int, int, str, str]
 
 
 _NOTHING = Requirement("")
+_NOBODY: frozenset[str] = frozenset()
 
 
 class Place(IntEnum):
@@ -86,7 +86,7 @@ class Agent:
     missing_us: int = 0
     ails: bool = False
     grace_us: int = 0
-    owned: dict[ItemKey, "Item"] = field(default_factory=dict)
+    owned: dict["Item", None] = field(default_factory=dict)
     offers: dict[str, Live] = field(default_factory=dict)
     hopes: dict["Item", None] = field(default_factory=dict)
     targeted: dict["Item", None] = field(default_factory=dict)
@@ -178,55 +178,78 @@ class Tallies:
             tally.waiting.own = 0
 
 
-@dataclass(slots=True, eq=False)
+NO_OFFERS: dict[str, Live] = {}  # of everybody who has none; replaced, never written to
+NO_COOLS: dict[str, int] = {}
+
+
 class Item:
     """A case and its wait for a person.
 
     `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
     force. Its points are `points` and `wait` x the microseconds since `enqueued_us`, in units of
-    worth (`kinds`). `lost_us` is since when its owner has no right to it any more (0: they have),
-    `asked_us` when its ownership was last asked to end, lapse or go on. `counted` is the queue in
-    whose crowd it is, if in any, and `held` the tally in which it is being served.
+    worth (`kinds`). `debits` are who holds how many units for it, and how many of them give way.
+    `cool` is until when somebody is not asked for it. `lost_us` is since when its owner has no
+    right to it any more (0: they have), `asked_us` when its ownership was last asked to end, lapse
+    or go on. `counted` is the queue in whose crowd it is, if in any, and `held` the tally in which
+    it is being served.
     """
 
-    customer: str
-    case: Case
-    own: Own
-    offers: dict[str, Live] = field(default_factory=dict)
-    debits: tuple[tuple[str, int, int], ...] = ()
-    alive: bool = True
-    waiting: bool = False
-    place: Place = Place.NOWHERE
-    work: "WorkKind | None" = None
-    asked: Requirement = _NOTHING
-    wants: Requirement = _NOTHING
-    cost: int = 1
-    soft: int = 0
-    step: int = 0
-    enqueued_us: int = 0
-    points: int = 0
-    wait: int = 0
-    wait_max_us: int = 0
-    target: str = ""
-    preferred: str = ""
-    hold_us: int = 0
-    excluded: frozenset[str] = frozenset()
-    cool: dict[str, int] = field(default_factory=dict)
-    declined: str = ""
-    retry_us: int = 0
-    retries: int = 0
-    refused: str = ""
-    lost_us: int = 0
-    asked_us: int = 0
-    wake_us: int = 0
-    stamp: int = 0
-    counted: str = ""
-    held: Tally | None = None
+    __slots__ = (
+        "alive",
+        "asked",
+        "asked_us",
+        "case",
+        "cool",
+        "cost",
+        "counted",
+        "customer",
+        "debits",
+        "declined",
+        "enqueued_us",
+        "excluded",
+        "held",
+        "hold_us",
+        "lost_us",
+        "offers",
+        "own",
+        "place",
+        "points",
+        "preferred",
+        "refused",
+        "retries",
+        "retry_us",
+        "soft",
+        "stamp",
+        "step",
+        "target",
+        "wait",
+        "wait_max_us",
+        "waiting",
+        "wake_us",
+        "wants",
+        "work",
+    )
 
-    @property
-    def key(self) -> ItemKey:
-        """Name it among all."""
-        return (self.customer, self.own)
+    def __init__(self, customer: str, case: Case) -> None:
+        """Take in a case that nothing is known of but itself."""
+        self.customer = customer
+        self.case = case
+        self.own = case.own
+        self.offers = NO_OFFERS
+        self.cool = NO_COOLS
+        self.debits: tuple[tuple[str, int, int], ...] = ()
+        self.alive = True
+        self.waiting = False
+        self.place = Place.NOWHERE
+        self.work: WorkKind | None = None
+        self.asked = self.wants = _NOTHING
+        self.cost, self.soft, self.step = 1, 0, 0
+        self.enqueued_us = self.points = self.wait = self.wait_max_us = 0
+        self.hold_us = self.retry_us = self.retries = 0
+        self.lost_us = self.asked_us = self.wake_us = self.stamp = 0
+        self.target = self.preferred = self.declined = self.refused = self.counted = ""
+        self.excluded: frozenset[str] = _NOBODY
+        self.held: Tally | None = None
 
     def rank_at(self, now_us: int) -> Rank:
         """Sort among all: overdue first, then points, then the older."""
@@ -243,3 +266,7 @@ class Item:
     def bars(self, agent: str, now_us: int) -> bool:
         """Tell whether this agent may not have it for a reason of this case alone."""
         return agent in self.excluded or self.cool.get(agent, 0) > now_us
+
+    def cool_down(self, agent: str, until_us: int) -> None:
+        """Have somebody not asked for it until then."""
+        self.cool = {**self.cool, agent: until_us}

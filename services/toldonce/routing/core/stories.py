@@ -1,5 +1,7 @@
 """What the log says of stories, taken over into the ledger."""
 
+from datetime import datetime
+
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.alarms import paperwork_ends_us
@@ -11,79 +13,87 @@ from toldonce.routing.core.types import StoryChanged
 
 def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     """Take over one story; an older fact than the one known changes nothing."""
-    known, before = ledger.stories.get(fact.customer, (0, ()))
-    if fact.sequence <= known:
-        return
-    at_us = micros(fact.at)
-    cases = {case.own: case for case in fact.cases}
-    for own in before:
-        if own not in cases:
-            _forget(ledger, ledger.items[fact.customer, own], at_us)
+    customer, cases = fact.customer, fact.cases
+    told = ledger.stories.get(customer)
+    known: dict[str, Item] = {}
+    if told is not None:
+        if fact.sequence <= told[0]:
+            return
+        known = {item.own: item for item in told[1]}
+        owns = [case.own for case in cases]
+        for own, item in known.items():
+            if own not in owns:
+                _forget(ledger, item, fact.at)
     if cases:
-        ledger.stories[fact.customer] = (fact.sequence, tuple(cases))
-    else:
-        ledger.stories.pop(fact.customer, None)
-    for case in cases.values():
-        _take_over(ledger, timers, fact.customer, case, at_us)
-    _untaken(ledger, timers, fact)
+        items = [_take_over(ledger, timers, fact, case, known.get(case.own)) for case in cases]
+        ledger.stories[customer] = (fact.sequence, tuple(items))
+    elif told is not None:
+        del ledger.stories[customer]
+    if fact.declines or fact.expiries:
+        _untaken(ledger, timers, fact)
 
 
-def keep_only(ledger: Ledger, customers: frozenset[str], position: int, at_us: int) -> None:
+def keep_only(ledger: Ledger, customers: frozenset[str], position: int, at: datetime) -> None:
     """Let go of the stories of all others, but for what is known from after `position`.
 
     A log never goes back: where one did, the process that saw it is halted.
     """
-    for customer, (sequence, owns) in list(ledger.stories.items()):
+    for customer, (sequence, items) in list(ledger.stories.items()):
         if customer not in customers and sequence <= position:
             del ledger.stories[customer]
-            for own in owns:
-                _forget(ledger, ledger.items[customer, own], at_us)
+            for item in items:
+                _forget(ledger, item, at)
 
 
-def _forget(ledger: Ledger, item: Item, at_us: int) -> None:
+def _forget(ledger: Ledger, item: Item, at: datetime) -> None:
     """Let go of a case that is over: everything it held is free."""
-    before = item.case.owner
-    del ledger.items[item.key]
     item.alive = False
     for live in list(item.offers.values()):
         ledger.end(live)
-    ledger.own(item, before, at_us)
-    ledger.charge(item)
+    if item.case.owner:
+        ledger.own(item, item.case.owner, micros(at))
+    if item.debits:
+        ledger.charge(item)
     ledger.stir(item)
 
 
-def _take_over(ledger: Ledger, timers: Timers, customer: str, case: Case, at_us: int) -> None:
-    key = (customer, case.own)
-    item = ledger.items.get(key)
+def _take_over(
+    ledger: Ledger, timers: Timers, fact: StoryChanged, case: Case, item: Item | None
+) -> Item:
     before = ""
     old: Case | None = None
     if item is None:
-        item = ledger.items[key] = Item(customer, case, case.own)
+        item = Item(fact.customer, case)
     else:
         old, before = item.case, item.case.owner
         item.case = case
         if old != case:
             item.retry_us = item.retries = item.asked_us = 0
     ledger.price(item)
-    new = ledger.see_offers(item, case) if case.offers or item.offers else ()
-    if before != case.owner or not item.alive:
-        ledger.own(item, before, at_us)
-    ledger.charge(item)
-    ledger.stir(item)
-    for live in new:
-        timers.set(live.expires_us, Alarm.OFFER, live, live.own)
+    if case.offers or item.offers:
+        for live in ledger.see_offers(item, case):
+            timers.set(live.expires_us, Alarm.OFFER, live, live.own)
+    if before != case.owner:
+        ledger.own(item, before, micros(fact.at))
+    if item.debits or case.owner or item.offers:
+        ledger.charge(item)
+    ledger.dirty_items[item] = None
     lapse, before_it = case.lapse, None if old is None else old.lapse
-    if lapse != before_it:
-        _ask_anew(item, "" if lapse is None else lapse.backup)
-    if case != old and (lapse or before_it):
-        _ail(ledger, item)
-    _watch(timers, item, old)
+    if lapse is not None or before_it is not None:
+        if lapse != before_it:
+            _ask_anew(item, "" if lapse is None else lapse.backup)
+        if case != old:
+            _ail(ledger, item)
+    if case.handoff is not None or case.wrap_until is not None:
+        _watch(timers, item, old)
+    return item
 
 
 def _ask_anew(item: Item, agent: str) -> None:
     """Forget who declined: it was another question, and whom this one names has not heard it."""
     item.declined = ""
-    item.cool.pop(agent, None)
+    if agent in item.cool:
+        item.cool = {name: until for name, until in item.cool.items() if name != agent}
 
 
 def _ail(ledger: Ledger, item: Item) -> None:
@@ -109,15 +119,15 @@ def _untaken(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     if rules is None:
         return
     for said in fact.declines:
-        item = ledger.items.get((fact.customer, said.case))
+        item = ledger.item(fact.customer, said.case)
         if item is not None:
             cool_us = rules.queue(item.case.queue).cool_us
-            item.cool[said.agent] = micros(said.at) + cool_us
+            item.cool_down(said.agent, micros(said.at) + cool_us)
             item.declined = said.agent
             if item.case.lapse is not None:
                 _ail(ledger, item)
     for missed in fact.expiries:
-        item = ledger.items.get((fact.customer, missed.case))
+        item = ledger.item(fact.customer, missed.case)
         cool_us = rules.queue("" if item is None else item.case.queue).cool_us
         agent = ledger.agent(missed.agent)
         agent.cool_us = max(agent.cool_us, micros(missed.at) + cool_us)

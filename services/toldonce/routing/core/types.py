@@ -7,6 +7,7 @@ Numbers of the enumerations are those of the protocol. Instants are aware UTC. `
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.ids import Own
@@ -98,8 +99,7 @@ class Candidate:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionTrace:
+class DecisionTrace(NamedTuple):
     """Why this agent and why not each other one; `chosen` is "" while the case waits.
 
     The decision behind an offer has the id of that offer.
@@ -221,8 +221,7 @@ type Fact = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class MakeOffer:
+class MakeOffer(NamedTuple):
     """Offer the case to the agent; the units are reserved from this moment.
 
     `handoff` is the transfer an accept completes, or "".
