@@ -63,20 +63,27 @@ class Engine:
 
     def step(self, fact: Fact, now: datetime) -> tuple[Decision, ...]:
         """Take in one fact; say what follows from it."""
-        return self.step_all((fact,), now)
+        now_us = self._at(now)
+        self._take_in(fact, now_us)
+        return self._decide(now_us)
 
     def step_all(self, facts: Iterable[Fact], now: datetime) -> tuple[Decision, ...]:
         """Take in facts that belong together, and decide only when all of them are known."""
-        now_us = micros(now)
-        if now_us > self._now_us:
-            self._now_us = now_us
-        else:
-            now_us = self._now_us
-        audit, matcher = self._audit, self._matcher
-        if not audit.due_us:
-            audit.count(now_us)
+        now_us = self._at(now)
         for fact in facts:
             self._take_in(fact, now_us)
+        return self._decide(now_us)
+
+    def _at(self, now: datetime) -> int:
+        """Let time pass; it never goes back."""
+        self._now_us = max(self._now_us, micros(now))
+        if not self._audit.due_us:
+            self._audit.count(self._now_us)
+        return self._now_us
+
+    def _decide(self, now_us: int) -> tuple[Decision, ...]:
+        """Do what is due, and settle what was touched."""
+        audit, matcher = self._audit, self._matcher
         rules = self._ledger.rules
         if rules is None:
             return ()

@@ -316,5 +316,7 @@ def klass_of(agent: Agent, now_us: int) -> int:
         return UNAVAILABLE
     if agent.cool_us > now_us:
         return COOLING
-    free = agent.free
-    return max(free + agent.soft, 0) << _HARD | max(free, 0)
+    free, soft = agent.free, agent.soft
+    if free <= 0:
+        return free + soft << _HARD if free + soft > 0 else 0
+    return free + soft << _HARD | free

@@ -46,6 +46,7 @@ class Matcher:
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
         self._traced_max = traced_max
         self._series = (0, 0)
+        self._scene: Scene | None = None
 
     def settle(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Look at everything that was touched, then match until nobody admitted is left idle."""
@@ -53,7 +54,12 @@ class Matcher:
         touched, ledger.dirty_agents = ledger.dirty_agents, {}
         agents = self._see(touched, rules, now_us) if touched else _NOBODY
         stirred, ledger.dirty_items = ledger.dirty_items, {}
-        items = [item for item in stirred if self._arrange(item, rules, now_us, found)]
+        items = [
+            item
+            for item in stirred
+            if (item.alive or item.counted or item.waiting)
+            and self._arrange(item, rules, now_us, found)
+        ]
         if len(items) > 1:
             items.sort(key=lambda item: item.rank_at(now_us))
         if not self.epoch:
@@ -121,10 +127,12 @@ class Matcher:
         item.waiting = item.alive and waits(item)
         if not item.waiting:
             self._cease(item)
-            self.crowd.see(item, rules)
+            if item.counted or item.offers:
+                self.crowd.see(item, rules)
             return False
         settle_wants(item, rules, now_us)
-        self.crowd.see(item, rules)
+        if item.counted != item.wants.queue:
+            self.crowd.see(item, rules)
         item.work = None if item.target else self.index.work_kind(item, rules)
         self.waiting[item] = None
         handoff = item.case.handoff
@@ -152,8 +160,9 @@ class Matcher:
         item.place = Place.NOWHERE
 
     def _cease(self, item: Item) -> None:
+        if item in self.waiting:
+            del self.waiting[item]
         item.waiting, item.wake_us = False, 0
-        self.waiting.pop(item, None)
 
     def _let_wait(self, item: Item, rules: Rules, now_us: int) -> None:
         """Put a case where it belongs until somebody, or time, comes for it."""
@@ -172,8 +181,9 @@ class Matcher:
 
     def _feed(self, agent: Agent, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Offer work to an agent who has room, until nothing is left that is theirs to take."""
-        while True:
-            item = self.index.item_for(agent, klass_of(agent, now_us), now_us)
+        klass = klass_of(agent, now_us)
+        while klass > 0:
+            item = self.index.item_for(agent, klass, now_us)
             if item is None:
                 self.index.refresh(agent, now_us)
                 return
@@ -182,6 +192,7 @@ class Matcher:
                 self.index.refresh(agent, now_us)
                 taker = self._taker(item, now_us)
             self._offer(item, taker or agent, rules, now_us, found)
+            klass = agent.klass if taker is None else klass_of(agent, now_us)
 
     def _taker(self, item: Item, now_us: int) -> Agent | None:
         """Find the one who should have this case now: by name, by history, by order."""
@@ -203,7 +214,9 @@ class Matcher:
     ) -> None:
         self.decisions += 1
         own = self._next_own()
-        scene = Scene(self.ledger, self.index, rules, self.epoch)
+        scene = self._scene
+        if scene is None or scene.rules is not rules or scene.engine_epoch != self.epoch:
+            scene = self._scene = Scene(self.ledger, self.index, rules, self.epoch)
         if rules.known <= self._traced_max:
             self.index.refresh(agent, now_us)
             why = trace(scene, item, agent, now_us, own)

@@ -89,8 +89,8 @@ def worth_waiting_for(agent: Agent, item: Item, now_us: int) -> bool:
 
 def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the next step takes effect, or None after the last."""
-    steps = () if item.target else rules.queue(item.asked.queue).steps
-    if not steps:
+    steps = rules.queue(item.asked.queue).steps
+    if not steps or item.target:
         return None
     waiting_us = wait_began_us(item.case)
     after_s = next_step_s(steps, (now_us - waiting_us) / SECOND)

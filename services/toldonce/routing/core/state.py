@@ -112,7 +112,8 @@ class Agent:
     @property
     def free(self) -> int:
         """Units left; below 0 after a change of configuration or of channel."""
-        return self.capacity - self.used
+        rule = self.rule
+        return -self.used if rule is None else rule.capacity_units - self.used
 
     def room(self, item: "Item") -> int:
         """Units left for this work: what may be interrupted does not stand in the way of others."""

@@ -30,9 +30,13 @@ type Subject = Item | Agent | Live | None
 
 
 class Timer(NamedTuple):
-    """One alarm; `guard` tells a timer that counts from one that was overtaken."""
+    """One alarm; `guard` tells a timer that counts from one that was overtaken.
+
+    `number` rises with each, so that no two are compared any further.
+    """
 
     at_us: int
+    number: int
     alarm: Alarm
     subject: Subject
     guard: int | str
@@ -44,7 +48,7 @@ class Timers:
     def __init__(self, counts: Callable[[Timer], bool]) -> None:
         """Take the test that says whether a timer still counts."""
         self._counts = counts
-        self._heap: list[tuple[int, int, Timer]] = []
+        self._heap: list[Timer] = []
         self._number = 0
         self._after_sweep = 0
 
@@ -54,22 +58,24 @@ class Timers:
     def set(self, at_us: int, alarm: Alarm, subject: Subject, guard: int | str) -> None:
         """Add a timer."""
         self._number += 1
-        heappush(self._heap, (at_us, self._number, Timer(at_us, alarm, subject, guard)))
+        heappush(self._heap, Timer(at_us, self._number, alarm, subject, guard))
         if len(self._heap) > 2 * self._after_sweep + _SLACK_MAX:
-            self._heap = [entry for entry in self._heap if self._counts(entry[2])]
+            self._heap = [timer for timer in self._heap if self._counts(timer)]
             heapify(self._heap)
             self._after_sweep = len(self._heap)
 
     def next_us(self) -> int | None:
         """Say when the next timer that counts goes off."""
         heap = self._heap
-        while heap and not self._counts(heap[0][2]):
+        while heap and not self._counts(heap[0]):
             heappop(heap)
         return heap[0][0] if heap else None
 
     def pop_due(self, now_us: int) -> Timer | None:
         """Take out the next timer that counts and is due."""
-        at_us = self.next_us()
-        if at_us is None or at_us > now_us:
-            return None
-        return heappop(self._heap)[2]
+        heap = self._heap
+        while heap and heap[0][0] <= now_us:
+            timer = heappop(heap)
+            if self._counts(timer):
+                return timer
+        return None
