@@ -40,7 +40,7 @@ from toldonce.runtime.telemetry import Meter
 type Attach = Callable[[grpc.aio.Server], None]
 type Check = Callable[[], str | None]
 
-_GARBAGE = (50_000, 20, 50)  # containers made until a look; of the young, then of the old
+GARBAGE = (50_000, 20, 50)  # containers made until a look; of the young, then of the old
 
 _log = structlog.get_logger()
 
@@ -242,7 +242,7 @@ def run[T](main: Coroutine[Any, Any, T]) -> T:
     Nearly all that a process holds lives as long as its stories, and looking through 100 000 of
     them for garbage stops everything for half a second: so that is done seldom.
     """
-    gc.set_threshold(*_GARBAGE)
+    gc.set_threshold(*GARBAGE)
     try:
         import uvloop  # noqa: PLC0415 - only where installed
     except ImportError:

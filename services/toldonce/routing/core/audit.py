@@ -13,16 +13,17 @@ from toldonce.routing.core.state import Agent, Item
 
 AGENTS_LOOKED_AT_MAX = 2_000
 ITEMS_LOOKED_AT_MAX = 16
+NEVER_US = 1 << 62
 _EVERY_US = SECOND
 
 
 class Audit:
     """Counts the microseconds in which somebody admitted was idle while a case waited."""
 
-    def __init__(self) -> None:
-        """Start at nothing."""
+    def __init__(self, *, audited: bool = True) -> None:
+        """Start at nothing; one that is not `audited` never looks."""
         self.idle_us = 0
-        self.due_us = 0  # when it is worth a look again
+        self.due_us = 0 if audited else NEVER_US  # when it is worth a look again
         self._idle_since_us: int | None = None
         self._from = 0
 

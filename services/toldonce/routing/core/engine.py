@@ -19,7 +19,7 @@ from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.matching import Matcher
+from toldonce.routing.core.matching import TRACED_MAX, Matcher
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.standing import position_of, queues_of
 from toldonce.routing.core.state import Item, Place
@@ -49,15 +49,20 @@ _BACK_OFF_DOUBLINGS_MAX = 7  # 32 s
 class Engine:
     """Matches waiting cases with agents; begins as a follower and leads when told to."""
 
-    def __init__(self, seed: str) -> None:
-        """`seed`, the tenant say, decides between agents who are equal in everything."""
+    def __init__(self, seed: str, *, traced_max: int = TRACED_MAX, audited: bool = True) -> None:
+        """`seed`, the tenant say, decides between agents who are equal in everything.
+
+        Offers of desks with more than `traced_max` agents carry their reason alone (below 0: not
+        even that). `audited`:
+        a second opinion looks for idle agents about once a second.
+        """
         self._led_epoch = 0
         self._ledger = Ledger(seed)
         self._index = Index(self._ledger.tallies)
         self._absences = Absences(self._ledger.agents)
         self._timers = Timers(self._counts)
-        self._matcher = Matcher(self._ledger, self._index, self._timers)
-        self._audit = Audit()
+        self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max)
+        self._audit = Audit(audited=audited)
         self._now_us = 0
         self._thaw_us: int | None = None
 
@@ -111,8 +116,13 @@ class Engine:
     @property
     def next_wake_at(self) -> datetime | None:
         """Say when a `Tick` is due; None when time alone changes nothing (or while following)."""
-        at_us = self._timers.next_us() if self._matcher.epoch else None
+        at_us = self.next_wake_us
         return None if at_us is None else instant(at_us)
+
+    @property
+    def next_wake_us(self) -> int | None:
+        """The same in microseconds since 1970."""
+        return self._timers.next_us() if self._matcher.epoch else None
 
     @property
     def frozen_since(self) -> datetime | None:

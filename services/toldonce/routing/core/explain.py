@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toldonce.kernel.instants import SECOND, instant, wall
+from toldonce.kernel.instants import EPOCH, SECOND, instant, wall
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.gates import (
     asked_in_words,
@@ -32,6 +32,9 @@ _LINE_BYTES = 12  # numbers, tags and lengths of one line
 _DETAIL_MAX = 96
 _REASON_MAX = 400
 _LATER = {gate: place for place, gate in enumerate(GATE_ORDER)}
+
+
+UNTOLD = DecisionTrace("", "", 0, 0, EPOCH, "", 0, None, 0.0, 0, (), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class Index:
     def take(self, item: Item) -> None:
         """Take a case out of the places where its kind waits."""
         work, place = item.work, item.place
-        if work is None or place not in (Place.PLAIN, Place.SPECIAL):
+        if work is None or not (place is Place.PLAIN or place is Place.SPECIAL):
             return
         self._stamp += 1
         work.take(item, self._stamp, special=place is Place.SPECIAL)

@@ -113,7 +113,7 @@ class Ledger:
         self, item: Item, agent: Agent, own: Own, expires_us: int, trace: DecisionTrace
     ) -> Live:
         """Hold an agent's units for an offer that was just decided."""
-        live = Live(own, item, agent.name, expires_us, item.case.epoch, False, trace)  # noqa: FBT003
+        live = Live(own, item, agent.name, expires_us, trace)
         item.offers = {**item.offers, own: live} if item.offers else {own: live}
         agent.offers[own] = live
         self.charge(item)
@@ -131,7 +131,7 @@ class Ledger:
         for own, offer in shown.items():
             if own in item.offers:
                 continue
-            live = Live(own, item, offer.agent, micros(offer.expires_at), case.epoch, True)  # noqa: FBT003
+            live = Live(own, item, offer.agent, micros(offer.expires_at), None)
             live.foreign = 0 < offer.engine_epoch < self.epoch
             item.offers = {**item.offers, own: live}
             self.agent(offer.agent).offers[own] = live

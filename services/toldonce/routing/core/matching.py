@@ -8,7 +8,7 @@ once more: how many wait or are free has changed, and that may have changed what
 
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
-from toldonce.routing.core.explain import Scene, brief, trace
+from toldonce.routing.core.explain import UNTOLD, Scene, brief, trace
 from toldonce.routing.core.index import Index, klass_of
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.placing import (
@@ -35,7 +35,10 @@ class Matcher:
     def __init__(
         self, ledger: Ledger, index: Index, timers: Timers, traced_max: int = TRACED_MAX
     ) -> None:
-        """Work on these; desks of more than `traced_max` agents get the reason of an offer only."""
+        """Work on these.
+
+        Desks of more than `traced_max` agents get the reason of an offer only; below 0 nobody does.
+        """
         self.ledger = ledger
         self.index = index
         self.timers = timers
@@ -151,7 +154,7 @@ class Matcher:
         return True
 
     def _displace(self, item: Item) -> None:
-        if item.place in (Place.PLAIN, Place.SPECIAL):
+        if item.place is Place.PLAIN or item.place is Place.SPECIAL:
             self.index.take(item)
         if item.preferred:
             self.ledger.agent(item.preferred).hopes.pop(item, None)
@@ -167,7 +170,7 @@ class Matcher:
     def _let_wait(self, item: Item, rules: Rules, now_us: int) -> None:
         """Put a case where it belongs until somebody, or time, comes for it."""
         place = place_of(item, self.ledger, now_us)
-        if item.work is not None and place in (Place.PLAIN, Place.SPECIAL):
+        if item.work is not None and (place is Place.PLAIN or place is Place.SPECIAL):
             self.index.put(item, item.work, place)
         elif place is Place.TARGETED:
             self.ledger.agent(item.target).targeted[item] = None
@@ -220,8 +223,10 @@ class Matcher:
         if rules.known <= self._traced_max:
             self.index.refresh(agent, now_us)
             why = trace(scene, item, agent, now_us, own)
-        else:
+        elif self._traced_max >= 0:
             why = brief(scene, item, agent, now_us, own)
+        else:
+            why = UNTOLD
         self._displace(item)
         self._cease(item)
         expires_us = now_us + rules.queue(item.wants.queue).offer_us

@@ -24,7 +24,8 @@ def waits(item: Item) -> bool:
         return False
     if case.handoff is not None or case.lapse is not None:
         return True
-    return not case.owner and case.work in (WorkState.QUEUED, WorkState.OFFERED)
+    work = case.work
+    return not case.owner and (work is WorkState.QUEUED or work is WorkState.OFFERED)
 
 
 def wait_began_us(case: Case) -> int:

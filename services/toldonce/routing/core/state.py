@@ -34,7 +34,6 @@ class Place(IntEnum):
     BACK_OFF = 5  # ownership refused the last offer; looked at again soon
 
 
-@dataclass(slots=True, eq=False)
 class Live:
     """An offer that holds units: decided here, or seen in the log (`confirmed`).
 
@@ -43,18 +42,35 @@ class Live:
     to end.
     """
 
-    own: Own
-    item: "Item"
-    agent: str
-    expires_us: int
-    case_epoch: int
-    confirmed: bool
-    trace: DecisionTrace | None = None
-    live: bool = True
-    lost: bool = False
-    foreign: bool = False
-    extra: bool = False
-    asked_us: int = 0
+    __slots__ = (
+        "agent",
+        "asked_us",
+        "case_epoch",
+        "confirmed",
+        "expires_us",
+        "extra",
+        "foreign",
+        "item",
+        "live",
+        "lost",
+        "own",
+        "trace",
+    )
+
+    def __init__(
+        self, own: Own, item: "Item", agent: str, expires_us: int, trace: DecisionTrace | None
+    ) -> None:
+        """Make one that stands; without a `trace` it was seen in the log."""
+        self.own = own
+        self.item = item
+        self.agent = agent
+        self.expires_us = expires_us
+        self.case_epoch = item.case.epoch
+        self.confirmed = trace is None
+        self.trace = trace
+        self.live = True
+        self.lost = self.foreign = self.extra = False
+        self.asked_us = 0
 
 
 @dataclass(slots=True, eq=False)

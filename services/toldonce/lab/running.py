@@ -1,0 +1,107 @@
+"""Replications of a scenario under its policies, on every core there is, always the same ones.
+
+Replications are dealt to groups beforehand, so that what comes out does not depend on how many
+processes there are or which is quicker.
+"""
+
+import gc
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from toldonce.lab.desk import Desk
+from toldonce.lab.dice import dice
+from toldonce.lab.estimate import Estimate, estimates
+from toldonce.lab.scenario import Policy, Scenario
+from toldonce.lab.sums import Sums
+
+GROUPS_MIN = 8
+GROUPS_MAX = 64
+type Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: replications from number 0 on, in how many groups, under one seed."""
+
+    scenario: Scenario
+    policy: Policy
+    replications: int
+    seed: int
+
+    @property
+    def groups(self) -> int:
+        """How many groups of equally many replications there are."""
+        return max(2, min(GROUPS_MAX, self.replications))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one policy came to: every figure, and how many events it took."""
+
+    policy: str
+    figures: Mapping[str, Estimate]
+    replications: int
+    events: int
+
+
+def run(plans: Sequence[Plan], processes: int = 0, told: Told | None = None) -> list[Result]:
+    """Run everything; `told(done, of)` hears how many groups are done. 0 processes: all cores."""
+    tasks = [(number, group) for number, plan in enumerate(plans) for group in range(plan.groups)]
+    found: dict[tuple[int, int], Sums] = {}
+    for done, (task, sums) in enumerate(_each(plans, tasks, processes or _cores()), 1):
+        found[task] = sums
+        if told is not None:
+            told(done, len(tasks))
+    results = []
+    for number, plan in enumerate(plans):
+        groups = [found[number, group] for group in range(plan.groups)]
+        results.append(
+            Result(
+                plan.policy.name,
+                estimates(groups, plan.scenario),
+                sum(group.replications for group in groups),
+                sum(group.events for group in groups),
+            )
+        )
+    return results
+
+
+def _each(
+    plans: Sequence[Plan], tasks: Sequence[tuple[int, int]], processes: int
+) -> Iterator[tuple[tuple[int, int], Sums]]:
+    if processes == 1:
+        for task in tasks:
+            yield task, group_of(plans[task[0]], task[1])
+        return
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap_unordered(_task, [(plans[task[0]], task) for task in tasks])
+
+
+def _task(asked: tuple[Plan, tuple[int, int]]) -> tuple[tuple[int, int], Sums]:
+    plan, task = asked
+    return task, group_of(plan, task[1])
+
+
+def group_of(plan: Plan, group: int) -> Sums:
+    """Run the replications of one group; leaves the collector of garbage alone meanwhile."""
+    scenario = plan.scenario
+    sums = Sums(len(scenario.types), len(scenario.groups))
+    each = max(1, plan.replications // plan.groups)
+    for number in range(group * each, (group + 1) * each):
+        rolled = dice(scenario, plan.seed, number)
+        gc.disable()
+        try:
+            desk = Desk(scenario, plan.policy, rolled)
+            desk.run()
+        finally:
+            gc.enable()
+        sums.see(desk, rolled.busyness)
+        del desk
+        gc.collect()
+    return sums
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
