@@ -6,13 +6,13 @@ decision is one case matched to one agent. The bare loop beside it pushes and po
 
 import gc
 import heapq
+import multiprocessing
 import random
 import resource
-import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
@@ -25,8 +25,10 @@ from toldonce.kernel.config.types import (
     Queue,
     RoutingPolicy,
 )
+from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.story.types import Case, CaseState, SkillNeed, WorkState
+from toldonce.routing.core import engine as engine_module
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
     AgentChanged,
@@ -43,6 +45,7 @@ from toldonce.runtime.app import GARBAGE
 SKILLS = 200
 KINDS = 500
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+ROUNDS = 3
 APART = timedelta(microseconds=500)
 SEED = 20_261_130
 
@@ -59,6 +62,19 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """The crowds that are measured."""
+
+    crowds: Mapping[str, Crowd] = field(
+        default_factory=lambda: {
+            "main": Crowd(),
+            "small": Crowd(1_000, 10_000),
+            "large": Crowd(100_000, 1_000_000),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Timed:
     """What one crowd cost: seconds in all, microseconds of each step, memory in MiB."""
 
@@ -66,6 +82,11 @@ class Timed:
     seconds: float
     steps_us: list[float]
     rss_mb: float
+
+    @property
+    def per_s(self) -> float:
+        """Decisions a second."""
+        return self.decisions / self.seconds
 
 
 class Desk:
@@ -89,6 +110,7 @@ class Desk:
         return tuple(SkillNeed(_skill(skill), 2) for skill in self._rng.sample(skills, 2))
 
     def _begin(self, crowd: Crowd) -> None:
+        gc.set_threshold(*GARBAGE)  # as every process of ours has it
         engine = self.engine
         names = [f"agent-{number:06}" for number in range(crowd.agents)]
         engine.step(ConfigChanged(_config(names, self._kinds)), self._now)
@@ -127,7 +149,6 @@ class Desk:
         decided, seconds, now = 0, 0.0, self._now
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*GARBAGE)  # as every process of ours has it
         for arrival in arrivals:
             now += APART
             end = self._end()
@@ -221,32 +242,55 @@ def bare_per_s(waiting: int, count: int) -> float:
     return count / (time.perf_counter() - began_s)
 
 
-if __name__ == "__main__":
-    import cProfile
-    import pstats
+def measure(sizes: Sizes, say: Say) -> dict[str, object]:
+    """Measure at the size of the promise, a tenth and ten times that, and one large crowd.
 
-    crowd = Crowd(*[int(x) for x in sys.argv[1:4]])
-    t = time.time()
-    desk = Desk(crowd)
-    print("built", time.time() - t, desk.engine.waiting, len(desk.held), _rss_mb())
-    if len(sys.argv) > 4:
-        pr = cProfile.Profile()
-        pr.enable()
-    timed = desk.run(crowd.decisions)
-    if len(sys.argv) > 4:
-        pr.disable()
-        pstats.Stats(pr).sort_stats("tottime").print_stats(35)
-    s = sorted(timed.steps_us)
-    print(
-        timed.decisions / timed.seconds,
-        "per s; p50",
-        s[len(s) // 2],
-        "p99",
-        s[int(len(s) * 0.99)],
-        "max",
-        s[-1],
-        timed.decisions,
-        timed.rss_mb,
-        "bare",
-        bare_per_s(100000, 100000),
-    )
+    `cost_ratio_100k_vs_1k` compares the cost of a decision at 100 000 agents and at 1 000, with ten
+    waiting an agent, same skills and kinds.
+    """
+    timed = {name: _timed(name, crowd, say) for name, crowd in sizes.crowds.items()}
+    main, small, large = timed["main"], timed["small"], timed["large"]
+    steps = sorted(main.steps_us)
+    say("the bare loop")
+    return {
+        "compiled": "compiled" in str(engine_module.__file__),
+        "agents": sizes.crowds["main"].agents,
+        "waiting": sizes.crowds["main"].waiting,
+        "skills": SKILLS,
+        "kinds": KINDS,
+        "decisions": main.decisions,
+        "decisions_per_s": round(main.per_s),
+        "p50_us": round(steps[len(steps) // 2], 1),
+        "p99_us": round(steps[len(steps) * 99 // 100], 1),
+        "max_us": round(steps[-1], 1),
+        "cost_ratio_100k_vs_1k": round(small.per_s / large.per_s, 2),
+        "per_s_at_1k": round(small.per_s),
+        "per_s_at_100k": round(large.per_s),
+        "limit_per_s": round(bare_per_s(sizes.crowds["main"].waiting, main.decisions)),
+        "rss_mb": round(main.rss_mb),
+        "rss_mb_at_100k_agents": round(large.rss_mb),
+        "waiting_at_100k_agents": sizes.crowds["large"].waiting,
+    }
+
+
+def _timed(name: str, crowd: Crowd, say: Say) -> Timed:
+    """Measure one crowd in a process of its own, so that its memory is its own too."""
+    say(f"{name}: {crowd.agents} agents, {crowd.waiting} waiting")
+    apart = multiprocessing.get_context("fork")
+    heard, said = apart.Pipe(duplex=False)
+
+    def work() -> None:
+        desk = Desk(crowd)
+        runs = [desk.run(crowd.decisions) for _ in range(ROUNDS)]
+        said.send(sorted(runs, key=lambda run: run.seconds)[ROUNDS // 2])
+
+    process = apart.Process(target=work)
+    process.start()
+    said.close()
+    try:
+        found: Timed = heard.recv()
+    except EOFError:
+        raise Unavailable(f"the process that measured {name} ended without a word") from None
+    process.join()
+    say(f"  {found.per_s:.0f} decisions a second, {found.rss_mb:.0f} MiB")
+    return found

@@ -192,11 +192,11 @@ class Index:
         for work, pair in kind.active.items():
             if (hard if work.hard else soft) < work.cost:
                 continue
-            head = work.first_for(agent.name, now_us) if work.special else work.plain[0][3]
+            head = work.first_for(agent.name, now_us) if work.special else work.head
             if head is None:
                 continue
             if pair.quick:
-                waited_us = now_us - head.enqueued_us
+                waited_us = now_us - (work.head_us if head is work.head else head.enqueued_us)
                 worth = pair.base + pair.wait * waited_us
                 if waited_us >= work.wait_max_us:
                     worth += OVERDUE
@@ -245,14 +245,14 @@ class Index:
             work.pairs.append(pair)
             self.loose = self.loose or not pair.always
             self.quick = self.quick and pair.quick
-            if work.plain_count or work.special:
+            if work.count or work.special:
                 kind.active[work] = pair
         else:
             work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)
 
     def _sweep(self) -> None:
         for key, kind in list(self.work_kinds.items()):
-            if not kind.plain_count and not kind.special:
+            if not kind.count and not kind.special:
                 del self.work_kinds[key]
 
 

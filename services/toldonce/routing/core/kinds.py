@@ -7,6 +7,7 @@ a thousandth of a point a minute, times a microsecond.
 """
 
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
@@ -20,6 +21,7 @@ POINT = MILLI * MINUTE  # one point in units of worth
 OVERDUE = 1 << 100  # more than anything else is ever worth
 SLACK_MAX = 64
 
+type Entry = tuple[int, str, int, Item]
 type Ready = tuple[int, int, int, str, int, Agent]
 type WorkKey = tuple[str, tuple[tuple[str, int], ...], str, int, int, bool]
 
@@ -62,52 +64,74 @@ class WorkKind:
         self.priority = priority * POINT
         self.pairs: list[Pair] = []
         self.barred: dict[Finding, list[AgentKind]] = {}
-        self.plain: list[tuple[int, str, int, Item]] = []
-        self.plain_count = 0
-        self.special: list[tuple[int, str, int, Item]] = []
+        self.count = 0  # of those in line whom anybody may have
+        self.head: Item | None = None  # the first of these
+        self.head_us = 0
+        self.special: list[Entry] = []
+        self._line: deque[Entry] = deque()  # in the order in which they came
+        self._late: list[Entry] = []  # a heap of those who came back and are older than the last
 
     def put(self, item: Item, stamp: int, *, special: bool) -> None:
         """Let a case wait in line; `special` are those that somebody may not have."""
         item.stamp = stamp
-        if not self.plain_count and not self.special:
+        if not self.count and not self.special:
             for pair in self.pairs:
                 pair.agents.active[self] = pair
         entry = (item.enqueued_us, item.own, stamp, item)
         if special:
             insort(self.special, entry)
             return
-        self.plain_count += 1
-        if len(self.plain) > 2 * self.plain_count + SLACK_MAX:
-            self.plain = [one for one in self.plain if one[3].stamp == one[2]]
-            heapify(self.plain)
-        heappush(self.plain, entry)
+        self.count += 1
+        line = self._line
+        if not line or line[-1] < entry:
+            line.append(entry)
+            if self.head is not None:
+                return
+        else:
+            heappush(self._late, entry)
+        if len(line) + len(self._late) > 2 * self.count + SLACK_MAX:
+            self._line = deque([one for one in line if one[3].stamp == one[2]])
+            self._late = [one for one in self._late if one[3].stamp == one[2]]
+            heapify(self._late)
+        self._behead()
 
     def take(self, item: Item, stamp: int, *, special: bool) -> None:
-        """Take a case out of the line; the first of the plain ones is always one that waits."""
-        plain = self.plain
+        """Take a case out of the line."""
         if special:
             del self.special[bisect_left(self.special, (item.enqueued_us, item.own, item.stamp))]
+            item.stamp = stamp
         else:
-            self.plain_count -= 1
-        item.stamp = stamp
-        if self.plain_count:
-            while plain[0][3].stamp != plain[0][2]:
-                heappop(plain)
-            return
-        plain.clear()
-        if not self.special:
+            self.count -= 1
+            item.stamp = stamp
+            if item is self.head:
+                self._behead()
+        if not self.count and not self.special:
+            self._line.clear()
+            self._late.clear()
             for pair in self.pairs:
                 pair.agents.active.pop(self, None)
 
     def first_for(self, agent: str, now_us: int) -> Item | None:
         """Return the first in line that this agent may have."""
-        first = self.plain[0] if self.plain else None
+        head = self.head
         for entry in self.special:
-            if first is not None and first < entry:
+            if head is not None and (self.head_us, head.own) < (entry[0], entry[1]):
                 break
             if not entry[3].bars(agent, now_us):
                 return entry[3]
-        return None if first is None else first[3]
+        return head
+
+    def _behead(self) -> None:
+        """Find the first of those in line whom anybody may have."""
+        line, late = self._line, self._late
+        while line and line[0][3].stamp != line[0][2]:
+            line.popleft()
+        while late and late[0][3].stamp != late[0][2]:
+            heappop(late)
+        first = line[0] if line else None
+        if late and (first is None or late[0] < first):
+            first = late[0]
+        self.head, self.head_us = (None, 0) if first is None else (first[3], first[0])
 
 
 class Pair:
