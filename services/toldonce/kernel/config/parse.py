@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from toldonce.kernel.config.forecast import forecast
 from toldonce.kernel.config.hours import Zones, calendars
 from toldonce.kernel.config.owning import DAY_S
 from toldonce.kernel.config.policies import (
@@ -55,6 +56,7 @@ SECTIONS = (
     "handoff",
     "limits",
     "reopen_window_s",
+    "forecast",
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
@@ -82,6 +84,7 @@ def parse(tree: object, zones: Zones) -> Config:
         handoff=handoff(document),
         limits=limits(document),
         reopen_window_s=reopen_window_s(document),
+        forecast=forecast(document),
     )
     problems.refuse()
     return config.with_digest(digest(tree))

@@ -13,12 +13,14 @@ def references(config: Config) -> Iterator[Problem]:
     """Give every reference to something that is not there."""
     known: dict[str, Iterable[str]] = {
         "agent": config.agents.keys(),
+        "channel": config.channels.keys(),
         "calendar": {*config.calendars, ALWAYS_NAME},
         "language": set(config.languages),
         "policy": config.policies.keys(),
         "queue": config.queues.keys(),
         "skill": config.skills,
         "sla": config.sla.keys(),
+        "topic": config.topics.keys(),
     }
     for path, kind, name in _all(config):
         if name and name not in known[kind]:
@@ -32,6 +34,7 @@ def _all(config: Config) -> Iterator[_Reference]:
     yield from _queues(config)
     yield from _agents(config)
     yield from _policies(config)
+    yield from _expected(config)
 
 
 def _ways_in(config: Config) -> Iterator[_Reference]:
@@ -81,3 +84,12 @@ def _policies(config: Config) -> Iterator[_Reference]:
     for index, aims in enumerate(config.sla.values()):
         yield f"sla[{index}].calendar", "calendar", aims.calendar
         yield f"sla[{index}].on_breach.escalate_to", "queue", aims.escalate_to
+
+
+def _expected(config: Config) -> Iterator[_Reference]:
+    for index, expected in enumerate(config.forecast.contacts):
+        path = f"forecast.contacts[{index}]"
+        yield f"{path}.queue", "queue", expected.queue
+        yield f"{path}.topic", "topic", expected.topic
+        yield f"{path}.language", "language", expected.language
+        yield f"{path}.channel", "channel", expected.channel

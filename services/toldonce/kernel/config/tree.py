@@ -92,12 +92,16 @@ class Fields:
             self.wrong(key, f"wanted a whole number, got {shown(value)}")
         return low
 
-    def permille(self, key: str, default: int) -> int:
-        """Return a fraction between 0 and 1, both left out, in thousandths."""
+    def permille(self, key: str, default: int, *, all_of_it: bool = False) -> int:
+        """Return a fraction between 0 and 1 in thousandths; 1 itself only for `all_of_it`."""
         value = self.values.get(key, default / 1_000)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
-            return min(max(round(value * 1_000), 1), 999)
-        self.wrong(key, f"wanted a fraction above 0 and below 1, got {shown(value)}")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if all_of_it and value == 1:
+                return 1_000
+            if 0 < value < 1:
+                return min(max(round(value * 1_000), 1), 999)
+        top = "at most" if all_of_it else "below"
+        self.wrong(key, f"wanted a fraction above 0 and {top} 1, got {shown(value)}")
         return default
 
     def milli(self, key: str, high: int) -> int:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.clocks import ClockKind, Target
+from toldonce.kernel.config.forecast import Forecast
 from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
 from toldonce.kernel.config.weighing import Weighing
 from toldonce.kernel.skills import Requirement, Step
@@ -171,7 +172,7 @@ class Config:
 
     `digest` is of the document alone (not its comments or layout), `revision` of where it is
     stored (0: nowhere), `zones_version` of the time-zone rules the calendars were read with.
-    A closed case can be reopened for `reopen_window_s`.
+    A closed case can be reopened for `reopen_window_s`. Nothing is routed by `forecast`.
     """
 
     digest: str
@@ -189,6 +190,7 @@ class Config:
     handoff: Handoff = field(default_factory=Handoff)
     limits: Limits = field(default_factory=Limits)
     reopen_window_s: int = 7 * DAY_S
+    forecast: Forecast = field(default_factory=Forecast)
     tenant: str = ""
     revision: int = 0
 
