@@ -1,9 +1,11 @@
 """Applying documents: once is once, a refusal leaves what stands, and caches follow."""
 
 import asyncio
+import json
 
 import pytest
 
+from tests.unit.linter.desk import desk as plain_desk
 from toldonce.config.core import Keep, Put, Standing, decide, remarks
 from toldonce.config.handler import Handler
 from toldonce.kernel.config import Config
@@ -11,7 +13,7 @@ from toldonce.kernel.errors import Conflict, Invalid, Missing, Unavailable
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.config import ConfigCache
-from toldonce.runtime.document import check, demo_text
+from toldonce.runtime.document import Stored, check, demo_text, pack
 from toldonce.runtime.names import config_key
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.zones import WheelZones
@@ -21,6 +23,13 @@ RUTH = Principal("demo", Role.ADMIN, "ruth")
 OTHER = Principal("other", Role.ADMIN, "olga")
 FIRST = demo_text()
 SECOND = FIRST.replace("prefer_owner_s: 3", "prefer_owner_s: 4", 1)
+ANNA, CHAT = plain_desk()["agents"][0], plain_desk()["channels"][0]
+TOO_DEAR = json.dumps(  # one has the units for a call, the other the skill that calls ask for
+    plain_desk(
+        channels=[{"name": "voice", "kind": "voice", "cost": 4, "queue": "desk"}, CHAT],
+        agents=[ANNA | {"skills": {}, "capacity_units": 5}, ANNA | {"name": "cleo"}],
+    )
+)
 BROKEN = FIRST.replace("skills: {orders: 2}", "skills: {orders: 5}", 1)
 
 
@@ -90,6 +99,28 @@ async def test_refused_document_leaves_what_stands(desk: Desk) -> None:
         await desk.handler.apply(RUTH, BROKEN)
     assert refused.value.problems[0].field == "queues[1].skills.orders"
     assert (await desk.handler.get(RUTH)).yaml == FIRST
+
+
+async def test_what_the_linter_calls_an_error_is_not_applied_but_runs_where_it_stands(
+    desk: Desk,
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await desk.handler.apply(RUTH, TOO_DEAR)
+    assert refused.value.problems[0].field == "channels[0].cost"
+    assert refused.value.problems[0].sentence.startswith("line ")
+    stored = pack(Stored(TOO_DEAR, LoopClock().now(), "ruth"))
+    await desk.table.put(config_key("demo"), stored, expected=0)
+    assert (await ConfigCache(desk.table, ZONES).of("demo")).channels["voice"].cost == 4
+
+
+async def test_a_forecast_comes_back_as_it_was_applied(desk: Desk) -> None:
+    more = FIRST.replace("per_hour: 120", "per_hour: 9999", 1)
+    before = await desk.handler.apply(RUTH, FIRST)
+    after = await desk.handler.apply(RUTH, more)
+    assert after.config.forecast.contacts[0].per_hour == 9_999
+    assert after.config.digest != before.config.digest
+    given = await desk.handler.get(RUTH)
+    assert (given.yaml, given.policy_version) == (more, after.config.policy_version)
 
 
 async def test_stale_writer_is_refused(desk: Desk) -> None:

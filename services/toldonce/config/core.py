@@ -4,11 +4,11 @@ One document stands per tenant. Applying what already stands changes nothing, wh
 caller expected: so a call that is tried again after it went through is answered as it was.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toldonce.kernel.config import Config
-from toldonce.kernel.errors import Conflict
+from toldonce.kernel.config.linter import Severity, findings
+from toldonce.kernel.errors import Conflict, Invalid, Problem
 
 REMARKS_MAX = 50
 
@@ -52,29 +52,10 @@ def decide(standing: Standing, yaml: str, expected: int | None) -> Verdict:
 
 
 def remarks(config: Config) -> tuple[str, ...]:
-    """Return sentences on what is legal but probably not meant."""
-    found = [*_idle_skills(config), *_far_queues(config), *_wordless_topics(config)]
-    return tuple(found[:REMARKS_MAX])
-
-
-def _idle_skills(config: Config) -> Iterator[str]:
-    asked = {name for topic in config.topics.values() for name, _ in topic.skills}
-    asked |= {name for queue in config.queues.values() for name, _ in queue.skills}
-    for skill in sorted(config.skills - asked):
-        yield f"skill {skill} is asked by no topic and no queue"
-
-
-def _far_queues(config: Config) -> Iterator[str]:
-    reached = {channel.queue for channel in config.channels.values()}
-    reached |= {topic.queue for topic in config.topics.values()}
-    reached |= {config.escalation_of(name) for name in config.queues}
-    for queue in config.queues:
-        if queue not in reached:
-            yield f"queue {queue} is reached by handoff only"
-
-
-def _wordless_topics(config: Config) -> Iterator[str]:
-    for topic in config.topics.values():
-        missing = [name for name in config.languages if not topic.words.get(name)]
-        if missing:
-            yield f"topic {topic.name} has no words in {', '.join(missing)}"
+    """Say what is legal but probably not meant; raises Invalid for what can never work."""
+    found = findings(config)
+    wrong = [Problem(one.field, one.sentence) for one in found if one.severity is Severity.ERROR]
+    if wrong:
+        first, *rest = wrong
+        raise Invalid(first.field, first.sentence, *rest)
+    return tuple(one.sentence for one in found)[:REMARKS_MAX]

@@ -12,7 +12,7 @@ from toldonce.kernel.config import Config, Zones
 from toldonce.kernel.errors import Conflict, Invalid, Missing
 from toldonce.kernel.principal import Principal
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.document import Stored, check, pack, unpack
+from toldonce.runtime.document import Stored, check, located, pack, unpack
 from toldonce.runtime.log import PAYLOAD_BYTES_MAX
 from toldonce.runtime.names import config_key
 from toldonce.runtime.table import Row, Table
@@ -64,7 +64,10 @@ class Handler:
         Unavailable: it may or may not have been stored; applying it again does it once.
         """
         config = check(yaml, self._zones)
-        said = remarks(config)
+        try:
+            said = remarks(config)
+        except Invalid as refusal:
+            raise located(yaml, refusal) from None
         kept = pack(Stored(yaml, self._clock.now(), principal.subject))
         if len(kept) > PAYLOAD_BYTES_MAX:
             raise Invalid(

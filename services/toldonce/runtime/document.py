@@ -29,12 +29,17 @@ def check(text: str, zones: Zones) -> Config:
     try:
         return read(tree, zones)
     except Invalid as refusal:
-        known = lines(text)
-        first, *rest = (
-            replace(problem, sentence=f"line {line_of(known, problem.field)}: {problem.sentence}")
-            for problem in refusal.problems
-        )
-        raise Invalid(first.field, first.sentence, *rest) from None
+        raise located(text, refusal) from None
+
+
+def located(text: str, refusal: Invalid) -> Invalid:
+    """Add to each problem of a readable text the line of its key."""
+    known = lines(text)
+    first, *rest = (
+        replace(problem, sentence=f"line {line_of(known, problem.field)}: {problem.sentence}")
+        for problem in refusal.problems
+    )
+    return Invalid(first.field, first.sentence, *rest)
 
 
 def pack(stored: Stored) -> bytes:
