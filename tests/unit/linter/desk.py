@@ -58,3 +58,12 @@ def only(tree: dict[str, Any], rule: Rule) -> tuple[Severity, str, str]:
     """The one finding of a rule: severity, path, sentence."""
     (one,) = found(tree, rule)
     return one.severity, one.field, one.sentence
+
+
+def two(low: dict[str, int], high: dict[str, int]) -> dict[str, Any]:
+    """A desk whose queue `works` counts 100 more than `desk`, each under a policy of its own."""
+    tree = desk()
+    tree["policies"] = [{"name": "low", **low}, {"name": "high", **high}]
+    tree["queues"][0]["policy"] = "low"
+    tree["queues"][1] |= {"policy": "high", "priority": 100}
+    return tree

@@ -104,3 +104,13 @@ def test_large_work_does_not_starve_where_somebody_takes_nothing_smaller() -> No
     assert found(tree, Rule.STARVING) == []
     tree["agents"][-1]["queues"] = ["calls", "desk"]
     assert "never offered on calls" in only(tree, Rule.STARVING)[2]
+
+
+def test_interruptible_work_does_not_keep_out_what_interrupts_it() -> None:
+    tree = voiced(3)
+    tree["channels"][0]["interruptible"] = True
+    assert found(tree, Rule.STARVING) == []
+    assert served(tree)
+    tree["channels"][1]["interruptible"] = True
+    assert only(tree, Rule.STARVING)[1] == "channels[1].cost"
+    assert not served(tree)

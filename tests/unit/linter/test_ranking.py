@@ -4,20 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.linter.desk import config_of, desk, found, only
+from tests.unit.linter.desk import config_of, found, only, two
 from tests.unit.routing.world import World
 from toldonce.kernel.config.linter import Rule, Severity
 
 WARNING = Severity.WARNING
-
-
-def two(low: dict[str, int], high: dict[str, int]) -> dict[str, Any]:
-    """A desk whose queue `works` counts 100 more than `desk`, each under a policy of its own."""
-    tree = desk()
-    tree["policies"] = [{"name": "low", **low}, {"name": "high", **high}]
-    tree["queues"][0]["policy"] = "low"
-    tree["queues"][1] |= {"policy": "high", "priority": 100}
-    return tree
 
 
 def apart(tree: dict[str, Any]) -> dict[str, Any]:
@@ -100,46 +91,20 @@ def test_an_inversion_of_two_policies_is_told_once_by_its_widest_gap() -> None:
     assert "queue desk (priority 0)" in only(tree, Rule.INVERSION)[2]
 
 
-def slow(gains: int, wait_max_s: int, priority: int) -> dict[str, Any]:
-    tree = two(
-        {"age_points_per_minute": gains, "wait_max_s": wait_max_s}, {"age_points_per_minute": 10}
-    )
-    tree["queues"][1]["priority"] = priority
-    return tree
-
-
-def test_a_queue_that_cannot_pass_new_work_within_a_day_starves() -> None:
-    severity, field, sentence = only(slow(1, 200_000, 1_441), Rule.STARVING)
-    assert (severity, field) == (WARNING, "policies[0].age_points_per_minute")
-    assert "behind every new work of queue works (priority 1441) for 86460 s" in sentence
+def test_weights_of_a_group_can_invert_for_that_group() -> None:
+    tree = two({"age_points_per_minute": 10}, {"age_points_per_minute": 10})
+    tree["policies"][0]["weigh"] = {"groups": {"a": {"wait": 130}}}
+    assert found(tree, Rule.INVERSION) == []
+    tree["agents"][0]["group"] = "a"
+    sentence = only(tree, Rule.INVERSION)[2]
+    assert "gains 130 points a minute" in sentence
+    assert "after 51 s, with agents of group a" in sentence
+    assert (first_served(tree, 49), first_served(tree, 51)) == ("high", "low")
 
 
 @pytest.mark.parametrize(
-    "tree",
-    [slow(1, 200_000, 1_440), slow(2, 200_000, 1_441), slow(1, 86_400, 1_441)],
-    ids=["a day", "gains more", "waits at most a day"],
+    "weigh", [{"queue": 1}, {"fit": 1}, {"serving": 1}, {"spare": 1}, {"idle": 1}]
 )
-def test_a_queue_that_passes_new_work_within_a_day_does_not_starve(tree: dict[str, Any]) -> None:
-    assert found(tree, Rule.STARVING) == []
-
-
-def test_an_offer_that_stands_as_long_as_work_may_wait_is_a_warning() -> None:
-    tree = desk()
-    tree["queues"][0]["offer_timeout_s"] = 3_600
-    severity, field, sentence = only(tree, Rule.STARVING)
-    assert (severity, field) == (WARNING, "queues[0].offer_timeout_s")
-    assert "stands for 3600 s, as long as its work may wait" in sentence
-    tree["queues"][0]["offer_timeout_s"] = 3_599
-    assert found(tree) == []
-
-
-def test_hoping_for_the_owner_as_long_as_work_may_wait_is_a_warning() -> None:
-    tree = desk()
-    del tree["topics"]
-    tree["policies"][0] |= {"prefer_owner_s": 30, "wait_max_s": 30, "offer_timeout_s": 20}
-    assert [one.field for one in found(tree, Rule.STARVING)] == [
-        "policies[0].prefer_owner_s",
-        "policies[0].prefer_owner_s",
-    ]
-    tree["policies"][0]["prefer_owner_s"] = 29
-    assert found(tree, Rule.STARVING) == []
+def test_an_order_that_hangs_on_the_moment_is_not_judged(weigh: dict[str, int]) -> None:
+    tree = two({"age_points_per_minute": 70, "weigh": weigh}, {"age_points_per_minute": 10})
+    assert found(tree, Rule.INVERSION) == []

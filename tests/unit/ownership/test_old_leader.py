@@ -157,9 +157,7 @@ async def test_a_story_that_an_old_leader_does_not_know_is_not_called_missing() 
         await house.ownership.do(accept)
 
 
-async def test_who_asks_for_what_an_old_leader_does_not_know_is_told_to_come_back() -> (
-    None
-):
+async def test_who_asks_for_what_an_old_leader_does_not_know_is_told_to_come_back() -> None:
     house = office(log := FakeLog())
     stranger = whole(customer(), own("stranger"))
     by = Asked(SUPERVISOR, own("forget"))

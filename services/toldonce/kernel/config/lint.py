@@ -3,7 +3,8 @@
 It finds what can never work: names that nothing bears, requirements that nobody meets even after
 the last relaxing step, work too big for anybody, escalations and substitutes that go round in a
 circle, owners given up before they count as stale, and targets that lie beyond any horizon. Better
-found here than by a contact that waits for ever.
+found here than by a contact that waits for ever. No service runs under what this refuses;
+`linter` looks further, and only when a document is checked or applied.
 """
 
 from collections.abc import Iterable, Iterator

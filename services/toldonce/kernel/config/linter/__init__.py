@@ -12,9 +12,10 @@ from toldonce.kernel.config.linter.finding import Finding, Rule, Severity
 from toldonce.kernel.config.linter.fitting import kept_out, too_dear
 from toldonce.kernel.config.linter.planning import NEAR_FULL, Load, load, overloaded
 from toldonce.kernel.config.linter.programme import Program, Row, Solution, Solver
-from toldonce.kernel.config.linter.ranking import bounds, inverted, starved
+from toldonce.kernel.config.linter.ranking import inverted
 from toldonce.kernel.config.linter.reaching import unreachable, unused
 from toldonce.kernel.config.linter.relaxing import idle_steps, late
+from toldonce.kernel.config.linter.starving import bounds, left_apart, starved
 from toldonce.kernel.config.types import Config
 
 __all__ = [
@@ -52,6 +53,7 @@ def findings(config: Config, found: Load | None = None) -> tuple[Finding, ...]:
         *idle_steps(config, all_work),
         *inverted(config, crew, all_work),
         *starved(config, crew, all_work),
+        *left_apart(config, crew, all_work),
         *bounds(config),
         *kept_out(config, crew, all_work, busy=busy),
         *unreachable(config),

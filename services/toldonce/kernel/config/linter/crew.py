@@ -53,7 +53,7 @@ class Crew:
         first: dict[object, Agent] = {}
         for agent in config.agents.values():
             skills, languages = frozenset(agent.skills.items()), frozenset(agent.languages)
-            make = (skills, languages, agent.queues, agent.capacity_units)
+            make = (skills, languages, agent.queues, agent.capacity_units, agent.group)
             first.setdefault(make, agent)
             counts[make] = counts.get(make, 0) + 1
         self.kinds = tuple(Kind(first[make], counts[make]) for make in first)
@@ -61,10 +61,12 @@ class Crew:
         self._on: dict[str, int] = {}
         self._speaks: dict[str, int] = {}
         self._knows: dict[tuple[str, int], int] = {}
+        self._grouped: dict[str, int] = {}
         for number, kind in enumerate(self.kinds):
             self._enlist(kind.agent, 1 << number)
 
     def _enlist(self, agent: Agent, bit: int) -> None:
+        self._grouped[agent.group] = self._grouped.get(agent.group, 0) | bit
         if not agent.queues:
             self._everywhere |= bit
         for queue in agent.queues:
@@ -100,6 +102,10 @@ class Crew:
         for _, asked in work.asks:
             found |= self.at_last(asked, work.steps)
         return found
+
+    def groups(self, bits: int) -> list[str]:
+        """Name the groups ("" for none) that kinds of a set are in."""
+        return [name for name, members in self._grouped.items() if members & bits]
 
     def of(self, bits: int) -> Iterator[Kind]:
         """Give the kinds of a set."""

@@ -7,7 +7,8 @@
   nothing holds units back for what does not fit. So while work of cost s is always waiting, an
   agent of C units frees C mod s + s at most at one time, and work of cost B above that is never
   offered to them, whatever its priority and however long it has waited. It starves where that is
-  so for everybody who could take it. Only smaller work that never runs out does it: a WARNING where
+  so for everybody who could take it. Interruptible work does not stand in the way of work that is
+  not. Only smaller work that never runs out does it: a WARNING where
   the forecast says so (a load of `NEAR_FULL` or more), else a NOTE.
 """
 
@@ -54,7 +55,11 @@ def kept_out(
     takers = {name: _takers(crew, brought[name]) for name in brought}
     for index, channel in enumerate(config.channels.values()):
         roomy = _roomy(crew, channel.cost)
-        smaller = [way for way in config.channels.values() if way.cost < channel.cost]
+        smaller = [
+            way
+            for way in config.channels.values()
+            if way.cost < channel.cost and (channel.interruptible or not way.interruptible)
+        ]
         exposed, by = _exposed(crew, channel.cost, smaller, takers)
         starved = []
         for work in brought[channel.name]:
