@@ -7,7 +7,7 @@ from toldonce.kernel.config.types import Config
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.explain import TRACE_BYTES_MAX
-from toldonce.routing.core.types import Availability, Gate, MakeOffer, Presence
+from toldonce.routing.core.types import Availability, MakeOffer, Presence
 
 
 def test_each_agent_is_named_with_the_one_gate_that_came_first() -> None:
