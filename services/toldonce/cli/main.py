@@ -19,6 +19,7 @@ from toldonce.cli.output import complain, explain
 from toldonce.cli.quarantine import quarantine
 from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
+from toldonce.cli.simulate import simulate
 from toldonce.cli.status import status
 from toldonce.cli.submit import submit
 from toldonce.cli.up import up
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
-_SELDOM = (forget, export_customer, rotate_keys, quarantine, serve)
+_SELDOM = (simulate, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_SELDOM):
     app.command()(_command)
 app.add_typer(epoch, name="epoch")
@@ -58,6 +59,14 @@ def _toldonce(
     ] = False,
 ) -> None:
     pass
+
+
+def entry() -> None:
+    """Begin the program: the compiled twin of the hot modules is used where there is one."""
+    from toldonce.runtime import compiled
+
+    compiled.prefer()
+    main()
 
 
 def main(given: Sequence[str] | None = None) -> None:

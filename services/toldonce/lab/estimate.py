@@ -28,8 +28,16 @@ class Estimate:
     plain: float
 
 
-def estimates(groups: Sequence[Sums], scenario: Scenario) -> Mapping[str, Estimate]:
-    """Estimate every figure from groups of equally many replications, at least two of them."""
+type Known = tuple[Sequence[Sums], str, float]
+
+
+def estimates(
+    groups: Sequence[Sums], scenario: Scenario, known: Known | None = None
+) -> Mapping[str, Estimate]:
+    """Estimate every figure from groups of equally many replications, at least two of them.
+
+    `known` are the same groups under another policy, a figure, and its exact mean.
+    """
     whole = groups[0]
     for other in groups[1:]:
         whole = whole.plus(other)
@@ -37,20 +45,25 @@ def estimates(groups: Sequence[Sums], scenario: Scenario) -> Mapping[str, Estima
     without = [figures(whole.plus(group, -1), scenario) for group in groups]
     dice = np.array([controls(group, scenario) for group in groups])
     count = len(groups)
+    offs = [np.empty((count, 0)), dice]
+    if known is not None:
+        beside, figure, exact = known
+        off = np.array([[figures(group, scenario)[figure] - exact] for group in beside])
+        offs += [off, np.column_stack((dice, off))]
     found = {}
     for name, value in all_of_it.items():
         pseudo = np.array([count * value - (count - 1) * less[name] for less in without])
-        found[name] = _controlled(pseudo, dice, value)
+        found[name] = _controlled(pseudo, offs, value)
     return found
 
 
-def _controlled(pseudo: NDArray[np.float64], dice: NDArray[np.float64], plain: float) -> Estimate:
-    """Take out what the dice explain, if there are groups enough to tell, and it is worth it."""
-    best = _regressed(pseudo, np.empty((len(pseudo), 0)), plain)
-    if dice.shape[1] * _CONTROLLED_MIN <= len(pseudo):
-        other = _regressed(pseudo, dice, plain)
-        best = other if other.half_width < best.half_width else best
-    return best
+def _controlled(
+    pseudo: NDArray[np.float64], offs: Sequence[NDArray[np.float64]], plain: float
+) -> Estimate:
+    """Take out what was off, by whichever of `offs` leaves least, if there are groups enough."""
+    enough = [off for off in offs if off.shape[1] * _CONTROLLED_MIN <= len(pseudo)]
+    tried = [_regressed(pseudo, off, plain) for off in enough]
+    return min(tried, key=lambda one: one.half_width)
 
 
 def _regressed(pseudo: NDArray[np.float64], dice: NDArray[np.float64], plain: float) -> Estimate:

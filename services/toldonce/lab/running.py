@@ -23,12 +23,17 @@ type Told = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: replications from number 0 on, in how many groups, under one seed."""
+    """What to run: replications from number 0 on, under one seed.
+
+    `known` is another policy, a figure, and the exact mean of that figure under that policy: both
+    are run on the same dice, and what the other's figure was off by corrects this one's.
+    """
 
     scenario: Scenario
     policy: Policy
     replications: int
     seed: int
+    known: tuple[Policy, str, float] | None = None
 
     @property
     def groups(self) -> int:
@@ -49,20 +54,23 @@ class Result:
 def run(plans: Sequence[Plan], processes: int = 0, told: Told | None = None) -> list[Result]:
     """Run everything; `told(done, of)` hears how many groups are done. 0 processes: all cores."""
     tasks = [(number, group) for number, plan in enumerate(plans) for group in range(plan.groups)]
-    found: dict[tuple[int, int], Sums] = {}
+    found: dict[tuple[int, int], tuple[Sums, Sums | None]] = {}
     for done, (task, sums) in enumerate(_each(plans, tasks, processes or _cores()), 1):
         found[task] = sums
         if told is not None:
             told(done, len(tasks))
     results = []
     for number, plan in enumerate(plans):
-        groups = [found[number, group] for group in range(plan.groups)]
+        pairs = [found[number, group] for group in range(plan.groups)]
+        groups = [sums for sums, _ in pairs]
+        beside = [other for _, other in pairs if other is not None]
+        known = None if plan.known is None else (beside, *plan.known[1:])
         results.append(
             Result(
                 plan.policy.name,
-                estimates(groups, plan.scenario),
+                estimates(groups, plan.scenario, known),
                 sum(group.replications for group in groups),
-                sum(group.events for group in groups),
+                sum(group.events for group in (*groups, *beside)),
             )
         )
     return results
@@ -70,22 +78,35 @@ def run(plans: Sequence[Plan], processes: int = 0, told: Told | None = None) -> 
 
 def _each(
     plans: Sequence[Plan], tasks: Sequence[tuple[int, int]], processes: int
-) -> Iterator[tuple[tuple[int, int], Sums]]:
+) -> Iterator[tuple[tuple[int, int], tuple[Sums, Sums | None]]]:
     if processes == 1:
         for task in tasks:
             yield task, group_of(plans[task[0]], task[1])
         return
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap_unordered(_task, [(plans[task[0]], task) for task in tasks])
+    apart = multiprocessing.get_context("fork")
+    with apart.Pool(processes, initializer=_take, initargs=(plans,)) as pool:
+        yield from pool.imap_unordered(_task, tasks)
 
 
-def _task(asked: tuple[Plan, tuple[int, int]]) -> tuple[tuple[int, int], Sums]:
-    plan, task = asked
-    return task, group_of(plan, task[1])
+_plans: list[Plan] = []  # of a process of the pool, which inherits them when it is forked
 
 
-def group_of(plan: Plan, group: int) -> Sums:
-    """Run the replications of one group; leaves the collector of garbage alone meanwhile."""
+def _take(plans: Sequence[Plan]) -> None:
+    _plans[:] = plans
+
+
+def _task(task: tuple[int, int]) -> tuple[tuple[int, int], tuple[Sums, Sums | None]]:
+    return task, group_of(_plans[task[0]], task[1])
+
+
+def group_of(plan: Plan, group: int) -> tuple[Sums, Sums | None]:
+    """Run the replications of one group, and those of the known policy beside it."""
+    beside = None if plan.known is None else _run_group(plan, plan.known[0], group)
+    return _run_group(plan, plan.policy, group), beside
+
+
+def _run_group(plan: Plan, policy: Policy, group: int) -> Sums:
+    """Run; leaves the collector of garbage alone meanwhile."""
     scenario = plan.scenario
     sums = Sums(len(scenario.types), len(scenario.groups))
     each = max(1, plan.replications // plan.groups)
@@ -93,7 +114,7 @@ def group_of(plan: Plan, group: int) -> Sums:
         rolled = dice(scenario, plan.seed, number)
         gc.disable()
         try:
-            desk = Desk(scenario, plan.policy, rolled)
+            desk = Desk(scenario, policy, rolled)
             desk.run()
         finally:
             gc.enable()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toldonce.kernel.instants import MINUTE
 from toldonce.lab.desk import Desk
-from toldonce.lab.scenario import Figure, Scenario, of_period
+from toldonce.lab.scenario import Scenario, of_period
 
 BINS = 40_000
 BIN = 0.005  # minutes; 200 minutes in all, later ones count as that
@@ -130,11 +130,6 @@ def figures(sums: Sums, scenario: Scenario) -> dict[str, float]:
         on = _agent_minutes(scenario, group.agents) * max(sums.replications, 1)
         found[f"occupancy_{group.name}"] = 100 * _ratio(float(sums.busy[number]), on)
     return found
-
-
-def own_figure(scenario: Scenario) -> str:
-    """Name the figure by which a scenario compares its policies."""
-    return Figure(scenario.figure).value
 
 
 def controls(sums: Sums, scenario: Scenario) -> NDArray[np.float64]:

@@ -33,12 +33,11 @@ def folder() -> Path:
 
 
 def prefer() -> bool:
-    """Use the twin from now on, if there is one; to be called before the modules are imported."""
+    """Use the twin from now on, if there is one and none of its modules was imported before."""
     home = folder()
-    if not (home / "ready").exists():
+    names = {".".join(("toldonce", *path.with_suffix("").parts)) for path in sources()}
+    if not (home / "ready").exists() or not names.isdisjoint(sys.modules):
         return False
-    if str(home) in sys.path:
-        return True
     sys.path.append(str(home))  # where the modules look for what they share
     for package in sorted({path.parent for path in sources()}):
         name = ".".join(("toldonce", *package.parts))

@@ -1,0 +1,202 @@
+"""`toldonce simulate`: try routing policies on a scenario before anybody feels them."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toldonce.cli.check import read_document
+from toldonce.cli.options import JsonOption
+from toldonce.cli.output import FAILED, Out
+from toldonce.kernel.errors import Invalid
+
+if TYPE_CHECKING:
+    from toldonce.lab.running import Result, Told
+    from toldonce.lab.scenario import Scenario
+
+SHOWN = ("J", "sl", "abandon_pct", "p99_min", "mean_wait")
+_LESS_IS_BETTER = "less is better"
+_BAR = 40
+
+
+def simulate(
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A YAML file, or the name of a shipped one.",
+            show_default=False,
+        ),
+    ] = "",
+    *,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="NAME", help="A policy of the scenario; all by default."),
+    ] = None,
+    replications: Annotated[
+        int, typer.Option("--replications", min=0, help="Days (0: as many as the scenario says).")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same days.")] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", min=0, help="Processes (0: one a core).")
+    ] = 0,
+    suite: Annotated[
+        str, typer.Option("--suite", metavar="science", help="Run the science suite instead.")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="S1", help="Of the suite, these only.")
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE.svg", help="Also draw a picture.")
+    ] = None,
+    json: JsonOption = "",
+) -> None:
+    """Run the real routing core on simulated days, under one policy or several.
+
+    Every policy sees the same contacts (common random numbers). Each figure comes with the
+    half-width of its interval of 95 percent. Without a scenario, those shipped are listed.
+
+    Example: `toldonce simulate s2 --policy fifo --policy bent`
+
+    Example: `toldonce simulate --suite science --json`
+    """
+    out = Out(json)
+    if suite:
+        _suite(out, suite, processes, only or [])
+        return
+    if not scenario:
+        _list(out)
+        return
+    found = _read(scenario)
+    names = policy or list(found.policies)
+    for name in names:
+        if name not in found.policies:
+            raise Invalid("--policy", f"{name} is none of {', '.join(found.policies)}")
+    results = _run(found, names, replications or found.replications, seed, processes)
+    _show(out, found, results)
+    if chart is not None:
+        _draw(chart, found, results)
+        out.say(f"The picture is in {chart}.")
+    out.emit(_report(found, results, seed))
+
+
+def _run(
+    scenario: "Scenario", names: list[str], replications: int, seed: int, processes: int
+) -> "list[Result]":
+    from toldonce.lab.running import Plan, run
+
+    plans = [Plan(scenario, scenario.policies[name], replications, seed) for name in names]
+    return run(plans, processes, _progress())
+
+
+def _read(name: str) -> "Scenario":
+    """Read a scenario from a file, or a shipped one by its name."""
+    from toldonce.lab.suite import shipped, text_of
+
+    if name in shipped():
+        return _parse(text_of(name))
+    path = Path(name)
+    if not path.exists():
+        raise Invalid(
+            "SCENARIO", f"{name} is no file and none of those shipped: {', '.join(shipped())}"
+        )
+    return _parse(read_document(path))
+
+
+def _parse(text: str) -> "Scenario":
+    from toldonce.lab.reading import read
+    from toldonce.runtime.yaml_tree import load
+
+    return read(load(text))
+
+
+def _list(out: Out) -> None:
+    from toldonce.lab.suite import shipped, text_of
+
+    found = {name: _parse(text_of(name)) for name in shipped()}
+    for name, one in found.items():
+        out.say(f"{name:18} {one.title}")
+        out.say(f"{'':18} policies: {', '.join(one.policies)}")
+    out.emit(
+        {name: {"title": one.title, "policies": [*one.policies]} for name, one in found.items()}
+    )
+
+
+def _suite(out: Out, name: str, processes: int, only: list[str]) -> None:
+    from toldonce.lab.suite import run_suite
+
+    if name != "science":
+        raise Invalid("--suite", "there is one suite: science")
+    report = run_suite(_parse, processes=processes, only=only, told=_progress())
+    scenarios: Any = report["scenarios"]
+    for place, one in scenarios.items():
+        out.say(f"{place}: {'passed' if one['passed'] else 'FAILED'}")
+        for figure, got in one["figures"].items():
+            mark = " " if got["passed"] else "!"
+            said = f"{got['value']:.4f} ± {got['half_width']:.4f}"
+            out.say(f" {mark} {figure:40} {said:24} wanted {one['limit'][figure]}")
+    out.emit(report)
+    if report["failed"]:
+        raise typer.Exit(FAILED)
+
+
+def _show(out: Out, scenario: "Scenario", results: "list[Result]") -> None:
+    from rich.table import Table
+
+    own = scenario.figure.value
+    table = Table(title=scenario.title or scenario.name, title_justify="left")
+    shown = list(dict.fromkeys((own, *SHOWN, *(f"sl_{type_.name}" for type_ in scenario.types))))
+    table.add_column("figure")
+    for result in results:
+        table.add_column(result.policy, justify="right")
+    for name in shown:
+        row = [result.figures[name] for result in results]
+        table.add_row(name, *(f"{one.value:.3f} ± {one.half_width:.3f}" for one in row))
+    out.console.print(table)
+    out.say(f"{own} ({_LESS_IS_BETTER}):")
+    most = max(result.figures[own].value for result in results) or 1.0
+    for result in sorted(results, key=lambda one: one.figures[own].value):
+        value = result.figures[own].value
+        bar = "█" * max(1, round(_BAR * max(value, 0.0) / most))
+        out.say(f"  {result.policy:18} {bar} {value:.3f}")
+
+
+def _report(scenario: "Scenario", results: "list[Result]", seed: int) -> dict[str, Any]:
+    return {
+        "scenario": scenario.name,
+        "figure": scenario.figure.value,
+        "seed": seed,
+        "policies": {
+            result.policy: {
+                "replications": result.replications,
+                "figures": {
+                    name: {"value": round(one.value, 6), "half_width": round(one.half_width, 6)}
+                    for name, one in result.figures.items()
+                },
+            }
+            for result in results
+        },
+    }
+
+
+def _draw(path: Path, scenario: "Scenario", results: "list[Result]") -> None:
+    from toldonce.lab.picture import bars
+
+    own = scenario.figure.value
+    rows = [(r.policy, r.figures[own].value, r.figures[own].half_width) for r in results]
+    try:
+        path.write_text(bars(f"{scenario.title} - {own}", rows), encoding="utf-8")
+    except OSError as error:
+        raise Invalid("--chart", f"cannot write {path}: {error.strerror}") from None
+
+
+def _progress() -> "Told":
+    """Tell on a terminal how far it is."""
+
+    def told(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{done} of {of} groups of days" + ("\n" if done == of else ""))
+            sys.stderr.flush()
+
+    return told
