@@ -4,7 +4,7 @@ from math import isfinite
 from types import MappingProxyType
 
 from toldonce.kernel.config.tree import Fields, Problems, fields
-from toldonce.kernel.config.weighing import Weighing, weighing
+from toldonce.kernel.config.weighing import MILLI, Weighing, adaptive, weighing
 from toldonce.lab.scenario import (
     Closing,
     Figure,
@@ -20,6 +20,7 @@ PERIODS_MAX = 1_000
 AGENTS_MAX = 10_000
 REPLICATIONS_MAX = 1_000_000
 MINUTES_MAX = 1e8
+ADAPTIVE = "adaptive"  # every scenario has it
 _LARGE = 1e9
 _KEYS = (
     "name",
@@ -88,7 +89,7 @@ def _types(document: Fields) -> tuple[Type, ...]:
             arrivals=_row(entry, "arrivals", 0.0, _LARGE),
             patience=_spreads(entry, "patience") if "patience" in entry.values else None,
             within=_number(entry, "within", 0.0, MINUTES_MAX, 1 / 3),
-            goal=_number(entry, "goal", 0.0, 100.0, 80.0),
+            goal=_number(entry, "goal", 0.0, 100.0, 0.0),
             weight=_number(entry, "weight", 0.0, _LARGE, 1.0),
             cost=_number(entry, "cost", 0.0, _LARGE, 1.0),
             redial=_number(entry, "redial", 0.0, 0.999, 0.0),
@@ -129,7 +130,7 @@ def _policies(
     names, teams = [type_.name for type_ in types], {group.name for group in groups}
     found = {}
     for name in named.values:
-        entry = named.section(name, ("adaptive", "weigh", *names))
+        entry = named.section(name, ("weigh", *names))
         everybody = weighing(entry, 1)
         weigh: dict[str, Weighing] = dict.fromkeys(names, everybody)
         for type_ in names:
@@ -137,10 +138,16 @@ def _policies(
                 weigh[type_] = weighing(_under(entry, type_), 1)
             for team in set(weigh[type_].groups) - teams:
                 entry.wrong(type_, f"weighs the group {team}, which is none of {sorted(teams)}")
-        found[name] = Policy(
-            name, MappingProxyType(weigh), adaptive=entry.flag("adaptive", default=False)
-        )
+        found[name] = Policy(name, MappingProxyType(weigh))
+    learns = {type_.name: _adaptive(type_) for type_ in types}
+    found.setdefault(ADAPTIVE, Policy(ADAPTIVE, MappingProxyType(learns)))
     return MappingProxyType(found)
+
+
+def _adaptive(type_: Type) -> Weighing:
+    """Weigh as the shipped policy does, which is told what a type costs and what is aimed at."""
+    within_ms = round(type_.within * 60_000) if type_.goal else 0
+    return Weighing(adaptive(round(type_.cost * MILLI), within_ms), within_ms=within_ms)
 
 
 def _under(entry: Fields, type_: str) -> Fields:

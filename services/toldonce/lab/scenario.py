@@ -102,11 +102,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What pairs are worth, by type; `adaptive` ones learn it while they run."""
+    """What pairs are worth, by type."""
 
     name: str
     weigh: Mapping[str, Weighing] = field(default_factory=dict)
-    adaptive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

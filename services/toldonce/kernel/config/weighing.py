@@ -14,6 +14,7 @@ from toldonce.kernel.config.tree import Fields
 
 MILLI = 1_000
 POINTS_MAX = 1_000_000
+DAY_S = 86_400
 KEYS = (
     "base",
     "wait",
@@ -24,7 +25,11 @@ KEYS = (
     "queue_all",
     "serving",
     "fit",
+    "in_time",
+    "pace",
 )
+ADAPTIVE_BASE = 1_000
+ADAPTIVE_IN_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class Weights:
     anything new; `spare` a free agent of the agent's group, and `spare_all` of all groups (the one
     at hand included); `queue` a case that waits in the work's queue, and `queue_all` in all queues
     (the one at hand included); `serving` a case of the queue that somebody has now; `fit` a level
-    that the agent has above what is asked.
+    that the agent has above what is asked; `in_time` once, while the work has not waited `within_s`
+    (of the policy) yet; `pace` a case that waits in the queue, times how many of them a minute one
+    of the agent's group gets done, as far as that is known by now.
     """
 
     base: int = 0
@@ -47,6 +54,8 @@ class Weights:
     queue_all: int = 0
     serving: int = 0
     fit: int = 0
+    in_time: int = 0
+    pace: int = 0
 
 
 PLAIN = Weights()
@@ -54,10 +63,15 @@ PLAIN = Weights()
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """The weights of a policy: those of a group of agents, and those of everybody else."""
+    """The weights of a policy: those of a group of agents, and those of everybody else.
+
+    Work that has waited less than `within_ms` milliseconds is in time.
+    """
 
     everybody: Weights = PLAIN
     groups: Mapping[str, Weights] = field(default_factory=lambda: MappingProxyType({}))
+
+    within_ms: int = 0
 
     def of(self, group: str) -> Weights:
         """Return the weights for agents of a group ("" for those who are in none)."""
@@ -70,15 +84,44 @@ class Weighing:
 
 
 def weighing(policy: Fields, points_per_minute: int) -> Weighing:
-    """Read `weigh` and `weigh.groups`; a group takes what it does not say from everybody."""
-    entry = policy.section("weigh", (*KEYS, "groups"))
-    everybody = _weights(entry, replace(PLAIN, wait=points_per_minute * MILLI))
+    """Read `weigh` and `weigh.groups`; a group takes what it does not say from everybody.
+
+    With `adaptive`, weights that learn are what is changed by the others.
+    """
+    entry = policy.section("weigh", (*KEYS, "groups", "within_s", "adaptive", "cost"))
+    plain = replace(PLAIN, wait=points_per_minute * MILLI)
+    within_ms = entry.milli("within_s", DAY_S) if "within_s" in entry.values else 0
+    if within_ms < 0:
+        entry.wrong("within_s", "wanted 0 or more seconds")
+    if entry.flag("adaptive", default=False):
+        cost = entry.milli("cost", POINTS_MAX) if "cost" in entry.values else MILLI
+        plain = adaptive(cost, within_ms)
+    elif "cost" in entry.values:
+        entry.wrong("cost", "means nothing without `adaptive: true`")
+    everybody = _weights(entry, plain)
     groups = entry.mapping("groups")
     return Weighing(
         everybody,
         MappingProxyType(
             {name: _weights(groups.section(name, KEYS), everybody) for name in groups.values}
         ),
+        within_ms,
+    )
+
+
+def adaptive(cost: int, within_ms: int) -> Weights:
+    """Weigh by what is learned: no rates, loads or groups have to be known beforehand.
+
+    Who waits counts for `cost` (thousandths) times how quickly it is done: MaxWeight, which is
+    stable wherever any rule is (Tassiulas and Ephremides 1992; Stolyar 2004). Where a service level
+    is aimed at, work that can still be answered in time comes before work that cannot: under
+    overload that keeps whole classes in time instead of all of them a little late.
+    """
+    return Weights(
+        base=ADAPTIVE_BASE * MILLI,
+        wait=1,
+        pace=cost,
+        in_time=ADAPTIVE_IN_TIME * MILLI if within_ms else 0,
     )
 
 

@@ -58,7 +58,7 @@ class Engine:
         """
         self._led_epoch = 0
         self._ledger = Ledger(seed)
-        self._index = Index(self._ledger.tallies)
+        self._index = Index(self._ledger.tallies, self._ledger.paces)
         self._absences = Absences(self._ledger.agents)
         self._timers = Timers(self._counts)
         self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max)

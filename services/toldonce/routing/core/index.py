@@ -20,7 +20,7 @@ from toldonce.routing.core.kinds import (
 )
 from toldonce.routing.core.lacks import finding
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Agent, Count, Item, Place, Tallies
+from toldonce.routing.core.state import Agent, Count, Item, Paces, Place, Tallies
 
 ABSENT = -3
 UNAVAILABLE = -2
@@ -47,13 +47,14 @@ class Index:
     `loose`: some pair may be worth less than nothing. `quick`: none depends on who is free.
     """
 
-    def __init__(self, tallies: Tallies) -> None:
-        """Start empty; count who waits in `tallies`."""
+    def __init__(self, tallies: Tallies, paces: Paces) -> None:
+        """Start empty; count who waits in `tallies`, and know from `paces` how long it takes."""
         self.agent_kinds: dict[object, AgentKind] = {}
         self.work_kinds: dict[object, WorkKind] = {}
         self.counts: dict[int, int] = {}
         self.free = Count()
         self._tallies = tallies
+        self._paces = paces
         self.loose = False
         self.quick = True
         self._groups: dict[str, Count] = {}
@@ -241,7 +242,8 @@ class Index:
     def _judge(self, work: WorkKind, kind: AgentKind, rules: Rules) -> None:
         gate = meets(kind, work.wants)
         if gate is None:
-            pair = Pair(work, kind, rules.queue(work.queue).weigh)
+            pace = self._paces.of(work.queue, kind.group)
+            pair = Pair(work, kind, rules.queue(work.queue).weigh, pace)
             work.pairs.append(pair)
             self.loose = self.loose or not pair.always
             self.quick = self.quick and pair.quick

@@ -15,7 +15,7 @@ from toldonce.kernel.config.weighing import MILLI, Weighing
 from toldonce.kernel.instants import MINUTE
 from toldonce.kernel.skills import Requirement
 from toldonce.routing.core.lacks import Finding
-from toldonce.routing.core.state import Agent, Count, Item, Tally
+from toldonce.routing.core.state import Agent, Count, Item, Pace, Tally
 
 POINT = MILLI * MINUTE  # one point in units of worth
 OVERDUE = 1 << 100  # more than anything else is ever worth
@@ -140,10 +140,24 @@ class Pair:
     `quick`: worth depends on the work's wait alone. `always`: it is never less than nothing.
     """
 
-    __slots__ = ("agents", "always", "base", "quick", "rest", "wait", "work")
+    __slots__ = (
+        "agents",
+        "always",
+        "base",
+        "in_time",
+        "pace",
+        "paced",
+        "quick",
+        "rest",
+        "wait",
+        "within_us",
+        "work",
+    )
 
-    def __init__(self, work: WorkKind, agents: AgentKind, weighing: Weighing) -> None:
-        """Weigh them by the policy of the work's queue."""
+    def __init__(
+        self, work: WorkKind, agents: AgentKind, weighing: Weighing, pace: Pace | None
+    ) -> None:
+        """Weigh them by the policy of the work's queue; `pace` is what is learned of them."""
         weights = weighing.of(agents.group)
         self.work, self.agents = work, agents
         fit = weights.fit * _surplus(agents, work.wants) if weights.fit else 0
@@ -157,8 +171,11 @@ class Pair:
             weights.queue_all * MINUTE,
             weights.serving * MINUTE,
         )
-        self.quick = not any(self.rest)
-        self.always = self.base >= 0 and self.wait >= 0 and min(self.rest) >= 0
+        self.in_time, self.within_us = weights.in_time * MINUTE, weighing.within_ms * MILLI
+        self.pace, self.paced = pace, weights.pace * MINUTE if pace is not None else 0
+        least = min(self.wait, self.in_time, self.paced, *self.rest)
+        self.quick = not (any(self.rest) or self.in_time or self.paced)
+        self.always = self.base >= 0 and least >= 0
 
     def worth(self, enqueued_us: int, idle_us: int, now_us: int) -> int:
         """Say what the pair is worth now, for work of that age and an agent idle since then."""
@@ -175,6 +192,10 @@ class Pair:
                 + queue_all * tally.waiting.all.own
                 + serving * tally.serving
             )
+            if self.in_time and waited_us < self.within_us:
+                worth += self.in_time
+            if self.pace is not None and self.paced:
+                worth += self.paced * tally.waiting.own * self.pace.per_minute() // MILLI
         return worth + OVERDUE if waited_us >= self.work.wait_max_us else worth
 
     def admitted_us(self, worth: int, enqueued_us: int, now_us: int) -> int:

@@ -10,7 +10,7 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import Rules, tie
-from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live, Tallies
+from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live, Paces, Tallies
 from toldonce.routing.core.types import DecisionTrace
 
 type Debit = tuple[str, int, int]
@@ -27,6 +27,7 @@ class Ledger:
         self.agents: dict[str, Agent] = {}
         self.stories: dict[str, tuple[int, tuple[Item, ...]]] = {}
         self.tallies = Tallies()
+        self.paces = Paces()
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
 

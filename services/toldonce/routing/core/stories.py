@@ -51,10 +51,19 @@ def _forget(ledger: Ledger, item: Item, at: datetime) -> None:
     for live in list(item.offers.values()):
         ledger.end(live)
     if item.case.owner:
-        ledger.own(item, item.case.owner, micros(at))
+        at_us = micros(at)
+        _learn(ledger, item.case, at_us)
+        ledger.own(item, item.case.owner, at_us)
     if item.debits:
         ledger.charge(item)
     ledger.stir(item)
+
+
+def _learn(ledger: Ledger, case: Case, at_us: int) -> None:
+    """Note how long an owner took for a case that is over, paperwork included."""
+    agent = ledger.agent(case.owner)
+    if case.owned_at is not None and agent.rule is not None:
+        ledger.paces.of(case.queue, agent.rule.group).see(max(0, at_us - micros(case.owned_at)))
 
 
 def _take_over(
