@@ -136,6 +136,12 @@ def _suite(out: Out, name: str, processes: int, only: list[str]) -> None:
             mark = " " if got["passed"] else "!"
             said = f"{got['value']:.4f} ± {got['half_width']:.4f}"
             out.say(f" {mark} {figure:40} {said:24} wanted {one['limit'][figure]}")
+    adaptive: Any = report["adaptive"]
+    for place, one in adaptive.items():
+        mark = " " if one["passed"] else "!"
+        said = f"{one['adaptive']:.4f} against {one['best']:.4f} of {one['best_policy']}"
+        off = f"{one['off']:.2f} ± {one['half_width']:.2f} off, may be {one['may_be_off']:g}"
+        out.say(f" {mark} adaptive on {place:4} {one['figure']:14} {said:44} {off}")
     out.emit(report)
     if report["failed"]:
         raise typer.Exit(FAILED)

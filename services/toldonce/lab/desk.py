@@ -7,22 +7,12 @@ the contacts and what agents declare. Every offer is accepted at once.
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from math import inf, log
-from types import MappingProxyType
 
-from toldonce.kernel.config.types import (
-    Agent,
-    AgentKind,
-    Channel,
-    ChannelKind,
-    Config,
-    Queue,
-    RoutingPolicy,
-)
-from toldonce.kernel.config.weighing import Weighing
-from toldonce.kernel.ids import Own, nth, series
+from toldonce.kernel.ids import nth, series
 from toldonce.kernel.instants import MINUTE, instant, micros
-from toldonce.kernel.story.types import Case, CaseState, WorkState
+from toldonce.kernel.story.types import Case
 from toldonce.lab.dice import Dice, next_arrival
+from toldonce.lab.papers import NOBODY_US, Contact, case_of, config_of, names_of
 from toldonce.lab.scenario import Closing, Policy, Scenario, of_period
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.types import (
@@ -40,33 +30,10 @@ from toldonce.routing.core.types import (
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 START_US = micros(START)
-CHANNEL = "phone"
-NOBODY = Own("")
-NOBODY_US = 0
 EVENTS_MAX = 1_000_000_000
-_DAY_S = 86_400
-_MONTH_S = 30 * _DAY_S
-_NOTHING: MappingProxyType[str, int] = MappingProxyType({})
 
 
 _ARRIVE, _END, _HANG_UP, _SHIFT, _REDIAL = range(5)
-
-
-class Contact:
-    """One contact on its way through the desk; instants are microseconds, work a draw of mean 1."""
-
-    __slots__ = ("agent", "came_us", "customer", "patience", "period", "type", "work")
-
-    def __init__(
-        self, customer: str, type_: int, *, came_us: int, period: int, draws: tuple[float, float]
-    ) -> None:
-        """Let it come; `draws` are for its work and its patience."""
-        self.customer = customer
-        self.type = type_
-        self.came_us = came_us
-        self.period = period
-        self.work, self.patience = draws
-        self.agent = ""
 
 
 class Tally:
@@ -105,7 +72,7 @@ class Desk:
         self._inside = 0
         self._closed = False
         self._untold: list[Fact] = []
-        self._names = [_names(group.name, max(group.agents)) for group in scenario.groups]
+        self._names = [names_of(group.name, max(group.agents)) for group in scenario.groups]
         self._group_of = {
             name: number for number, names in enumerate(self._names) for name in names
         }
@@ -178,7 +145,7 @@ class Desk:
             return
         self._inside += 1
         self._waiting[contact.customer] = contact
-        self._tell(self._story(contact, (_case(self.scenario, contact, NOBODY_US),)))
+        self._tell(self._story(contact, (case_of(self.scenario, contact, NOBODY_US),)))
         spread = scenario.types[contact.type].patience
         if spread is not None and contact.customer in self._waiting:
             after = of_period(spread, contact.period).at(contact.patience)
@@ -244,7 +211,7 @@ class Desk:
         self.busy_us[number] += length_us
         self._push(self._now_us + length_us, _END, contact)
         # it is told with what happens next: nothing follows from it, and the units are held already
-        case = _case(self.scenario, contact, self._now_us)
+        case = case_of(self.scenario, contact, self._now_us)
         self._untold.append(self._story(contact, (case,)))
 
     # ---- how it is told
@@ -286,7 +253,7 @@ class Desk:
 
     def _begin(self, policy: Policy) -> None:
         scenario = self.scenario
-        self.engine.step(ConfigChanged(_config(scenario, policy, self._names)), START)
+        self.engine.step(ConfigChanged(config_of(scenario, policy, self._names)), START)
         self.engine.step(LeadershipChanged(1), START)
         for names in self._names:
             for name in names:
@@ -300,85 +267,3 @@ class Desk:
                 self._push(START_US + round(begins * MINUTE), _SHIFT, period)
         for number in range(len(scenario.types)):
             self._next_arrival(number, 0.0)
-
-
-def _names(group: str, count: int) -> list[str]:
-    return [f"{group}-{number:04}" for number in range(count)]
-
-
-def _config(scenario: Scenario, policy: Policy, names: list[list[str]]) -> Config:
-    """Write the scenario down as a tenant's document: a queue a type, a team a group."""
-    agents = {}
-    for group, of_group in zip(scenario.groups, names, strict=True):
-        queues = frozenset(group.service)
-        for name in of_group:
-            agents[name] = Agent(
-                name=name,
-                kind=AgentKind.HUMAN,
-                skills=_NOTHING,
-                languages=_NOTHING,
-                capacity_units=1,
-                queues=queues,
-                group=group.name,
-            )
-    types = [type_.name for type_ in scenario.types]
-    return Config(
-        digest=policy.name,
-        zones_version="",
-        languages=(),
-        skills=frozenset(),
-        channels={
-            CHANNEL: Channel(
-                CHANNEL, ChannelKind.VOICE, 1, reply=False, calendar="", queue=types[0]
-            )
-        },
-        topics={},
-        queues={name: Queue(name, "", "", name, ()) for name in types},
-        agents=agents,
-        policies={
-            name: RoutingPolicy(
-                name,
-                wait_max_s=_MONTH_S,
-                offer_timeout_s=_DAY_S,
-                weigh=policy.weigh.get(name, Weighing()),
-            )
-            for name in types
-        },
-        calendars={},
-        sla={},
-        revision=1,
-    )
-
-
-def _case(scenario: Scenario, contact: Contact, owned_us: int) -> Case:
-    """Make the case of a contact: in line, or owned since `owned_us`."""
-    came_at = instant(contact.came_us)
-    owned = owned_us != NOBODY_US
-    return Case(
-        Own(contact.customer),
-        1 if owned else 0,
-        CaseState.OPEN,
-        WorkState.ASSIGNED if owned else WorkState.QUEUED,
-        contact.agent,
-        "",
-        scenario.types[contact.type].name,
-        CHANNEL,
-        "lab",
-        "",
-        "",
-        (),
-        0,
-        came_at,
-        came_at,
-        came_at,
-        instant(owned_us) if owned else None,
-        None,
-        None,
-        NOBODY,
-        (),
-        None,
-        0,
-        0,
-        (),
-        "",
-    )

@@ -38,9 +38,7 @@ def estimates(
 
     `known` are the same groups under another policy, a figure, and its exact mean.
     """
-    whole = groups[0]
-    for other in groups[1:]:
-        whole = whole.plus(other)
+    whole = _whole(groups)
     all_of_it = figures(whole, scenario)
     without = [figures(whole.plus(group, -1), scenario) for group in groups]
     dice = np.array([controls(group, scenario) for group in groups])
@@ -55,6 +53,35 @@ def estimates(
         pseudo = np.array([count * value - (count - 1) * less[name] for less in without])
         found[name] = _controlled(pseudo, offs, value)
     return found
+
+
+def compared(
+    one: Sequence[Sums], other: Sequence[Sums], scenario: Scenario, figure: str, *, share: bool
+) -> Estimate:
+    """Estimate by how much a figure of `one` is above that of `other`, on the same dice.
+
+    As a share of the other's in percent, or as a difference.
+    """
+
+    def differs(left: Sums, right: Sums) -> float:
+        a, b = figures(left, scenario)[figure], figures(right, scenario)[figure]
+        return 100 * (a / b - 1) if share and b else a - b
+
+    count = len(one)
+    left, right = _whole(one), _whole(other)
+    value = differs(left, right)
+    without = [
+        differs(left.plus(a, -1), right.plus(b, -1)) for a, b in zip(one, other, strict=True)
+    ]
+    pseudo = np.array([count * value - (count - 1) * less for less in without])
+    return _regressed(pseudo, np.empty((count, 0)), value)
+
+
+def _whole(groups: Sequence[Sums]) -> Sums:
+    whole = groups[0]
+    for other in groups[1:]:
+        whole = whole.plus(other)
+    return whole
 
 
 def _controlled(

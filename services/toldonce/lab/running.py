@@ -43,10 +43,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one policy came to: every figure, and how many events it took."""
+    """What one policy came to: every figure, its groups, and how many events it took."""
 
     policy: str
     figures: Mapping[str, Estimate]
+    groups: Sequence[Sums]
     replications: int
     events: int
 
@@ -69,6 +70,7 @@ def run(plans: Sequence[Plan], processes: int = 0, told: Told | None = None) -> 
             Result(
                 plan.policy.name,
                 estimates(groups, plan.scenario, known),
+                groups,
                 sum(group.replications for group in groups),
                 sum(group.events for group in (*groups, *beside)),
             )

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]  # the package toldonce
-PARTS = ("kernel/instants.py", "routing/core/*.py", "lab/desk.py")
+PARTS = ("kernel/instants.py", "routing/core/*.py", "lab/desk.py", "lab/papers.py")
 LEFT_OUT = frozenset({"__init__.py", "types.py"})  # words that others match on stay as they are
 HOME = Path(sys.prefix) / "compiled"
 
