@@ -43,6 +43,7 @@ class Contact:
 
 
 def names_of(group: str, count: int) -> list[str]:
+    """Name the agents of a group."""
     return [f"{group}-{number:04}" for number in range(count)]
 
 
