@@ -120,7 +120,7 @@ async def check_engines(world: World) -> Found:
     for place in world.house.of("routing"):
         for tenant in TENANTS:
             ledger = place.bound.engines.seat(tenant).shell.engine._ledger  # noqa: SLF001
-            held = {key: item.case for key, item in ledger.items.items() if item.alive}
+            held = {(item.customer, item.own): item.case for item in ledger.items() if item.alive}
             if held != wanted[tenant]:
                 found.append(
                     ("I10", f"the engine of {tenant} in {place.host.name} knows other cases")
