@@ -1,4 +1,4 @@
-"""Measure how fast ToldOnce is, beside the bare limit of this machine: `python -m loadtests`.
+"""Measure how fast ToldOnce is, and how well it triages: `python -m loadtests`.
 
 Exit 0: everything was measured. 1: it could not be. 2: wrong use.
 """
@@ -9,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from loadtests import breakdown
+from loadtests import breakdown, triage_options
 from loadtests.bench import Bench, Plan
 from loadtests.children import ROOT
 from loadtests.limits import limits
@@ -21,6 +22,8 @@ from toldonce.kernel.errors import Refusal
 from toldonce.runtime import compiled
 from toldonce.runtime.app import run
 from toldonce.runtime.logs import set_up_logging
+
+type Report = dict[str, Any]
 
 _ABOUT = """\
 Measure ToldOnce beside the bare limit: the same loop, processes, client, concurrency and bytes, but
@@ -67,7 +70,7 @@ first where there is a C compiler (python compile.py); `compiled` says whether i
 """
 
 
-def _engine() -> dict[str, object]:
+def _engine() -> Report:
     """Measure the engine, compiled where it can be."""
     subprocess.run([sys.executable, str(ROOT / "compile.py")], check=False)  # noqa: S603
     compiled.prefer()
@@ -76,7 +79,7 @@ def _engine() -> dict[str, object]:
     return engine.measure(engine.Sizes(), _say)
 
 
-def told_engine(report: dict[str, object]) -> str:
+def told_engine(report: Report) -> str:
     """Write what was measured of the engine for people."""
     rows = "".join(f"  {name:24} {value}\n" for name, value in report.items())
     return f"the routing engine\n{rows}"
@@ -86,9 +89,12 @@ def main(arguments: Sequence[str]) -> int:
     """Do what is asked."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
-        description="Measure how fast ToldOnce is. Start with: limits --help, engine --help",
+        description="Measure how fast ToldOnce is, and how well it triages. "
+        "Start with: limits --help, engine --help, triage --help",
     )
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="{limits,rebuild,engine}")
+    kinds = parser.add_subparsers(
+        dest="what", required=True, metavar="{limits,rebuild,engine,triage}"
+    )
     limits_parser = kinds.add_parser(
         "limits",
         help="the figures of the promise on speed, beside the bare limit",
@@ -111,23 +117,42 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _json_option(engine_parser)
+    triage_parser = kinds.add_parser(
+        "triage",
+        help="how often the first team is the right one, on a recorded hand-off log",
+        description=triage_options.ABOUT,
+        epilog=triage_options.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _json_option(triage_parser)
+    triage_options.options(triage_parser)
     asked = parser.parse_args(arguments)
     set_up_logging(level="warning")
-    again = asked.what == "rebuild"
     try:
-        if asked.what == "engine":
-            report, tell = _engine(), told_engine
-        else:
-            report = run(_rebuild(asked) if again else _measure(asked))
-            tell = told if again else table
+        report, text = _report(asked)
     except Refusal as why:
         _say(f"This could not be measured: {why}")
         return 1
     if asked.json:
         _write(asked.json, json.dumps(report))
     if asked.json != "-":
-        sys.stdout.write(tell(report))
+        sys.stdout.write(text(report))
     return 0
+
+
+def _report(asked: argparse.Namespace) -> tuple[Report, Callable[[Report], str]]:
+    """Measure what is asked; the report, and what writes it for people."""
+    match asked.what:
+        case "triage":
+            from loadtests import triage  # noqa: PLC0415 - scikit-learn, seconds and dev only
+
+            return triage.run_triage(asked, _say), triage.told
+        case "engine":
+            return _engine(), told_engine
+        case "rebuild":
+            return run(_rebuild(asked)), told
+        case _:
+            return run(_measure(asked)), table
 
 
 def _json_option(parser: argparse.ArgumentParser) -> None:
@@ -190,12 +215,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-async def _rebuild(asked: argparse.Namespace) -> dict[str, object]:
+async def _rebuild(asked: argparse.Namespace) -> Report:
     profile = asked.profile.absolute() if asked.profile else None
     return await rebuild(Size(asked.stories, asked.closed), _say, profile=profile)
 
 
-async def _measure(asked: argparse.Namespace) -> dict[str, object]:
+async def _measure(asked: argparse.Namespace) -> Report:
     plan = Plan(asked.seconds, asked.rounds, asked.concurrency)
     house = None
     if asked.address:
