@@ -9,7 +9,7 @@ CSV, plain or gzip). Incidents in the order of opened_at (day/month/year): the f
 the rest are asked about. As shares of the incidents asked about:
 
   first_team_human     the first line names the team that had the last word
-  blind_baseline       LinearSVC as it comes on the fields of intake, without the human's team
+  blind_baseline       LinearSVC (C = .1) on the fields of intake, without the human's team
   ours_blind           our model without it                    should be baseline + .02
   ours_with_human      our model with it                       should be the human's + .05
   top3                 ... and the team is among its first three
