@@ -1,7 +1,7 @@
 """Who will have the last word on an incident: a plain linear model, and a ranker over history.
 
-`baseline` is scikit-learn's LinearSVC (C = .1, no weights) on the one-hot intake fields: as it comes
-(C = 1) it is three points weaker, and would flatter us.
+`baseline` is scikit-learn's LinearSVC (C = .1, no weights) on the one-hot intake fields; as it
+comes (C = 1) it is three points weaker, and would flatter us.
 
 Ours is two models. A linear one (LinearSVC, C = .1, an incident counting half as much every 30 days
 of age) on the same one-hot fields; and gradient-boosted trees that look at each incident beside
