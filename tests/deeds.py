@@ -39,6 +39,7 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
+    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
     SplitCase,
@@ -166,6 +167,17 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
         None,
     ),
     "resume": lambda s: (ResumeOwnership(s.own, s.epoch), s.who, None),
+    "requeue": lambda s: (
+        RequeueCase(
+            s.own,
+            s.epoch,
+            s.case.queue if s.case else QUEUES[0],
+            QUEUES[s.number % 3],
+            "OVERFLOW_FULL",
+        ),
+        ENGINE,
+        None,
+    ),
     "consult": lambda s: (JoinConsult(s.own, s.name), s.who, None),
     "leave": lambda s: (LeaveConsult(s.own, s.name, ""), s.who, None),
     "promise": lambda s: (

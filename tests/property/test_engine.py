@@ -6,7 +6,16 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.routing.world import COSTS, World, cid, office, own, person
+from tests.unit.routing.world import (
+    COSTS,
+    World,
+    cid,
+    office,
+    own,
+    person,
+    with_hours,
+    with_overflow,
+)
 from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.ids import Own
@@ -30,6 +39,7 @@ from toldonce.routing.core.types import (
     MakeOffer,
     Presence,
     ReleaseOwnership,
+    Requeue,
     Schedule,
 )
 
@@ -48,7 +58,7 @@ NAMES = tuple(f"c{i}" for i in range(6))
 
 def config(revision: int = 1) -> Config:
     lower = revision % 2
-    return office(
+    plain = office(
         person("anna", "en", "de", units=3, billing=3 + lower, substitute="bob"),
         person("bob", units=1, billing=1 + 3 * lower, substitute="dora"),
         person("cleo", "de", units=4, queues=("billing", "experts"), technical=2),
@@ -62,6 +72,9 @@ def config(revision: int = 1) -> Config:
             "email": OwnerAbsent(AbsentPolicy.KEEP, grace_s=20, keep_max_s=60),
         },
     )
+    timed = with_hours(plain, "experts", ("10:01", "10:02"), ("10:03", "12:00"))
+    spilling = with_overflow(timed, "technical", "billing", waiting_max=1)
+    return with_overflow(spilling, "experts", "technical", closed=revision == 2)
 
 
 agents = st.sampled_from(AGENTS)
@@ -289,6 +302,13 @@ def check_no_owner_is_given_up_who_can_see_to_the_case(world: World) -> None:
     assert world.unfair == []
 
 
+def check_nothing_overflows_twice(world: World) -> None:
+    for story in world.stories.values():
+        assert all(len(case.former_queues) <= 1 for case in story.cases if not case.epoch)
+    moves = [one for one in world.said if isinstance(one, Requeue)]
+    assert len({(one.case, one.queue) for one in moves}) == len({one.case for one in moves})
+
+
 def check_the_kept_count_of_each_queue_is_what_a_count_finds(world: World) -> None:
     counted = {one.queue: one.waiting for one in world.engine.queues()}
     assert world.engine.queued() == counted
@@ -303,6 +323,7 @@ CHECKS: tuple[Callable[[World], None], ...] = (
     check_each_release_and_lapse_names_its_rule,
     check_no_owner_is_given_up_who_can_see_to_the_case,
     check_the_kept_count_of_each_queue_is_what_a_count_finds,
+    check_nothing_overflows_twice,
 )
 
 
@@ -397,6 +418,7 @@ def test_the_gates_of_the_index_and_of_the_explanation_agree() -> None:
         for queue in ("billing", "technical", "experts"):
             for language in ("en", "de"):
                 world = World(config()).open_doors(all_in=False)
+                world.wait(60)
                 world.log_on(agent)
                 world.contact("kim", queue, language=language, billing=3)
                 wants = rules.asked(world.case("kim")).requirement

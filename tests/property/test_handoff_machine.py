@@ -20,6 +20,7 @@ from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
     CaseReopened,
+    CaseRequeued,
     CaseSplit,
     ConsultJoined,
     ConsultLeft,
@@ -293,6 +294,10 @@ class HandoffMachine(StoryMachine):
             case Escalated(case, _, queue):
                 trail = self.trails[case]
                 trail.queue = trail.queue if trail.owner else queue
+            case CaseRequeued(case, left, queue):
+                trail = self.trails[case]
+                assert (trail.queue, trail.owner) == (left, "")
+                trail.queue, trail.queues = queue, _latest(trail.queues, left)
             case ConsultJoined():
                 trail = self.trails[event.case]
                 if event.kind is AdviserKind.WARM:

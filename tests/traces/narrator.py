@@ -1,8 +1,10 @@
 """Tells what the engine does in words that a supervisor can follow."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.unit.routing.world import World
+from toldonce.routing.core.overflow import in_words
 from toldonce.routing.core.types import (
     CancelHandoff,
     CompleteWrapUp,
@@ -13,6 +15,7 @@ from toldonce.routing.core.types import (
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
+    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -27,6 +30,26 @@ class Narrator(World):
     def says(self, text: str) -> None:
         """Write down what somebody did."""
         self.lines.append(f"{self.now:%H:%M:%S}  {text}")
+
+    def comes(self, name: str, queue: str = "billing", **needs: Any) -> None:
+        """Write down that a customer writes (or calls) for a queue, and what they need."""
+        said = [needs["language"]] if "language" in needs else []
+        plain = ("language", "channel", "priority", "before", "topic")
+        said += [f"{k} >= {v}" for k, v in needs.items() if k not in plain]
+        verb = "calls" if needs.get("channel") == "voice" else "writes to"
+        self.says(f"{name} {verb} {queue}" + (f" ({', '.join(said)})" if said else ""))
+        self.contact(name, queue, **needs)
+
+    def takes(self, *names: str) -> None:
+        """Write down who accepts a case, whoever was asked."""
+        for name in names:
+            self.says(f"{self.asked(name)} accepts {name}")
+            self.accept(name)
+
+    def ends(self, name: str) -> None:
+        """Write down that the owner of a case closes it."""
+        self.says(f"{self.case(name).owner} closes {name}")
+        self.close(name)
 
     def asks_why(self, name: str, case: str) -> None:
         """Write down why a case waits."""
@@ -60,6 +83,8 @@ class Narrator(World):
                 )
             case ResumeOwnership():
                 self.says(f"=> {who} is {decision.agent}'s again")
+            case Requeue():
+                self.says(f"=> {who} {in_words(decision)}")
         super().obey(decision)
 
     def _candidates(self, trace: DecisionTrace) -> None:

@@ -11,6 +11,7 @@ from toldonce.kernel.calendar import (
     add_business_time,
     business_time_between,
     is_open,
+    next_closed,
     next_open,
     weekly_open_s,
 )
@@ -127,3 +128,12 @@ def test_memory_of_expanded_days_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     start = at("2026-06-01T12:00:00Z")
     assert business_time_between(OFFICE, start, start + timedelta(days=70)) == 50 * 7 * HOUR
     assert len(OFFICE._days) <= 10  # noqa: SLF001
+
+
+def test_hours_end_at_the_first_closed_instant_though_days_adjoin() -> None:
+    assert next_closed(OFFICE, at("2026-01-05T09:30+01:00")) == at("2026-01-05T12:00+01:00")
+    assert next_closed(OFFICE, at("2026-01-05T12:30+01:00")) == at("2026-01-05T12:30+01:00")
+    night = calendar("Europe/Amsterdam", *[hours((0, 2), (8, 24))] * 7)
+    assert next_closed(night, at("2026-01-05T20:00+01:00")) == at("2026-01-06T02:00+01:00")
+    assert next_closed(EVERY_DAY, at("2026-01-05T09:30+01:00")) is None
+    assert next_closed(ALWAYS, at("2026-01-05T09:30+01:00")) is None

@@ -20,6 +20,7 @@ from toldonce.kernel.config import (
     parse,
     read,
 )
+from toldonce.kernel.config.types import Overflow
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.skills import Requirement
 from toldonce.runtime.zones import WheelZones
@@ -363,3 +364,34 @@ def test_target_beyond_a_year_of_its_calendar_is_refused() -> None:
 def test_parsing_alone_does_not_ask_whether_it_can_work() -> None:
     config = parse(put(small(), "queues.0.sla", "fast"), ZONES)
     assert isinstance(config, Config)
+
+
+def test_overflow_is_read_and_means_nothing_where_it_is_not_said() -> None:
+    tree = put(small(), "queues.0.overflow", {"to": "up", "waiting_max": 20, "when_closed": True})
+    config = read(tree, ZONES)
+    assert config.queues["orders"].overflow == Overflow("up", 20, when_closed=True)
+    assert config.queues["up"].overflow is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "word"),
+    [
+        ({"to": "up"}, "queues[0].overflow.to", "takes nothing"),
+        ({"waiting_max": 3}, "queues[0].overflow.to", ""),
+        ({"to": "up", "waiting_max": -1}, "queues[0].overflow.waiting_max", ""),
+        ({"to": "nowhere", "waiting_max": 3}, "queues[0].overflow.to", "there is no queue"),
+        ({"to": "orders", "waiting_max": 3}, "queues[0].overflow.to", "orders -> orders"),
+    ],
+)
+def test_overflow_that_takes_nothing_or_goes_nowhere_is_refused(
+    rule: dict[str, Any], path: str, word: str
+) -> None:
+    found = problems(put(small(), "queues.0.overflow", rule))
+    assert word in found[path]
+
+
+def test_queues_that_overflow_in_a_circle_are_told_once() -> None:
+    tree = put(small(), "queues.0.overflow", {"to": "up", "waiting_max": 3})
+    found = problems(put(tree, "queues.1.overflow", {"to": "orders", "when_closed": True}))
+    assert list(found) == ["queues[0].overflow.to"]
+    assert "orders -> up -> orders" in found["queues[0].overflow.to"]

@@ -114,6 +114,10 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
         f"{'; the customer had to tell it again' if f.get('re_told') == 'true' else ''}"
     ),
     "case_abandoned": lambda f: f"the customer left: {f.get('reason', '?')}",
+    "case_requeued": lambda f: (
+        f"waits in queue {f.get('queue', '?')} from now on, was in {f.get('from_queue', '?')}: "
+        f"{f.get('reason', '?')}"
+    ),
     "case_merged": lambda f: f"joined with case ...{f.get('into', '?')}",
     "case_split": lambda _: "some contacts became a case of their own",
     "consult_joined": lambda f: f"{f.get('agent', '?')} advises ({f.get('kind', '?').lower()})",

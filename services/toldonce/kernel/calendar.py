@@ -84,6 +84,21 @@ def next_open(calendar: Calendar, at: datetime) -> datetime:
     return instant(max(at_us, (last + 1) * _DAY_US))
 
 
+def next_closed(calendar: Calendar, at: datetime) -> datetime | None:
+    """Return the first closed instant at or after `at`, in UTC; None within the horizon."""
+    if calendar.always:
+        return None
+    at_us = micros(at)
+    last = min(at_us // _DAY_US + HORIZON_DAYS_MAX, _LAST_DAY)
+    while (number := at_us // _DAY_US) <= last:
+        pieces = _day(calendar, number).pieces
+        closes_us = next((b for a, b in pieces if a <= at_us < b), None)
+        if closes_us is None:
+            return instant(at_us)
+        at_us = closes_us
+    return None
+
+
 def add_business_time(calendar: Calendar, start: datetime, seconds: float) -> datetime:
     """Return the earliest instant, in UTC, by which `seconds` of open time have passed since start.
 

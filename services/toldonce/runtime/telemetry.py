@@ -78,6 +78,13 @@ ELIGIBLE_IDLE = _counter(
     "instant sat free, by tenant; promised: 0",
     "tenant",
 )
+WAIT_BOUND_BROKEN = _counter(
+    "wait_bound_broken_total",
+    "cases",
+    "cases found to wait, by the age that counts, for longer than the wait_max_s of their policy "
+    "while an agent able to have them was there with room, each once, by tenant; promised: 0",
+    "tenant",
+)
 HANDOFF_CONTEXT_COMPLETE = _gauge(
     "handoff_context_complete_ratio",
     "ratio",

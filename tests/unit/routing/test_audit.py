@@ -37,3 +37,46 @@ def test_audit_counts_nothing_when_the_agent_is_not_admitted() -> None:
     world.now += timedelta(seconds=3)
     audit.count(micros(world.now))
     assert audit.idle_us == 0
+
+
+def test_audit_counts_a_case_once_that_waits_beyond_its_bound_though_somebody_is_free() -> None:
+    world, audit = unmatched("anna", billing=2)
+    world.now += timedelta(seconds=3_599)
+    look(world, audit)
+    assert audit.overlong == 0
+    for _ in range(3):
+        world.now += timedelta(seconds=2)
+        look(world, audit)
+    assert audit.overlong == 1
+
+
+def test_audit_counts_nobody_who_waits_because_nobody_can_have_it() -> None:
+    world, audit = unmatched("anna", billing=3)
+    world.now += timedelta(seconds=4_000)
+    look(world, audit)
+    assert audit.overlong == 0
+
+
+def test_work_kept_for_its_owner_beyond_the_bound_of_its_policy_alarms() -> None:
+    config = office(person("anna"), person("bob"), prefer_owner_s=600, wait_max_s=60)
+    world = World(config).open_doors()
+    for name in ("lee", "kim"):
+        world.contact(name, before="bob")
+        world.wait(1)
+    world.accept("lee")
+    world.wait(59)
+    assert world.engine.overlong == 0
+    world.wait(2)
+    assert (world.asked("kim"), world.engine.overlong) == ("", 1)
+    assert world.engine.eligible_idle_s == 0
+
+
+def test_no_bound_is_broken_while_everybody_able_is_busy() -> None:
+    world = World(office(person("anna"), wait_max_s=60)).open_doors()
+    for name in ("lee", "kim"):
+        world.contact(name)
+    world.accept("lee")
+    for _ in range(50):
+        world.wait(10)
+    world.close("lee")
+    assert (world.asked("kim"), world.engine.overlong) == ("anna", 0)

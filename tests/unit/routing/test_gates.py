@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.unit.routing.world import World, cid, office, own, person
+from tests.unit.routing.world import World, cid, office, own, person, weighed
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.explain import TRACE_BYTES_MAX
-from toldonce.routing.core.types import Availability, MakeOffer, Presence
+from toldonce.routing.core.types import Availability, Gate, MakeOffer, Presence
 
 
 def test_each_agent_is_named_with_the_one_gate_that_came_first() -> None:
@@ -321,3 +321,32 @@ def test_forty_agents_are_listed_one_by_one_within_the_bytes() -> None:
     ranks = [line.rank for line in trace.candidates if line.rank]
     assert ranks == list(range(1, len(ranks) + 1))
     assert trace.reason.endswith(f"is first in line of {len(ranks)} who can take it now")
+
+
+def test_agents_left_apart_are_told_until_when_and_are_not_idle_by_the_audit() -> None:
+    seniors = office(person("anna"), person("sara", group="seniors"), weigh=weighed(10, seniors=-5))
+    world = World(seniors).open_doors()
+    world.contact("kim")
+    world.accept("kim")
+    world.contact("lee")
+    assert world.gates("lee") == {
+        "anna": "CAPACITY: needs 1, free 0 of 1",
+        "sara": "APART: kept for other work until 10:00:30",
+    }
+    assert world.reason("lee").endswith("is free: 1 busy, 1 kept for other work")
+    world.wait(29)
+    assert world.asked("lee") == ""
+    world.wait(1)
+    assert world.asked("lee") == "sara"
+    assert world.engine.eligible_idle_s == 0
+
+
+def test_large_desk_counts_those_left_apart_by_until_when() -> None:
+    crowd = [person(f"s{n:03}", group="seniors") for n in range(100)]
+    world = World(office(*crowd, weigh=weighed(10, seniors=-5))).open_doors()
+    world.contact("kim")
+    trace = world.engine.explain(cid("kim"), own("kim"), world.now, whole=False)
+    assert trace is not None
+    (line,) = trace.candidates
+    assert (line.gate, line.count) == (Gate.APART, 100)
+    assert line.detail == "kept for other work until 10:00:30"

@@ -4,10 +4,11 @@ Stories change by the kernel's own `evolve`, so the engine sees the heads that t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from toldonce.kernel.calendar import Calendar, Interval
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import (
     Agent,
@@ -15,16 +16,19 @@ from toldonce.kernel.config.types import (
     Channel,
     ChannelKind,
     Config,
+    Overflow,
     Presence,
     Queue,
     RoutingPolicy,
     Topic,
 )
+from toldonce.kernel.config.weighing import MILLI, Weighing, Weights
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
+    CaseRequeued,
     Event,
     HandoffBegun,
     HandoffCancelled,
@@ -58,6 +62,7 @@ from toldonce.routing.core.types import (
     OfferFailed,
     PresenceChanged,
     ReleaseOwnership,
+    Requeue,
     ResumeOwnership,
     RevokeOffer,
     Schedule,
@@ -77,6 +82,7 @@ def person(
     units: int = 1,
     queues: Iterable[str] = (),
     substitute: str = "",
+    group: str = "",
     **skills: int,
 ) -> Agent:
     return Agent(
@@ -87,6 +93,15 @@ def person(
         capacity_units=units,
         queues=frozenset(queues),
         substitute=substitute,
+        group=group,
+    )
+
+
+def weighed(wait: int = 10, **groups: int) -> Weighing:
+    """Weights of `wait` points a minute, with the base points of each group."""
+    plain = Weights(wait=wait * MILLI)
+    return Weighing(
+        plain, {name: replace(plain, base=base * MILLI) for name, base in groups.items()}
     )
 
 
@@ -99,6 +114,7 @@ def office(
     revision: int = 1,
     wait_max_s: int = 3_600,
     absent: dict[str, OwnerAbsent] | None = None,
+    weigh: Weighing | None = None,
 ) -> Config:
     asked = queue_skills or {}
     policy = RoutingPolicy(
@@ -108,6 +124,7 @@ def office(
         decline_cooldown_s=30,
         age_points_per_minute=age_points_per_minute,
         wait_max_s=wait_max_s,
+        weigh=weigh or weighed(age_points_per_minute),
     )
     names = ("billing", "technical", "experts")
     return Config(
@@ -139,6 +156,34 @@ def office(
         presence=Presence(2, 6, 15),
         revision=revision,
     )
+
+
+def with_hours(config: Config, queue: str, *spans: tuple[str, str], days: int = 7) -> Config:
+    """Have a queue open between these times (UTC, such as 10:05) on so many days from Monday."""
+    hours = tuple(Interval(_seconds(opens), _seconds(closes)) for opens, closes in spans)
+    calendar = Calendar(f"{queue}-hours", weekly=(hours,) * days + ((),) * (7 - days))
+    return replace(
+        config,
+        calendars={**config.calendars, calendar.name: calendar},
+        queues={
+            **config.queues,
+            queue: replace(config.queues[queue], calendar=calendar.name),
+        },
+    )
+
+
+def with_overflow(
+    config: Config, queue: str, to: str, waiting_max: int | None = None, *, closed: bool = False
+) -> Config:
+    """Have a queue that is full, or closed, send work on to another."""
+    rule = Overflow(to, waiting_max, closed)
+    changed = replace(config.queues[queue], overflow=rule)
+    return replace(config, queues={**config.queues, queue: changed})
+
+
+def _seconds(time: str) -> int:
+    hours, minutes = time.split(":")
+    return 3600 * int(hours) + 60 * int(minutes)
 
 
 def revoked(case: Case) -> tuple[Event, ...]:
@@ -366,6 +411,10 @@ class World:
             case ResumeOwnership(customer, own_, agent, epoch, _):
                 if case is not None and case.epoch == epoch and case.lapse is not None:
                     self.happen(customer, *revoked(case), OwnershipResumed(own_, agent, epoch))
+            case Requeue(customer, own_, epoch, left, queue, reason):
+                if case is not None and (case.epoch, case.queue, case.owner) == (epoch, left, ""):
+                    requeued = CaseRequeued(own_, left, queue, reason)
+                    self.happen(customer, *revoked(case), requeued)
 
     def _offer(self, made: MakeOffer, case: Case | None) -> None:
         if case is None or case.epoch != made.case_epoch:

@@ -16,6 +16,7 @@ from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
+    CaseRequeued,
     ContactReceived,
     DeliveryConfirmed,
     EntryAppended,
@@ -189,6 +190,8 @@ class Chronicle:
             case Escalated(_, _, queue):
                 if not case.owner:
                     case.queue = queue
+            case CaseRequeued(_, _, queue):
+                case.queue = queue
             case CaseClosed(_, disposition):
                 case.ended, case.owner = disposition, ""
             case CaseAbandoned():

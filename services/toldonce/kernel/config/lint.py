@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf
 
 from toldonce.kernel.calendar import weekly_open_s
+from toldonce.kernel.config import overflow
 from toldonce.kernel.config.references import references
 from toldonce.kernel.config.types import Agent, Config
 from toldonce.kernel.errors import Problem
@@ -27,6 +28,7 @@ def lint(config: Config) -> tuple[Problem, ...]:
     if unknown:
         return unknown[:PROBLEMS_MAX]
     found = [*_levels(config), *_service(config), *_capacity(config)]
+    found += [*overflow.circles(config)]
     found += [*_circles(config), *_stand_ins(config), *_graces(config), *_horizons(config)]
     return tuple(dict.fromkeys(found))[:PROBLEMS_MAX]
 

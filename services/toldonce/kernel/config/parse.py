@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from toldonce.kernel.config.forecast import forecast
 from toldonce.kernel.config.hours import Zones, calendars
+from toldonce.kernel.config.overflow import overflow
 from toldonce.kernel.config.owning import DAY_S
 from toldonce.kernel.config.policies import (
     PRIORITY_MAX,
@@ -196,6 +197,7 @@ def _queues(document: Fields) -> list[Queue]:
         "priority",
         "wrap_up_s",
         "offer_timeout_s",
+        "overflow",
     )
     return [
         Queue(
@@ -213,6 +215,7 @@ def _queues(document: Fields) -> list[Queue]:
                 if "offer_timeout_s" in entry.values
                 else None
             ),
+            overflow=overflow(entry),
         )
         for entry in document.sections("queues", known, required=True)
     ]

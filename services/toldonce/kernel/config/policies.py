@@ -42,6 +42,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
         "age_points_per_minute",
         "wait_max_s",
         "offer_timeout_s",
+        "bad_experience_points",
         "weigh",
     )
     return [
@@ -59,6 +60,9 @@ def policies(document: Fields) -> list[RoutingPolicy]:
             ),
             wait_max_s=entry.whole("wait_max_s", 1, 30 * DAY_S, plain.wait_max_s),
             offer_timeout_s=entry.whole("offer_timeout_s", 1, DAY_S, plain.offer_timeout_s),
+            bad_experience_points=entry.whole(
+                "bad_experience_points", 0, PRIORITY_MAX, plain.bad_experience_points
+            ),
             weigh=weighing(entry, points),
         )
         for entry in document.sections("policies", known)

@@ -57,6 +57,8 @@ def _queues(config: Config) -> Iterator[_Reference]:
         yield f"{path}.sla", "sla", queue.sla
         yield f"{path}.policy", "policy", queue.policy
         yield f"{path}.escalation_queue", "queue", queue.escalation_queue
+        if queue.overflow is not None:
+            yield f"{path}.overflow.to", "queue", queue.overflow.to
         for skill, _ in queue.skills:
             yield f"{path}.skills.{skill}", "skill", skill
 

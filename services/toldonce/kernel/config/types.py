@@ -78,10 +78,23 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
+class Overflow:
+    """Where work goes that finds a queue full or closed, once and at its old age.
+
+    The queue is full while more than `waiting_max` cases wait in it (None: it never is).
+    """
+
+    to: str
+    waiting_max: int | None = None
+    when_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """An ordered waiting set. Its skills are asked of all its work, its priority given to it.
 
     `offer_timeout_s` None leaves it to the routing policy; `sla` and `escalation_queue` may be "".
+    `overflow` None: work waits here however many wait, and until the queue opens.
     """
 
     name: str
@@ -94,6 +107,7 @@ class Queue:
     priority: int = 0
     wrap_up_s: int = 0
     offer_timeout_s: int | None = None
+    overflow: Overflow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +136,8 @@ class RoutingPolicy:
     Priority grows by `age_points_per_minute` while waiting. The owner of the case is preferred for
     `prefer_owner_s`; who declined is not asked again for `decline_cooldown_s`, never for ever.
     Work that has waited `wait_max_s` comes before everything that has not, and is not left apart.
-    `weigh` says what a pair of work and agent is worth.
+    `weigh` says what a pair of work and agent is worth. A customer's cases count for
+    `bad_experience_points` more from their second bad experience on.
     """
 
     name: str = "default"
@@ -132,6 +147,7 @@ class RoutingPolicy:
     age_points_per_minute: int = 10
     wait_max_s: int = 3_600
     offer_timeout_s: int = 20
+    bad_experience_points: int = 50
     weigh: Weighing = field(default_factory=Weighing)
 
 

@@ -8,6 +8,7 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
+    CaseRequeued,
     ConsultJoined,
     ConsultLeft,
     Escalated,
@@ -55,6 +56,7 @@ type _CaseEvent = (
     | ConsultJoined
     | ConsultLeft
     | IncidentLinked
+    | CaseRequeued
 )
 
 
@@ -75,6 +77,10 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
             if case.owner:
                 return replace(case, rung=rung)
             return replace(case, rung=rung, queue=queue, offers=(), work=WorkState.QUEUED)
+        case CaseRequeued(_, before, queue):
+            former = _former(case.former_queues, before)
+            waits = replace(case, queue=queue, offers=(), former_queues=former)
+            return waits if case.owner else replace(waits, work=WorkState.QUEUED)
         case PriorityRaised(_, priority):
             return replace(case, priority=priority)
         case SlaWarned(_, timer):

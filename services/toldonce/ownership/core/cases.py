@@ -34,6 +34,7 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReopenCase,
 )
+from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.guards import (
     held,
     known_disposition,
@@ -134,7 +135,9 @@ def reopen(story: Story, command: ReopenCase, now: datetime, rules: Rules) -> tu
     return reopened(story, command.closed, now, command.reason or "UNSPECIFIED")
 
 
-def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Event, ...]:
+def record_timer(
+    story: Story, command: RecordTimer, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Record a warning or a breach, once per timer, never before its time."""
     case = story.case(command.case)
     if case is None or case.state is CaseState.CLOSED:
@@ -148,10 +151,13 @@ def record_timer(story: Story, command: RecordTimer, now: datetime) -> tuple[Eve
     if not command.breach:
         return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
     breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)
-    return (breached, *_raised(case, command.raise_priority_by))
+    raised = _raised(case, command.raise_priority_by)
+    changed = {one.case: one.priority for one in raised}
+    again = raised_waiting(story, rules, events=1 + len(raised), now_at=changed)
+    return (breached, *raised, *again)
 
 
-def _raised(case: Case, by: int) -> tuple[Event, ...]:
+def _raised(case: Case, by: int) -> tuple[PriorityRaised, ...]:
     priority = min(PRIORITY_MAX, case.priority + by)
     if priority == case.priority:
         return ()

@@ -21,7 +21,9 @@ from toldonce.ownership.core.commands import (
     KeepCommitment,
     MakeCommitment,
 )
+from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.guards import OVERRIDERS, held, open_case
+from toldonce.ownership.core.rules import Rules
 
 AHEAD_MAX = timedelta(days=366)
 
@@ -51,14 +53,17 @@ def keep(story: Story, command: KeepCommitment, by: Asked) -> tuple[Event, ...]:
     return (CommitmentKept(found.own, found.case, by.agent or found.agent),)
 
 
-def break_(story: Story, command: BreakCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
+def break_(
+    story: Story, command: BreakCommitment, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Say that a promise was not kept in time."""
     found = _open(story, command.commitment)
     if by.principal.role is Role.AGENT:
         raise Rejected("NOT_A_SERVICE", "time says what was broken")
     if now < found.due_at:
         raise Rejected("TOO_EARLY", "the promise has time left")
-    return (CommitmentBroken(found.own, found.case, found.due_at),)
+    broken = CommitmentBroken(found.own, found.case, found.due_at)
+    return (broken, *raised_waiting(story, rules))
 
 
 def _open(story: Story, own: str) -> Commitment:

@@ -23,6 +23,7 @@ from toldonce.ownership.core.commands import (
     DivertContact,
     ReceiveContact,
 )
+from toldonce.ownership.core.experiences import raised_new
 from toldonce.ownership.core.guards import held, open_case
 from toldonce.ownership.core.returns import in_window, reopened
 from toldonce.ownership.core.rules import Rules
@@ -66,7 +67,7 @@ def receive(
         priority=command.priority,
         preferred_agent=command.preferred_agent,
     )
-    return opened, received
+    return opened, received, *raised_new(story, opened, rules)
 
 
 def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:

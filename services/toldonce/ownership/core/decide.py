@@ -15,6 +15,7 @@ from toldonce.ownership.core import (
     matters,
     moves,
     offers,
+    queues,
     transfers,
 )
 from toldonce.ownership.core.commands import (
@@ -49,6 +50,7 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
+    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
     SplitCase,
@@ -105,9 +107,9 @@ def decide(
         case KeepCommitment():
             return commitments.keep(story, command, by)
         case BreakCommitment():
-            return commitments.break_(story, command, by, now)
+            return commitments.break_(story, command, by, now, rules)
         case RecordTimer():
-            return cases.record_timer(story, command, now)
+            return cases.record_timer(story, command, now, rules)
         case BeginWrapUp():
             return cases.begin_wrap_up(story, command, by, now, rules)
         case CompleteWrapUp():
@@ -124,6 +126,8 @@ def decide(
             return matters.split(story, command, by, now)
         case LinkIncident():
             return matters.link_incident(story, command)
+        case RequeueCase():
+            return queues.requeue(story, command, by, rules)
         case Forget():
             return moves.forget(story, command)
         case MoveOut():

@@ -9,11 +9,15 @@ ISSUED_AFTER_S = 0.5  # two clocks, each at most 250 ms from the log's
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """`wrap_up_s`: seconds of paperwork after a close, 0 for none; `escalation`: where next."""
+    """`wrap_up_s`: seconds of paperwork after a close, 0 for none; `escalation`: where next.
+
+    `bad_experience_points` are added to the priority after the second bad experience.
+    """
 
     dispositions: frozenset[str]
     wrap_up_s: int
     escalation: str
+    bad_experience_points: int = 0
 
 
 @dataclass(frozen=True, slots=True)

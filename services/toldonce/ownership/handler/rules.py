@@ -11,6 +11,7 @@ def rules_of(config: Config) -> Rules:
             dispositions=frozenset(queue.dispositions),
             wrap_up_s=queue.wrap_up_s,
             escalation=config.escalation_of(name),
+            bad_experience_points=config.policy_of(name).bad_experience_points,
         )
         for name, queue in config.queues.items()
     }

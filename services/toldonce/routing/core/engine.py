@@ -6,7 +6,7 @@ step, and nothing is ever swept.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import assert_never
 
@@ -16,6 +16,7 @@ from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.explain import Scene, trace
+from toldonce.routing.core.hours import Hours
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
 from toldonce.routing.core.ledger import Ledger
@@ -62,6 +63,7 @@ class Engine:
         self._absences = Absences(self._ledger.agents)
         self._timers = Timers(self._counts)
         self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max)
+        self._hours = Hours(self._index, self._ledger.tallies)
         self._audit = Audit(audited=audited)
         self._now_us = 0
         self._thaw_us: int | None = None
@@ -93,12 +95,15 @@ class Engine:
         if rules is None:
             return ()
         found: list[Decision] = []
+        opened = self._turn(now_us) if 0 < self._hours.next_us <= now_us else ()
         if matcher.epoch:
             while (timer := self._timers.pop_due(now_us)) is not None:
                 self._ring(timer, now_us, found)
             if self._ledger.dirty_agents or self._absences.frozen_us is not None:
                 self._watch_owners(now_us, found)
         matcher.settle(rules, now_us, found)
+        if opened and matcher.epoch:
+            matcher.open_up(opened, rules, now_us, found)
         if matcher.epoch and now_us >= audit.due_us:
             audit.look(self._ledger.agents, matcher.waiting, now_us)
         return tuple(found)
@@ -133,6 +138,11 @@ class Engine:
     def eligible_idle_s(self) -> float:
         """Seconds in which, by the audit, an admitted agent was free while a case waited."""
         return self._audit.idle_us / SECOND
+
+    @property
+    def overlong(self) -> int:
+        """Cases that, by the audit, waited beyond their policy's bound while capacity existed."""
+        return self._audit.overlong
 
     @property
     def waiting(self) -> int:
@@ -238,11 +248,34 @@ class Engine:
             recheck(agent, before, rules, self._now_us)
             self._index.enlist(agent, rules)
             ledger.touch(agent)
+        self._hours.begin(rules.config, self._now_us)
+        self._wake_for_hours()
         for item in ledger.items():
             item.place, item.work = Place.NOWHERE, None
             ledger.price(item)
             ledger.charge(item)
             ledger.stir(item)
+
+    def _turn(self, now_us: int) -> Collection[str]:
+        """Open and close queues; return those that opened."""
+        opened, closed = self._hours.turn(now_us)
+        self._wake_for_hours()
+        if closed and self._matcher.epoch:
+            self._stir_overflowing(closed)
+        return opened
+
+    def _stir_overflowing(self, queues: Collection[str]) -> None:
+        """Have all looked at that wait in a closed queue whose work goes elsewhere then."""
+        rules = self._ledger.rules
+        rule = {} if rules is None else {name: rules.queue(name).overflow for name in queues}
+        leaving = {name for name, one in rule.items() if one is not None and one.when_closed}
+        for item in self._matcher.waiting if leaving else ():
+            if item.wants.queue in leaving:
+                self._ledger.stir(item)
+
+    def _wake_for_hours(self) -> None:
+        if self._hours.next_us:
+            self._timers.set(self._hours.next_us, Alarm.HOURS, None, self._hours.next_us)
 
     def _lead(self, epoch: int, now_us: int) -> None:
         if epoch and epoch != self._matcher.epoch:
@@ -255,6 +288,7 @@ class Engine:
             for item in self._matcher.waiting:
                 if item.case.handoff is not None:
                     self._ledger.stir(item)
+            self._stir_overflowing(self._hours.closed)
         self._matcher.epoch = self._ledger.epoch = epoch
 
     def _watch_owners(self, now_us: int, found: list[Decision]) -> None:
@@ -282,11 +316,13 @@ class Engine:
             return
         doublings = min(item.retries, _BACK_OFF_DOUBLINGS_MAX)
         item.retry_us, item.retries = now_us + (_BACK_OFF_US << doublings), item.retries + 1
-        item.refused = reason
+        item.refused, item.moving = reason, ""
 
     def _counts(self, timer: Timer) -> bool:
         if timer.alarm is Alarm.APART:
             return timer.guard == self._matcher.apart_us
+        if timer.alarm is Alarm.HOURS:
+            return timer.guard == self._hours.next_us
         return still_counts(timer, self._absences)
 
     def _ring(self, timer: Timer, now_us: int, found: list[Decision]) -> None:

@@ -12,14 +12,20 @@ from toldonce.kernel.instants import EPOCH, SECOND, instant, wall
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.gates import (
     asked_in_words,
+    closed,
     first_gate,
     keeper_of,
+    left_apart,
     meant_for,
+    on_its_way,
+    pair_of,
     standing_gate,
 )
 from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index, room_of
+from toldonce.routing.core.kinds import Pair
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.overflow import came_from
 from toldonce.routing.core.placing import relaxes_us, wait_began_us
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
@@ -71,6 +77,11 @@ def trace(
     if waits and not whole and (known > LISTED_MAX or _bytes(lines) > _LINES_BYTES_MAX):
         lines = _counted(scene, item, chosen, keeper, now_us)
     relax_us = relaxes_us(item, rules, now_us)
+    why = _why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us)
+    if item.case.priority:
+        why = f"{why} (priority {item.case.priority})"
+    if before := came_from(item):
+        why = f"{why} (overflowed from {before})"
     return DecisionTrace(
         decision_id=decision,
         policy_version=rules.policy_version,
@@ -83,9 +94,7 @@ def trace(
         waited_s=max(0, now_us - wait_began_us(item.case)) / SECOND,
         considered=known,
         candidates=lines,
-        reason=(_why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us))[
-            :_REASON_MAX
-        ],
+        reason=why[:_REASON_MAX],
     )
 
 
@@ -119,7 +128,7 @@ def _one_by_one(
     admitted: list[Agent] = []
     others: list[Candidate] = []
     for agent in agents:
-        found = first_gate(agent, item, now_us, keeper=keeper)
+        found = None if agent is chosen else first_gate(agent, item, now_us, keeper=keeper)
         if found is None:
             admitted.append(agent)
         else:
@@ -154,10 +163,13 @@ def _counted(
     single = [agents[name] for name in sorted(alone) if name in scene.rules.config.agents]
     if chosen is not None and chosen.name not in alone:
         single.append(chosen)
-    crowd_counts = _crowd(scene.index, item, scene.rules, keeper)
+    crowd_counts = _crowd(scene.index, item, scene.rules, keeper, now_us)
     for agent in single:  # they are listed by name, so they leave the crowd
         if agent.kind is not None:
-            crowd_counts[_crowd_gate(agent.klass, _of_kind(agent, item), item, keeper)] -= 1
+            lack = _of_kind(agent, item)
+            apart = None if lack or item.work is None else pair_of(agent, item.work)
+            gate = _crowd_gate(agent.klass, lack, item, keeper, _apart_until(apart, item, now_us))
+            crowd_counts[gate] -= 1
     first = list(_one_by_one(single, item, chosen, keeper, now_us))
     left = _LINES_BYTES_MAX - _bytes(first)
     crowd = sorted(crowd_counts.items(), key=lambda row: (-_LATER[row[0][0]], -row[1], row[0][1]))
@@ -176,7 +188,9 @@ def _counted(
     return tuple(first)
 
 
-def _crowd(index: Index, item: Item, rules: Rules, keeper: Agent | None) -> Counter[Finding]:
+def _crowd(
+    index: Index, item: Item, rules: Rules, keeper: Agent | None, now_us: int
+) -> Counter[Finding]:
     """Count everybody by gate; the cost follows the kinds of agents."""
     counts: Counter[Finding] = Counter()
     for klass in (ABSENT, UNAVAILABLE):
@@ -187,11 +201,20 @@ def _crowd(index: Index, item: Item, rules: Rules, keeper: Agent | None) -> Coun
     work = index.work_kind(item, rules)
     for lack, kinds in work.barred.items():
         counts[lack] += sum(kind.present_count for kind in kinds)
-    for kind in (pair.agents for pair in work.pairs):
+    for pair in work.pairs:
+        kind, until_us = pair.agents, _apart_until(pair, item, now_us)
         for klass, count in kind.counts.items() if kind.present_count else ():
             if klass >= COOLING:
-                counts[_crowd_gate(klass, None, item, keeper)] += count
+                counts[_crowd_gate(klass, None, item, keeper, until_us)] += count
     return counts
+
+
+def _apart_until(pair: Pair | None, item: Item, now_us: int) -> int:
+    """Say until when a kind of agents is left apart from a case, taken as idle from now on."""
+    if pair is None or pair.always:
+        return 0
+    worth = pair.worth(item.enqueued_us, now_us, now_us)
+    return 0 if worth >= 0 else pair.admitted_us(worth, item.enqueued_us, now_us)
 
 
 def _of_kind(agent: Agent, item: Item) -> Finding | None:
@@ -204,19 +227,25 @@ def _of_kind(agent: Agent, item: Item) -> Finding | None:
     return finding(gate, agent.rule.skills, item.wants)
 
 
-def _crowd_gate(klass: int, gate: Finding | None, item: Item, keeper: Agent | None) -> Finding:
+def _crowd_gate(
+    klass: int, gate: Finding | None, item: Item, keeper: Agent | None, apart_us: int = 0
+) -> Finding:
     if klass == ABSENT:
         return Gate.PRESENCE, "not connected"
     if klass == UNAVAILABLE:
         return Gate.AVAILABILITY, "not available"
     if gate is not None:
         return gate
+    if shut := closed(item):
+        return Gate.CALENDAR, shut
     if klass == COOLING:
         return Gate.COOL_DOWN, "let an offer expire"
     if room_of(klass, item) < item.cost:
         return Gate.CAPACITY, f"needs {item.cost}, free {room_of(klass, item)}"
     if keeper is not None:
         return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
+    if apart_us:
+        return Gate.APART, left_apart(apart_us)
     return Gate.OUTRANKED, "later in line"
 
 
@@ -238,6 +267,10 @@ def _why_not(scene: Scene, item: Item, keeper: Agent | None, now_us: int) -> str
         return f"offered to {', '.join(live.agent for live in item.offers.values())}"
     if item.case.owner and item.case.handoff is None and item.case.lapse is None:
         return f"{item.case.owner} owns it"
+    if going := on_its_way(item, now_us):
+        return going
+    if shut := closed(item):
+        return shut
     if item.retry_us > now_us:
         return f"the last offer was refused ({item.refused}), again at {wall(item.retry_us)}"
     counts: Counter[str] = Counter()
@@ -262,5 +295,6 @@ _STATES = {
     Gate.COOL_DOWN: "cooling down",
     Gate.CAPACITY: "busy",
     Gate.OWNER_PREFERRED: "free",
+    Gate.APART: "kept for other work",
 }
-_TOLD = ("busy", "cooling down", "away", "not connected", "free")
+_TOLD = ("busy", "kept for other work", "cooling down", "away", "not connected", "free")

@@ -1,6 +1,7 @@
 """The first gate an agent fails for a case, asked of the plain facts and never of the index.
 
-That makes it a second opinion: explanations use it, and the audit of idle agents.
+That makes it a second opinion: explanations use it, and the audit of idle agents. Only how many
+wait or are free, which a policy may weigh, is taken from the counts that the index keeps.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from toldonce.kernel.instants import wall
 from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import meets
+from toldonce.routing.core.kinds import Pair, WorkKind
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.placing import taken_from, worth_waiting_for
 from toldonce.routing.core.rules import Rules
@@ -40,7 +42,20 @@ def first_gate(
         return Gate.AVAILABILITY, "off shift"
     if agent.availability is not Availability.AVAILABLE:
         return Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
-    return standing_gate(agent, item) or _moving_gate(agent, item, now_us, keeper)
+    lack = standing_gate(agent, item)
+    if lack is None and not on_its_way(item, now_us) and (shut := closed(item)):
+        return Gate.CALENDAR, shut
+    return lack or _moving_gate(agent, item, now_us, keeper)
+
+
+def on_its_way(item: Item, now_us: int) -> str:
+    """Say to which queue a case is being moved; "" for none."""
+    return item.moving if item.retry_us > now_us else ""
+
+
+def closed(item: Item) -> str:
+    """Say until when the queue of this case is closed; "" where that is no obstacle."""
+    return "" if item.target or item.work is None else item.work.tally.closed
 
 
 def standing_gate(agent: Agent, item: Item) -> Finding | None:
@@ -65,6 +80,19 @@ def meant_for(item: Item) -> Finding:
     return Gate.EXCLUDED, f"handed to {item.target}"
 
 
+def able_and_free(agent: Agent, item: Item, now_us: int) -> bool:
+    """Tell whether an agent who is there could have a case of an open queue, kept or not.
+
+    Who declined it, or has just let an offer expire, does not count as free for it.
+    """
+    return (
+        agent.room(item) >= item.cost
+        and agent.cool_us <= now_us
+        and not item.bars(agent.name, now_us)
+        and standing_gate(agent, item) is None
+    )
+
+
 def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) -> Finding | None:
     if item.cool.get(agent.name, 0) > now_us:
         case = item.case
@@ -73,6 +101,8 @@ def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) ->
         return Gate.COOL_DOWN, f"{did}, asked again from {wall(item.cool[agent.name])}"
     if agent.cool_us > now_us:
         return Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
+    if going := on_its_way(item, now_us):
+        return Gate.QUEUE, going
     if item.retry_us > now_us:
         return Gate.COOL_DOWN, f"offer refused ({item.refused}), again at {wall(item.retry_us)}"
     if agent.room(item) < item.cost:
@@ -80,7 +110,35 @@ def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) ->
         return Gate.CAPACITY, f"needs {item.cost}, free {room} of {agent.capacity}"
     if keeper is not None and keeper is not agent:
         return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
-    return None
+    return None if keeper is agent else _apart(agent, item, now_us)
+
+
+def _apart(agent: Agent, item: Item, now_us: int) -> Finding | None:
+    """Say until when the policy leaves this agent and this work apart, if it does."""
+    if item.target or item.work is None:
+        return None
+    pair = pair_of(agent, item.work)
+    if pair is None or pair.always:
+        return None
+    worth = pair.worth(item.enqueued_us, agent.idle_us, now_us)
+    if worth >= 0:
+        return None
+    return Gate.APART, left_apart(pair.admitted_us(worth, item.enqueued_us, now_us))
+
+
+def left_apart(until_us: int) -> str:
+    """Say until when time alone lets this work have such an agent."""
+    return f"kept for other work until {wall(until_us)}"
+
+
+def pair_of(agent: Agent, work: WorkKind) -> Pair | None:
+    """Return what an agent's kind and a kind of work make together; None where nothing."""
+    if agent.kind is None:
+        return None
+    found = agent.kind.active.get(work)
+    if found is None:
+        found = next((pair for pair in work.pairs if pair.agents is agent.kind), None)
+    return found
 
 
 def keeper_of(item: Item, agents: Mapping[str, Agent], now_us: int) -> Agent | None:

@@ -247,7 +247,7 @@ class Index:
             work.pairs.append(pair)
             self.loose = self.loose or not pair.always
             self.quick = self.quick and pair.quick
-            if work.count or work.special:
+            if (work.count or work.special) and not work.tally.closed:
                 kind.active[work] = pair
         else:
             work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)
@@ -275,7 +275,8 @@ def _own(agent: Agent, best: Item | None, best_worth: int, now_us: int) -> Item 
     """Weigh what is kept for this agent, or named for them, against the best of the rest."""
     rank = None if best is None else (best_worth, -best.enqueued_us)
     for item in (*agent.hopes, *agent.targeted):
-        kept = item.place is Place.HELD or item in agent.targeted
+        shut = item.work is not None and item.work.tally.closed
+        kept = (item.place is Place.HELD and not shut) or item in agent.targeted
         if not kept or agent.room(item) < item.cost or item.bars(agent.name, now_us):
             continue
         waited_us = now_us - item.enqueued_us

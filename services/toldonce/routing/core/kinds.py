@@ -74,7 +74,7 @@ class WorkKind:
     def put(self, item: Item, stamp: int, *, special: bool) -> None:
         """Let a case wait in line; `special` are those that somebody may not have."""
         item.stamp = stamp
-        if not self.count and not self.special:
+        if not self.count and not self.special and not self.tally.closed:
             for pair in self.pairs:
                 pair.agents.active[self] = pair
         entry = (item.enqueued_us, item.own, stamp, item)
@@ -109,6 +109,15 @@ class WorkKind:
             self._line.clear()
             self._late.clear()
             for pair in self.pairs:
+                pair.agents.active.pop(self, None)
+
+    def list_for_agents(self) -> None:
+        """Be on the list of whoever can do it while some of it waits and the queue is open."""
+        listed = (self.count or self.special) and not self.tally.closed
+        for pair in self.pairs:
+            if listed:
+                pair.agents.active[self] = pair
+            else:
                 pair.agents.active.pop(self, None)
 
     def first_for(self, agent: str, now_us: int) -> Item | None:

@@ -6,11 +6,14 @@ Where a policy leaves pairs apart that are worth less than nothing, all who are 
 once more: how many wait or are free has changed, and that may have changed what a pair is worth.
 """
 
+from collections.abc import Collection
+
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.explain import UNTOLD, Scene, brief, trace
 from toldonce.routing.core.index import Index, klass_of
 from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.overflow import AGAIN_US, goes_on, in_words
 from toldonce.routing.core.placing import (
     handoff_own,
     no_receiver,
@@ -84,6 +87,8 @@ class Matcher:
                 self._offer(item, taker, rules, now_us, found)
             elif item.place is Place.NOWHERE:
                 self._let_wait(item, rules, now_us)
+        if rules.overflowing:
+            self._overflow(items, rules, now_us, found)
         if index.loose and (touched or stirred or 0 < self.apart_us <= now_us):
             self.look_again(rules, now_us, found)
 
@@ -123,6 +128,43 @@ class Matcher:
             self.timers.set(at_us, Alarm.APART, None, at_us)
         self.apart_us = at_us
 
+    def open_up(
+        self, queues: Collection[str], rules: Rules, now_us: int, found: list[Decision]
+    ) -> None:
+        """Match what waited for these queues to open; whom it is kept for comes first.
+
+        The cost follows the agents, the kinds and what stands apart, not all that wait.
+        """
+        kept = [
+            item
+            for agent in self.ledger.agents.values()
+            for item in agent.hopes
+            if item.place is Place.HELD and item.wants.queue in queues
+        ]
+        self._match(kept, rules, now_us, found)
+        self.look_again(rules, now_us, found)
+        kinds = [work for work in self.index.work_kinds.values() if work.queue in queues]
+        barred = [entry[3] for work in kinds for entry in work.special]
+        self._match(barred, rules, now_us, found)
+
+    def _match(self, items: list[Item], rules: Rules, now_us: int, found: list[Decision]) -> None:
+        for item in sorted(items, key=lambda item: item.rank_at(now_us)):
+            taker = self._taker(item, now_us)
+            if taker is not None:
+                self._offer(item, taker, rules, now_us, found)
+
+    def _overflow(
+        self, items: list[Item], rules: Rules, now_us: int, found: list[Decision]
+    ) -> None:
+        """Send on who found nobody and their queue full or closed; the last in line first."""
+        for item in reversed(items):
+            going = goes_on(item, rules) if item.waiting else None
+            if going is not None:
+                found.append(going)
+                self._displace(item)
+                item.moving, item.retry_us = in_words(going), now_us + AGAIN_US
+                self._let_wait(item, rules, now_us)
+
     def _arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
         """Take a case out of wherever it stands; tell whether it waits."""
         if item.place is not Place.NOWHERE or item.preferred or item.target:
@@ -136,7 +178,9 @@ class Matcher:
         settle_wants(item, rules, now_us)
         if item.counted != item.wants.queue:
             self.crowd.see(item, rules)
-        item.work = None if item.target else self.index.work_kind(item, rules)
+        work = item.work = None if item.target else self.index.work_kind(item, rules)
+        if item.preferred and work is not None and work.tally.closed:
+            item.hold_us = work.tally.opens_us + rules.queue(work.queue).prefer_owner_us
         self.waiting[item] = None
         handoff = item.case.handoff
         if handoff is None or not self.epoch:
@@ -199,7 +243,7 @@ class Matcher:
 
     def _taker(self, item: Item, now_us: int) -> Agent | None:
         """Find the one who should have this case now: by name, by history, by order."""
-        if item.retry_us > now_us:
+        if item.retry_us > now_us or (item.work is not None and item.work.tally.closed):
             return None
         name = item.target or item.preferred
         if name and name in self.ledger.agents:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
-from toldonce.kernel.config.types import Config
+from toldonce.kernel.config.types import Config, Overflow
 from toldonce.kernel.config.weighing import Weighing
 from toldonce.kernel.instants import SECOND
 from toldonce.kernel.skills import Requirement, Step
@@ -32,6 +32,7 @@ class QueueRules:
     wait_max_us: int
     offer_us: int
     weigh: Weighing
+    overflow: Overflow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Rules:
         self.known = len(config.agents)
         self.gone_us = config.presence.gone_s * SECOND
         self.stand_ins = config.stand_ins()
+        self.overflowing = any(queue.overflow for queue in config.queues.values())
         self._spoken = frozenset(
             language for agent in config.agents.values() for language in agent.languages
         )
@@ -94,7 +96,7 @@ class Rules:
         """Return how this queue's work is routed."""
         found = self._queues.get(name)
         if found is None:
-            policy = self.config.policy_of(name)
+            policy, known = self.config.policy_of(name), self.config.queues.get(name)
             found = QueueRules(
                 steps=policy.steps,
                 prefer_owner_us=policy.prefer_owner_s * SECOND,
@@ -103,6 +105,7 @@ class Rules:
                 wait_max_us=policy.wait_max_s * SECOND,
                 offer_us=self.config.offer_timeout_s(name) * SECOND,
                 weigh=policy.weigh,
+                overflow=None if known is None else known.overflow,
             )
             self._queues[name] = found
         return found

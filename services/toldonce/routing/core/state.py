@@ -166,14 +166,26 @@ class Count:
 
 
 class Tally:
-    """How many cases of one queue wait, and how many somebody has now or is asked to take."""
+    """How many cases of one queue wait, and how many somebody has now or is asked to take.
 
-    __slots__ = ("serving", "waiting")
+    `closed` says in words that the queue is, until `opens_us`; "" while it is open.
+    """
+
+    __slots__ = ("closed", "opens_us", "serving", "waiting")
 
     def __init__(self, waiting: Count) -> None:
-        """Start at nothing."""
+        """Start at nothing, and open."""
         self.waiting = waiting
         self.serving = 0
+        self.closed, self.opens_us = "", 0
+
+    def open(self) -> None:
+        """Have work of the queue offered."""
+        self.closed, self.opens_us = "", 0
+
+    def close(self, opens_us: int, words: str) -> None:
+        """Have work of the queue wait until then."""
+        self.closed, self.opens_us = words, opens_us
 
 
 class Pace:
@@ -262,7 +274,8 @@ class Item:
     `cool` is until when somebody is not asked for it. `lost_us` is since when its owner has no
     right to it any more (0: they have), `asked_us` when its ownership was last asked to end, lapse
     or go on. `counted` is the queue in whose crowd it is, if in any, and `held` the tally in which
-    it is being served.
+    it is being served. `moving` says in words where it is going while it is on its way to another
+    queue.
     """
 
     __slots__ = (
@@ -281,7 +294,9 @@ class Item:
         "held",
         "hold_us",
         "lost_us",
+        "moving",
         "offers",
+        "overlong",
         "own",
         "place",
         "points",
@@ -319,6 +334,8 @@ class Item:
         self.hold_us = self.retry_us = self.retries = 0
         self.lost_us = self.asked_us = self.wake_us = self.stamp = 0
         self.target = self.preferred = self.declined = self.refused = self.counted = ""
+        self.moving = ""
+        self.overlong = False  # counted by the audit as waiting beyond its bound
         self.excluded: frozenset[str] = _NOBODY
         self.held: Tally | None = None
 

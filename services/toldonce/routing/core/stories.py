@@ -78,6 +78,7 @@ def _take_over(
         item.case = case
         if old != case:
             item.retry_us = item.retries = item.asked_us = 0
+            item.moving = ""
     ledger.price(item)
     if case.offers or item.offers:
         for live in ledger.see_offers(item, case):

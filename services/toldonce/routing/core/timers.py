@@ -24,6 +24,7 @@ class Alarm(IntEnum):
     GRACE = 6
     THAW = 7
     APART = 8
+    HOURS = 9
 
 
 type Subject = Item | Agent | Live | None

@@ -53,6 +53,8 @@ class Gate(IntEnum):
     OWNER_PREFERRED = 9
     OUTRANKED = 10
     NONE = 11
+    CALENDAR = 13
+    APART = 15
 
 
 GATE_ORDER = (
@@ -62,9 +64,11 @@ GATE_ORDER = (
     Gate.EXCLUDED,
     Gate.SKILL,
     Gate.LANGUAGE,
+    Gate.CALENDAR,
     Gate.COOL_DOWN,
     Gate.CAPACITY,
     Gate.OWNER_PREFERRED,
+    Gate.APART,
     Gate.OUTRANKED,
     Gate.NONE,
 )
@@ -324,6 +328,21 @@ class ResumeOwnership:
     lapsed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """The case waits in `queue` from now on; `reason` is OVERFLOW_FULL or OVERFLOW_CLOSED.
+
+    Said again until the log shows it, or the reason is gone.
+    """
+
+    customer: str
+    case: Own
+    epoch: int
+    from_queue: str
+    queue: str
+    reason: str
+
+
 type Decision = (
     MakeOffer
     | ExpireOffer
@@ -333,6 +352,7 @@ type Decision = (
     | ReleaseOwnership
     | LapseOwnership
     | ResumeOwnership
+    | Requeue
 )
 
 

@@ -23,6 +23,7 @@ from toldonce.routing.core.types import (
     MakeOffer,
     OfferFailed,
     ReleaseOwnership,
+    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -207,5 +208,7 @@ def key_of(decision: Decision) -> tuple[str, ...]:
             return (*name, str(epoch), str(sequence))
         case ResumeOwnership(epoch=epoch, lapsed_at=at):
             return (*name, str(epoch), at.isoformat())
+        case Requeue(epoch=epoch, from_queue=left, queue=queue):
+            return (*name, str(epoch), left, queue)
         case _:
             assert_never(decision)

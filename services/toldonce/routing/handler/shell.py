@@ -31,6 +31,7 @@ from toldonce.runtime.telemetry import (
     ELIGIBLE_IDLE,
     KEPT_FOR_ABSENT,
     QUEUED,
+    WAIT_BOUND_BROKEN,
     Meter,
 )
 
@@ -62,6 +63,7 @@ class Shell:
         self._patience = Patience()
         self._configured = self._loaded = False
         self._idle_s = 0.0
+        self._overlong = 0
         self._told_s = 0.0
         self.put_in = self.taken_in = 0  # how many facts, ever
 
@@ -183,6 +185,9 @@ class Shell:
         idle_s = self.engine.eligible_idle_s
         self._meter.add(ELIGIBLE_IDLE, self.tenant, by=idle_s - self._idle_s)
         self._idle_s = idle_s
+        overlong = self.engine.overlong
+        self._meter.add(WAIT_BOUND_BROKEN, self.tenant, by=overlong - self._overlong)
+        self._overlong = overlong
         self._meter.set(KEPT_FOR_ABSENT, self.engine.kept, self.tenant)
         for queue, count in self.engine.queued().items():
             self._meter.set(QUEUED, count, queue)

@@ -22,6 +22,7 @@ from toldonce.routing.core.types import (
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
+    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -90,6 +91,13 @@ def decided(tenant: str, decision: Decision, epoch: int, issued_at: datetime) ->
             operation = derive("resume", case_id, case_epoch, to_us(lapsed_at))
             command.resume_ownership.CopyFrom(
                 internal_pb2.ResumeOwnership(case_id=case_id, epoch=case_epoch)
+            )
+        case Requeue(epoch=case_epoch, from_queue=left, queue=queue, reason=reason):
+            operation = derive("requeue", case_id, case_epoch, left, queue)
+            command.requeue_case.CopyFrom(
+                internal_pb2.RequeueCase(
+                    case_id=case_id, epoch=case_epoch, from_queue=left, queue=queue, reason=reason
+                )
             )
         case _:
             assert_never(decision)

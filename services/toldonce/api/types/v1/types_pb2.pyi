@@ -468,6 +468,8 @@ class _GateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gate.ValueType],
     """The queue is closed by its calendar."""
     GATE_LEVEL: _Gate.ValueType  # 14
     """Has the skill, at too low a level."""
+    GATE_APART: _Gate.ValueType  # 15
+    """Able, but the policy keeps such agents for other work until this has waited longer."""
 
 class Gate(_Gate, metaclass=_GateEnumTypeWrapper):
     """The first test a candidate failed."""
@@ -502,6 +504,8 @@ GATE_CALENDAR: Gate.ValueType  # 13
 """The queue is closed by its calendar."""
 GATE_LEVEL: Gate.ValueType  # 14
 """Has the skill, at too low a level."""
+GATE_APART: Gate.ValueType  # 15
+"""Able, but the policy keeps such agents for other work until this has waited longer."""
 Global___Gate: _TypeAlias = Gate  # noqa: Y015
 
 class _OfferEndReason:

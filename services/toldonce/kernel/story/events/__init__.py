@@ -10,6 +10,7 @@ from toldonce.kernel.story.events.cases import (
     CaseMerged,
     CaseOpened,
     CaseReopened,
+    CaseRequeued,
     CaseSplit,
     IncidentLinked,
     PriorityRaised,
@@ -68,6 +69,7 @@ __all__ = [
     "CaseMerged",
     "CaseOpened",
     "CaseReopened",
+    "CaseRequeued",
     "CaseSplit",
     "CommitmentBroken",
     "CommitmentKept",
@@ -145,4 +147,5 @@ type Event = (
     | IncidentLinked
     | Forgotten
     | Carried
+    | CaseRequeued
 )

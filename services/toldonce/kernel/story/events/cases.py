@@ -103,6 +103,16 @@ class CaseAbandoned:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseRequeued:
+    """The case, which nobody owns, waits in `queue` from now on, at its old age."""
+
+    case: Own
+    from_queue: str
+    queue: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaseMerged:
     """The case ended in another of the same story, `into`, which keeps its owner."""
 

@@ -41,6 +41,7 @@ from toldonce.ownership.core.commands.owning import (
     LeaveConsult,
     MakeOffer,
     ReleaseOwnership,
+    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "RecordTimer",
     "ReleaseOwnership",
     "ReopenCase",
+    "RequeueCase",
     "ResumeOwnership",
     "RevokeOffer",
     "SplitCase",
@@ -122,4 +124,5 @@ type Command = (
     | Forget
     | MoveOut
     | Absorb
+    | RequeueCase
 )
