@@ -22,6 +22,7 @@ from toldonce.ownership.core.commands import (
     BeginWrapUp,
     BreakCommitment,
     CancelHandoff,
+    ChangeQueue,
     CloseCase,
     CompleteWrapUp,
     ConfirmDelivery,
@@ -42,6 +43,7 @@ from toldonce.ownership.core.commands import (
     RequeueCase,
     ResumeOwnership,
     RevokeOffer,
+    SetPriority,
     SplitCase,
 )
 
@@ -193,6 +195,8 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
         None,
     ),
     "split": lambda s: (SplitCase(s.own, s.epoch, (s.contact,)), s.who, None),
+    "set priority": lambda s: (SetPriority(s.own, s.number % 7 * 100, "TEST"), SUPERVISOR, None),
+    "change queue": lambda s: (ChangeQueue(s.own, QUEUES[s.number % 3], "TEST"), s.who, None),
     "incident": lambda s: (LinkIncident(s.own, ("", "storm")[s.number % 2]), ENGINE, None),
 }
 

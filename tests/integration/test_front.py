@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from toldonce.api.config.v1 import config_pb2, config_pb2_grpc
 from toldonce.api.routing.v1 import routing_pb2, routing_pb2_grpc
+from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.client.channel import Client, ClientTls
 from toldonce.kernel.errors import (
     Conflict,
@@ -42,6 +43,7 @@ from toldonce.runtime.rpc import Broken, from_call_error
 CLOCK = SystemClock()
 CONFIG = config_pb2.DESCRIPTOR.services_by_name["ConfigService"]
 ROUTING = routing_pb2.DESCRIPTOR.services_by_name["RoutingService"]
+SLA = sla_pb2.DESCRIPTOR.services_by_name["SlaService"]
 GET = "/toldonce.api.config.v1.ConfigService/GetConfig"
 APPLY = "/toldonce.api.config.v1.ConfigService/ApplyConfig"
 REFUSALS = {
@@ -128,6 +130,12 @@ async def running(kept, *, polite=True, listen=None, **options):
         app.add_grpc(
             ROUTING,
             lambda server: routing_pb2_grpc.add_RoutingServiceServicer_to_server(routing, server),
+        )
+        app.add_grpc(
+            SLA,
+            lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(
+                sla_pb2_grpc.SlaServiceServicer(), server
+            ),
         )
         await app.start()
         yield app, routing
@@ -217,7 +225,7 @@ async def test_a_fault_tells_the_caller_an_id_and_the_log_where_but_nobody_the_w
 
 
 async def test_a_call_the_design_has_and_this_version_has_not_says_unimplemented(app, kept):
-    unbuilt = f"/{ROUTING.full_name}/DrainAgent"
+    unbuilt = f"/{SLA.full_name}/WatchAtRisk"
     with pytest.raises(Unbuilt, match="not built in this version"):
         await refusing(app, unbuilt, b"", token(kept, Role.SUPERVISOR))
     with pytest.raises(Denied):

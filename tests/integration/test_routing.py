@@ -16,7 +16,7 @@ from toldonce.cli.house import House, house
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.seen import Offer
-from toldonce.kernel.errors import Invalid, Missing, Refusal, Rejected, Unbuilt
+from toldonce.kernel.errors import Invalid, Missing, Refusal, Rejected
 from toldonce.kernel.principal import Role
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.names import lease_key
@@ -120,8 +120,6 @@ async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> 
                 await asked
         with pytest.raises(Invalid):
             await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id="*"))
-        with pytest.raises(Unbuilt):
-            await boss.routing.PickWork(routing_pb2.PickWorkRequest())
 
 
 async def ended(stream) -> Refusal:

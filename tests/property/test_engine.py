@@ -1,6 +1,7 @@
 """No history of an office breaks what the engine promises."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -18,7 +19,8 @@ from tests.unit.routing.world import (
 )
 from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.config.types import Config
-from toldonce.kernel.ids import Own
+from toldonce.kernel.errors import Rejected
+from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.skills import Step, meets
 from toldonce.kernel.story.events import (
     OfferAccepted,
@@ -27,6 +29,7 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
 )
 from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
+from toldonce.routing.core.asking import OVERRIDABLE
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.types import (
@@ -37,6 +40,7 @@ from toldonce.routing.core.types import (
     LapseOwnership,
     LeadershipChanged,
     MakeOffer,
+    OfferAsked,
     Presence,
     ReleaseOwnership,
     Requeue,
@@ -47,7 +51,7 @@ AGENTS = ("anna", "bob", "cleo", "dora")
 RULES = {
     *(
         f"{cause}_{done}"
-        for cause in ("OWNER_GONE", "OWNER_OFF_SHIFT", "LOST_RIGHT")
+        for cause in ("OWNER_GONE", "OWNER_OFF_SHIFT", "LOST_RIGHT", "DRAINED")
         for done in ("KEEP", "BACKUP", "REQUEUE")
     ),
     "BY_HAND",
@@ -78,6 +82,7 @@ def config(revision: int = 1) -> Config:
 
 
 agents = st.sampled_from(AGENTS)
+gates = st.sampled_from(sorted(OVERRIDABLE))
 customers = st.sampled_from(NAMES)
 contacts = st.tuples(
     st.just("contact"),
@@ -105,6 +110,9 @@ acts = st.one_of(
         customers,
     ),
     st.tuples(st.just("hand"), customers, st.sampled_from(TargetKind), agents),
+    st.tuples(st.just("drain"), agents, st.booleans()),
+    st.tuples(st.just("ask"), customers, agents, st.sampled_from(("", "VIP")), st.sets(gates)),
+    st.tuples(st.just("next"), agents, st.sampled_from(("billing", "technical"))),
     st.tuples(st.just("wait"), st.integers(0, 40)),
     st.tuples(st.just("config"), st.integers(2, 3)),
     st.tuples(st.just("lead"), st.integers(0, 3)),
@@ -165,6 +173,19 @@ def play(world: World, act: tuple[object, ...]) -> None:
             for name in AGENTS:
                 world.plan(name, Schedule.ON_SHIFT)
                 world.log_on(name)
+        case ("ask", str(name), str(agent), str(forced), set() as passed):
+            offer, gates_ = Own(derive("asked", len(world.facts))), frozenset(passed)
+            once = OfferAsked(offer, agent, "sam", cid(name), own(name), forced, gates_)
+            world.tell(once)
+            world.tell(once)
+        case ("drain", str(name), bool(back)):
+            world.drain(name, hands_back=back)
+        case ("next", str(agent), str(queue)):
+            with suppress(Rejected):
+                customer, case = world.engine.next_of(queue, agent, agent, world.now)
+                offer = Own(derive("asked", len(world.facts)))
+                decided = world.tell(OfferAsked(offer, agent, agent, customer, case))
+                assert not world.engine.epoch or isinstance(decided[0], MakeOffer)
         case ("take all",):
             for customer, story in list(world.stories.items()):
                 for case in story.cases:
@@ -237,9 +258,30 @@ def waiting(world: World) -> list[tuple[str, Case]]:
     ]
 
 
-def check_no_agent_is_over_capacity_by_our_doing(world: World) -> None:
+def check_no_agent_is_over_capacity_but_by_a_forced_overdraft(world: World) -> None:
+    forced = {
+        (one.agent, one.case) for one in world.said if isinstance(one, MakeOffer) and one.overdraft
+    }
+    overdrawn = {
+        holder
+        for story in world.stories.values()
+        for case in story.cases
+        for holder in (case.owner, *(offer.agent for offer in case.offers))
+        if (holder, case.own) in forced
+    }
     for agent, units in used(world).items():
-        assert units <= world.config.agents[agent].capacity_units
+        assert units <= world.config.agents[agent].capacity_units or agent in overdrawn
+
+
+def check_only_the_forced_may_be_past_a_gate(world: World) -> None:
+    """What an offer lists of its chosen is the gate it passes over; a pick only their own word."""
+    own_word = {Gate.NONE, Gate.AVAILABILITY, Gate.COOL_DOWN}
+    for one in world.said:
+        if isinstance(one, MakeOffer) and not one.trace.reason.startswith("forced by"):
+            (chosen,) = [line for line in one.trace.candidates if line.agent == one.agent]
+            asked = "asked for it" in one.trace.reason
+            assert chosen.gate in (own_word if asked else {Gate.NONE})
+            assert not one.overdraft
 
 
 def check_each_agent_has_one_gate_and_nobody_admitted_idles(world: World) -> None:
@@ -315,7 +357,8 @@ def check_the_kept_count_of_each_queue_is_what_a_count_finds(world: World) -> No
 
 
 CHECKS: tuple[Callable[[World], None], ...] = (
-    check_no_agent_is_over_capacity_by_our_doing,
+    check_no_agent_is_over_capacity_but_by_a_forced_overdraft,
+    check_only_the_forced_may_be_past_a_gate,
     check_each_agent_has_one_gate_and_nobody_admitted_idles,
     check_no_case_has_two_offers,
     check_everything_that_time_ends_has_a_wake_up,
@@ -403,7 +446,7 @@ def test_who_takes_over_knows_the_same_and_goes_on(history: list[tuple[object, .
             play(world, act)
     successor = Engine("demo")
     for fact, at in world.facts:
-        if not isinstance(fact, LeadershipChanged):
+        if not isinstance(fact, LeadershipChanged | OfferAsked):
             assert successor.step(fact, at) == ()
     world.engine = successor
     world.tell(LeadershipChanged(9))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.property.test_engine import check_no_agent_is_over_capacity_by_our_doing
+from tests.property.test_engine import check_no_agent_is_over_capacity_but_by_a_forced_overdraft
 from tests.unit.routing.world import COSTS, World, cid, office, own, person
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.config.weighing import MILLI, Weighing, Weights
@@ -162,7 +162,7 @@ def test_no_weights_leave_an_admitted_agent_idle_or_overload_one(
     for act in history:
         play(world, act)
         check_nobody_admitted_idles(world)
-        check_no_agent_is_over_capacity_by_our_doing(world)
+        check_no_agent_is_over_capacity_but_by_a_forced_overdraft(world)
     world.wait(5)
     assert world.engine.eligible_idle_s == 0
 

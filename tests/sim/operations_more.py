@@ -121,6 +121,31 @@ async def incident(world: World, tenant: str) -> None:
         return
 
 
+@of_desk(0.4)
+async def steer(world: World, tenant: str) -> None:
+    """Have a matter count for more or less, or wait in another queue."""
+    open_cases = [
+        (whole(customer, case.own), case.queue)
+        for (whose, customer), (_, head) in world.book.heads().items()
+        if whose == tenant
+        for case in head.cases
+    ]
+    if not open_cases:
+        return
+    case_id, queue = world.rng.choice(open_cases)
+    to = world.rng.choice([other for _, other in open_cases])
+    ranked = internal_pb2.SetPriority(
+        case_id=case_id, priority=world.rng.choice((0, 300, 900)), reason="STEERED"
+    )
+    moved = internal_pb2.ChangeQueue(case_id=case_id, queue=to, reason="STEERED")
+    body = {"set_priority": ranked} if to == queue else {"change_queue": moved}
+    boss = Principal(tenant, Role.SUPERVISOR, "boss")
+    try:
+        await world.ask(boss, "steer", quotes={"may_be_wrong": True}, **body)
+    except Refusal:
+        return
+
+
 @of_desk(0.15)
 async def forget(world: World, tenant: str) -> None:
     """Forget a customer, whatever is under way; what was known until then is read once more."""

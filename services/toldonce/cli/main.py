@@ -8,14 +8,19 @@ import typer
 
 from toldonce.cli.agent import agent
 from toldonce.cli.apply import apply
+from toldonce.cli.assign import assign
 from toldonce.cli.case import case
 from toldonce.cli.check import check
 from toldonce.cli.demo import demo
+from toldonce.cli.drain import drain
 from toldonce.cli.epoch import epoch
 from toldonce.cli.export_customer import export_customer
 from toldonce.cli.forget import forget
+from toldonce.cli.move import move
 from toldonce.cli.options import arguments
 from toldonce.cli.output import complain, explain
+from toldonce.cli.pick import pick
+from toldonce.cli.prioritise import prioritise
 from toldonce.cli.quarantine import quarantine
 from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
@@ -36,8 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
+_STEERING = (pick, assign, move, prioritise, drain)
 _SELDOM = (simulate, forget, export_customer, rotate_keys, quarantine, serve)
-for _command in (*_EVERYDAY, *_SELDOM):
+for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):
     app.command()(_command)
 app.add_typer(epoch, name="epoch")
 

@@ -67,6 +67,15 @@ JsonOption = Annotated[
         show_default=False,
     ),
 ]
+ReasonOption = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        metavar="WHY",
+        help="Why, in a few words; it stands in the clear as a code: VIP_CALLBACK.",
+        show_default=False,
+    ),
+]
 
 
 def arguments(given: Sequence[str]) -> list[str]:

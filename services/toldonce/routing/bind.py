@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from toldonce.api.routing.v1 import routing_pb2, routing_pb2_grpc
 from toldonce.routing.consumer import Engines, MakeLease
+from toldonce.routing.handler.declaring import Declaring
 from toldonce.routing.handler.past import Past
+from toldonce.routing.handler.steering import Steering
 from toldonce.routing.handler.words import Health, Timing
 from toldonce.routing.lease import Lease
 from toldonce.routing.servicer import Servicer
 from toldonce.routing.session import Sessions
+from toldonce.routing.wire.tables import read_declared, write_declared
 from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.names import lease_key
@@ -31,7 +34,17 @@ class Routing:
 async def bind(app: App, ports: Ports, *, timing: Timing | None = None) -> Routing:
     """Serve `RoutingService`, hold sessions, and lead or stand by for every tenant."""
     routing = build(ports, app.draining, timing=timing)
-    servicer = Servicer(routing.sessions, Past(ports.log), ports.bus, app.draining)
+    past = Past(ports.log)
+    declaring = Declaring(ports.tables.agents, ports.clock, read_declared, write_declared)
+    servicer = Servicer(
+        routing.sessions,
+        past,
+        Steering(past, declaring, ports.clock),
+        bus=ports.bus,
+        door=ports.door,
+        clock=ports.clock,
+        draining=app.draining,
+    )
     app.add_grpc(
         routing_pb2.DESCRIPTOR.services_by_name["RoutingService"],
         lambda server: routing_pb2_grpc.add_RoutingServiceServicer_to_server(servicer, server),

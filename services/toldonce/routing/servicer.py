@@ -3,21 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
 
 from toldonce.api.routing.v1 import internal_pb2, routing_pb2, routing_pb2_grpc
 from toldonce.api.types.v1 import types_pb2
-from toldonce.kernel.errors import Invalid, Missing, Refusal, Unavailable, Unbuilt
-from toldonce.kernel.ids import customer_of, parse_own, parse_whole, whole
+from toldonce.client.commands import CommandDoor
+from toldonce.kernel.errors import Invalid, Missing, Refusal, Unavailable
+from toldonce.kernel.ids import customer_of, drawn_at, parse_own, parse_whole, whole
 from toldonce.kernel.principal import Principal
+from toldonce.routing.core.types import OfferAsked
+from toldonce.routing.handler.heads import Owned
 from toldonce.routing.handler.past import TRACES_MAX, Past
-from toldonce.routing.wire import queries
+from toldonce.routing.handler.steering import Steering
+from toldonce.routing.handler.words import Drain
+from toldonce.routing.wire import asks, commands, queries
 from toldonce.routing.wire.session import FromSession, ToSession
 from toldonce.runtime import names
 from toldonce.runtime.auth import current_principal
 from toldonce.runtime.bus import Bus
+from toldonce.runtime.clock import Clock
+from toldonce.runtime.ids import new_id
 from toldonce.runtime.logs import logger
 
 ENGINE_S = 2.0
@@ -61,23 +69,36 @@ class OpensSessions(Protocol):
         """Begin a session; raises Unavailable."""
         ...
 
-
-async def _refuse(*_: object) -> None:
-    raise Unbuilt("this version does not do that yet")
-
-
-_unbuilt: Any = _refuse  # stands for calls of every shape; the gate refuses them before that
+    async def drain(
+        self, tenant: str, agent: str, drain: Drain | None, operation: str
+    ) -> tuple[Drain | None, list[Owned]]:
+        """Give an agent nothing new, or work again; raises a Refusal."""
+        ...
 
 
 class Servicer(routing_pb2_grpc.RoutingServiceServicer):
     """`RoutingService`."""
 
     def __init__(
-        self, sessions: OpensSessions, past: Past, bus: Bus, draining: asyncio.Event
+        self,
+        sessions: OpensSessions,
+        past: Past,
+        steering: Steering,
+        *,
+        bus: Bus,
+        door: CommandDoor,
+        clock: Clock,
+        draining: asyncio.Event,
     ) -> None:
-        """Ask the engine that leads over `bus`; streams end when `draining` is set."""
+        """Ask the engine that leads over `bus`, and ownership through `door`.
+
+        Streams end when `draining` is set.
+        """
+        self._door = door
+        self._clock = clock
         self._sessions = sessions
         self._past = past
+        self._steering = steering
         self._bus = bus
         self._draining = draining
 
@@ -166,7 +187,61 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
             case _:
                 raise Invalid("of", "name a decision, an offer or a case")
 
-    PickWork = ForceAssign = MoveWork = SetPriority = DrainAgent = _unbuilt
+    async def PickWork(
+        self, request: routing_pb2.PickWorkRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Have a waiting case, or the next of a queue, offered to an agent who asks for it."""
+        who, operation = current_principal(), _operation(request.operation_id)
+        ask, queue = asks.pick_of(who, request, operation)
+        if not queue:
+            return await self._offer(who, ask, operation)
+        data = asks.ask_next(who.tenant, ask, queue)
+
+        async def choose() -> str:
+            return (await self._engine(who.tenant, data)).case_id
+
+        engine = partial(self._ask_offer, who.tenant)
+        done = await self._steering.next(who.tenant, ask, operation, choose, engine)
+        return asks.view_of(done)
+
+    async def ForceAssign(
+        self, request: routing_pb2.ForceAssignRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Have a waiting case offered to an agent whatever the policy says."""
+        who, operation = current_principal(), _operation(request.operation_id)
+        return await self._offer(who, asks.force_of(who, request, operation), operation)
+
+    async def MoveWork(
+        self, request: routing_pb2.MoveWorkRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let a waiting case wait in another queue, at its old age."""
+        who, operation = current_principal(), _operation(request.operation_id)
+        data = commands.move_work(who, request, operation, self._clock.now())
+        return commands.read_reply(await self._door.call(who.tenant, data))
+
+    async def SetPriority(
+        self, request: routing_pb2.SetPriorityRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let a case count for more or less."""
+        who, operation = current_principal(), _operation(request.operation_id)
+        data = commands.set_priority(who, request, operation, self._clock.now())
+        return commands.read_reply(await self._door.call(who.tenant, data))
+
+    async def DrainAgent(
+        self, request: routing_pb2.DrainAgentRequest, context: Context
+    ) -> routing_pb2.DrainAgentResponse:
+        """Give an agent nothing new, or end that."""
+        who, operation = current_principal(), _operation(request.operation_id)
+        agent, drain = asks.drain_of(who, request, self._clock.now())
+        stands, owned = await self._sessions.drain(who.tenant, agent, drain, operation)
+        return asks.drained(stands, owned)
+
+    async def _offer(self, who: Principal, ask: OfferAsked, operation: str) -> types_pb2.CaseView:
+        engine = partial(self._ask_offer, who.tenant)
+        return asks.view_of(await self._steering.offer(who.tenant, ask, operation, engine))
+
+    async def _ask_offer(self, tenant: str, ask: OfferAsked) -> None:
+        await self._ask(tenant, asks.write_ask(tenant, ask))
 
     async def _explain_case(self, tenant: str, case_id: str) -> routing_pb2.ExplainDecisionResponse:
         traces = queries.traces_of(await self._past.traces(tenant, case_id))
@@ -195,6 +270,13 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
     async def _ask(self, tenant: str, data: bytes) -> internal_pb2.EngineReply:
         answer = await self._bus.request(names.engine(tenant), data, timeout_s=ENGINE_S)
         return queries.read_answer(answer)
+
+
+def _operation(given: str) -> str:
+    """Check the id of a write, or draw one; raises Invalid."""
+    if given and drawn_at(parse_own("operation_id", given)) is None:
+        raise Invalid("operation_id", "wanted a uuid7 in 26 characters of base32")
+    return given or new_id()
 
 
 async def _read(messages: AsyncIterator[ToSession], session: Session) -> None:

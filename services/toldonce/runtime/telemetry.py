@@ -221,6 +221,13 @@ OFFERS = _counter(
     "offers by how they ended: accepted, declined, expired or revoked",
     "outcome",
 )
+OVERDRAFTS = _counter(
+    "overdrafts_total",
+    "offers",
+    "offers that take more units than the agent has left, because somebody forced them with a "
+    "reason code",
+    "tenant",
+)
 QUEUED = _gauge("queued_items", "items", "work items waiting in a queue", "queue")
 KEPT_FOR_ABSENT = _gauge(
     "cases_kept_for_absent_owner",

@@ -281,6 +281,13 @@ class World:
         available = Availability.AVAILABLE
         self.tell(AgentChanged(name, available, "", START, schedule, self.now))
 
+    def drain(self, name: str, *, hands_back: bool = False) -> None:
+        """Give an agent nothing new; `declare` ends it."""
+        available = Availability.AVAILABLE
+        self.tell(
+            AgentChanged(name, available, "", START, drained_at=self.now, hands_back=hands_back)
+        )
+
     def configure(self, config: Config) -> None:
         self.config = config
         self.tell(ConfigChanged(config))

@@ -14,8 +14,13 @@ from toldonce.kernel.ids import derive, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership import bind as ownership
 from toldonce.routing.bind import build
+from toldonce.routing.handler.declaring import Declaring
+from toldonce.routing.handler.past import Past
+from toldonce.routing.handler.steering import Steering
+from toldonce.routing.servicer import Servicer
 from toldonce.routing.session import AgentSession
-from toldonce.runtime import secrets
+from toldonce.routing.wire.tables import read_declared, write_declared
+from toldonce.runtime import auth, secrets
 from toldonce.runtime.app import App, Listen
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_record
@@ -86,8 +91,10 @@ class Cut:
 class Process:
     """One routing process."""
 
-    def __init__(self, stack, routing, cuts, door):
+    def __init__(self, stack, routing, cuts, door, servicer, *, meter):
+        self.meter = meter
         self._stack = stack
+        self._servicer = servicer
         self._cuts = [*cuts, door]
         self.door = door
         self.sessions = routing.sessions
@@ -100,6 +107,11 @@ class Process:
     @property
     def epoch(self) -> int:
         return self.seat.lease.epoch
+
+    async def call(self, role: Role, subject: str, method: str, request):
+        """Make a unary call here, as somebody."""
+        auth._principal.set(Principal(TENANT, role, subject))  # noqa: SLF001 - as the gate does
+        return await getattr(self._servicer, method)(request, None)
 
     def cut(self, *, off: bool = True) -> None:
         """Cut it off from everything, as a process that is killed, or stands still."""
@@ -232,7 +244,18 @@ class World:
         app.spawn("sessions", routing.sessions.run())
         app.spawn("engines", routing.engines.run())
         await begin(app, ports)
-        process = Process(stack, routing, [*cuts, bus], door)
+        past = Past(ports.log)
+        declaring = Declaring(ports.tables.agents, ports.clock, read_declared, write_declared)
+        servicer = Servicer(
+            routing.sessions,
+            past,
+            Steering(past, declaring, ports.clock),
+            bus=bus,
+            door=door,
+            clock=ports.clock,
+            draining=app.draining,
+        )
+        process = Process(stack, routing, [*cuts, bus], door, servicer, meter=ports.meter)
         self._stack.push_async_callback(process.stop)
         return process
 

@@ -32,6 +32,7 @@ from toldonce.kernel.story.events import (
     OwnershipLapsed,
     OwnershipReleased,
     OwnershipResumed,
+    QueueChanged,
     SlaBreached,
     SlaWarned,
 )
@@ -187,7 +188,7 @@ class Chronicle:
                 case.pending, case.lapsed = event, False
             case HandoffCancelled():
                 case.pending = None
-            case Escalated(_, _, queue):
+            case Escalated(queue=queue) | QueueChanged(queue=queue):
                 if not case.owner:
                     case.queue = queue
             case CaseRequeued(_, _, queue):

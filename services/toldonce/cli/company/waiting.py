@@ -31,6 +31,8 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
     OwnershipResumed,
     PriorityRaised,
+    PrioritySet,
+    QueueChanged,
     WrapUpCompleted,
 )
 
@@ -165,7 +167,7 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
             wait.cool[agent] = at + _cool_down(config, wait)
             wait.since, wait.waiting, wait.plain, wait.owner = at, True, False, ""
             wait.lapsed = False
-        case Escalated(_, _, queue):
+        case Escalated(queue=queue) | QueueChanged(queue=queue):
             wait.since, wait.plain = at, False
             if not wait.owner:
                 wait.queue, wait.waiting = queue, True
@@ -174,7 +176,7 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
         case ContactReceived(channel=channel):
             if channel != wait.channel:  # it asks for other units from now on
                 wait.channel, wait.since = channel, at
-        case PriorityRaised(_, priority):
+        case PriorityRaised(_, priority) | PrioritySet(_, priority):
             wait.priority = priority
         case _:
             return

@@ -24,6 +24,8 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
     OwnershipResumed,
     PriorityRaised,
+    PrioritySet,
+    QueueChanged,
     SlaWarned,
     WrapUpBegun,
 )
@@ -48,6 +50,8 @@ type _CaseEvent = (
     | HandoffCancelled
     | Escalated
     | PriorityRaised
+    | PrioritySet
+    | QueueChanged
     | SlaWarned
     | WrapUpBegun
     | OwnershipReleased
@@ -81,8 +85,10 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
             former = _former(case.former_queues, before)
             waits = replace(case, queue=queue, offers=(), former_queues=former)
             return waits if case.owner else replace(waits, work=WorkState.QUEUED)
-        case PriorityRaised(_, priority):
+        case PriorityRaised(_, priority) | PrioritySet(_, priority):
             return replace(case, priority=priority)
+        case QueueChanged(_, queue):
+            return replace(case, queue=queue, skills=(), offers=(), work=WorkState.QUEUED)
         case SlaWarned(_, timer):
             return timed(case, timer)
         case WrapUpBegun(_, _, until_at):

@@ -28,6 +28,7 @@ from toldonce.ownership.core.commands import (
     BeginWrapUp,
     BreakCommitment,
     CancelHandoff,
+    ChangeQueue,
     CloseCase,
     Command,
     CompleteWrapUp,
@@ -53,6 +54,7 @@ from toldonce.ownership.core.commands import (
     RequeueCase,
     ResumeOwnership,
     RevokeOffer,
+    SetPriority,
     SplitCase,
 )
 from toldonce.ownership.core.rules import Rules
@@ -128,6 +130,10 @@ def decide(
             return matters.link_incident(story, command)
         case RequeueCase():
             return queues.requeue(story, command, by, rules)
+        case SetPriority():
+            return matters.set_priority(story, command, by)
+        case ChangeQueue():
+            return matters.change_queue(story, command, by, rules)
         case Forget():
             return moves.forget(story, command)
         case MoveOut():

@@ -1,9 +1,9 @@
-"""Which matters a story has: two cases made one, one made two, and the incident behind a case."""
+"""Which matters a story has: two cases made one, one made two, what is behind one, its place."""
 
 from dataclasses import replace
 from datetime import datetime
 
-from toldonce.kernel.errors import Invalid, Rejected
+from toldonce.kernel.errors import Denied, Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
@@ -12,12 +12,22 @@ from toldonce.kernel.story.events import (
     Event,
     HandoffCancelled,
     IncidentLinked,
+    PrioritySet,
+    QueueChanged,
 )
-from toldonce.kernel.story.types import CASES_MAX, Story
-from toldonce.ownership.core.commands import Asked, LinkIncident, MergeCases, SplitCase
+from toldonce.kernel.story.types import CASES_MAX, PRIORITY_MAX, Story
+from toldonce.ownership.core.commands import (
+    Asked,
+    ChangeQueue,
+    LinkIncident,
+    MergeCases,
+    SetPriority,
+    SplitCase,
+)
 from toldonce.ownership.core.guards import OVERRIDERS, held, open_case, seen_all
 from toldonce.ownership.core.offers import revoked
 from toldonce.ownership.core.returns import unowned
+from toldonce.ownership.core.rules import Rules
 
 
 def merge(story: Story, command: MergeCases, by: Asked) -> tuple[Event, ...]:
@@ -60,3 +70,38 @@ def link_incident(story: Story, command: LinkIncident) -> tuple[Event, ...]:
     if case.incident == command.incident:
         return ()
     return (IncidentLinked(case.own, command.incident),)
+
+
+def set_priority(story: Story, command: SetPriority, by: Asked) -> tuple[Event, ...]:
+    """Let the case count for more or less; the same again changes nothing."""
+    case = open_case(story, command.case)
+    _steers(by, command.reason)
+    if not 0 <= command.priority <= PRIORITY_MAX:
+        raise Invalid("priority", f"wanted 0 to {PRIORITY_MAX}; higher comes first")
+    if case.priority == command.priority:
+        return ()
+    return (PrioritySet(case.own, command.priority, command.reason),)
+
+
+def change_queue(story: Story, command: ChangeQueue, by: Asked, rules: Rules) -> tuple[Event, ...]:
+    """Let a case that nobody owns wait elsewhere at its old age: who is asked now is not any more.
+
+    The same again changes nothing.
+    """
+    case = open_case(story, command.case)
+    _steers(by, command.reason)
+    if command.queue not in rules.queues:
+        raise Invalid("queue", "no queue of this name is configured")
+    if case.owner:
+        raise Rejected("OWNED", "an agent owns the case: it goes elsewhere by a handoff")
+    if case.queue == command.queue:
+        return ()
+    moved = QueueChanged(case.own, command.queue, command.reason)
+    return (*revoked(case, "QUEUE_CHANGED"), moved)
+
+
+def _steers(by: Asked, reason: str) -> None:
+    if by.principal.role not in OVERRIDERS:
+        raise Denied("only a supervisor changes how a case waits")
+    if not reason:
+        raise Invalid("reason", "say why: a code such as MISROUTED")

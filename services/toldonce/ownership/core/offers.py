@@ -63,6 +63,7 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
             engine_epoch=command.engine_epoch,
             policy_version=command.policy_version,
             trace=command.trace,
+            forced=command.forced,
         ),
     )
 

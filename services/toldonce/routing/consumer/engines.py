@@ -202,6 +202,8 @@ class Engines:
             declared.since_at,
             declared.schedule,
             declared.schedule_at,
+            None if declared.drain is None else declared.drain.at,
+            hands_back=declared.drain is not None and declared.drain.hands_back,
         )
         if self._declared[declared.tenant].get(declared.agent) == fact:
             return

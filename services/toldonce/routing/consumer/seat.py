@@ -7,13 +7,15 @@ from typing import Protocol
 
 from toldonce.client.commands import CommandDoor
 from toldonce.kernel.errors import Refusal, Unavailable
+from toldonce.kernel.ids import whole
 from toldonce.kernel.story.record import Logged
-from toldonce.routing.core.types import Decision
+from toldonce.routing.core.types import Act, OfferAsked
 from toldonce.routing.handler.facts import outcomes, story_changed
 from toldonce.routing.handler.shell import Shell
 from toldonce.routing.handler.waits import Waits
 from toldonce.routing.handler.words import Health, Leadership
 from toldonce.routing.wire import queries
+from toldonce.routing.wire.asks import answer_case
 from toldonce.routing.wire.commands import decided, read_reply
 from toldonce.routing.wire.tables import WHO_IS_THERE
 from toldonce.runtime import names
@@ -22,6 +24,7 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.telemetry import OFFERS, Meter
 
 QUESTIONS_MAX = 32
+ASK_S = 1.5  # less than an asker waits for one answer of an engine
 PAUSE_S = 0.5
 
 
@@ -131,11 +134,14 @@ class Seat:
         try:
             if not epoch:
                 raise Unavailable("no engine leads here: ask again", retry_s=PAUSE_S)
-            return self._answer(epoch, queries.read_query(data))
+            query = queries.read_query(data)
+            if isinstance(query, OfferAsked):
+                return answer_case(epoch, await self.shell.ask(query, ASK_S))
+            return self._answer(epoch, query)
         except Refusal as refusal:
             return queries.answer_refusal(epoch, refusal)
 
-    def _answer(self, epoch: int, query: queries.Query) -> bytes:
+    def _answer(self, epoch: int, query: queries.Question) -> bytes:
         engine, now = self.shell.engine, self._clock.now()
         match query:
             case queries.Position(customer, case):
@@ -150,10 +156,12 @@ class Seat:
                 waits = bool(engine.queue_of(customer, case))
                 asked = trace is not None and (waits or bool(trace.chosen))
                 return queries.answer_trace(epoch, trace if asked else None)
+            case queries.Next(queue, agent, by):
+                return answer_case(epoch, whole(*engine.next_of(queue, agent, by, now)))
             case queries.Explain(decision):
                 return queries.answer_trace(epoch, self.shell.traces.get(decision))
 
-    async def _send(self, decision: Decision, epoch: int, issued_at: datetime) -> None:
+    async def _send(self, decision: Act, epoch: int, issued_at: datetime) -> None:
         data = decided(self.tenant, decision, epoch, issued_at)
         read_reply(await self._door.call(self.tenant, data))
 

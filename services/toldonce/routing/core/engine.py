@@ -14,6 +14,7 @@ from toldonce.kernel.ids import derive
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.alarms import ring, still_counts
+from toldonce.routing.core.asking import Asks
 from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.hours import Hours
@@ -34,6 +35,7 @@ from toldonce.routing.core.types import (
     DecisionTrace,
     Fact,
     LeadershipChanged,
+    OfferAsked,
     OfferFailed,
     PresenceChanged,
     QueueStanding,
@@ -64,6 +66,7 @@ class Engine:
         self._timers = Timers(self._counts)
         self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max)
         self._hours = Hours(self._index, self._ledger.tallies)
+        self._asks = Asks(self._ledger, self._matcher)
         self._audit = Audit(audited=audited)
         self._now_us = 0
         self._thaw_us: int | None = None
@@ -101,6 +104,8 @@ class Engine:
                 self._ring(timer, now_us, found)
             if self._ledger.dirty_agents or self._absences.frozen_us is not None:
                 self._watch_owners(now_us, found)
+        if self._asks.open:
+            self._asks.settle(rules, now_us, found)
         matcher.settle(rules, now_us, found)
         if opened and matcher.epoch:
             matcher.open_up(opened, rules, now_us, found)
@@ -193,6 +198,14 @@ class Engine:
             return 0
         return position_of(self._matcher.waiting, item, self._now_us)
 
+    def next_of(self, queue: str, agent: str, by: str, now: datetime) -> tuple[str, str]:
+        """Name (customer, case) the first of a queue that `by` may pick for an agent.
+
+        Promises nothing. Raises Missing (no such agent), Rejected NOT_WAITING or BARRED.
+        """
+        item = self._asks.next_of(queue, agent, by, max(micros(now), self._now_us))
+        return item.customer, item.own
+
     def queue_of(self, customer: str, case: str) -> str:
         """Name the queue a case waits in (a handoff's own where it has one); "" for none."""
         item = self._ledger.item(customer, case)
@@ -217,12 +230,16 @@ class Engine:
                 apply_story(ledger, self._timers, fact)
             case StoriesLoaded(customers, position):
                 keep_only(ledger, customers, position, instant(now_us))
-            case AgentChanged(name, availability, _, since_at, schedule, schedule_at):
+            case AgentChanged(name):
                 agent = ledger.agent(name)
-                agent.availability = availability
-                agent.available_us = micros(since_at)
-                off_us = micros(since_at if schedule_at is None else schedule_at)
-                agent.off_us = off_us if schedule is Schedule.OFF_SHIFT else None
+                agent.availability = fact.availability
+                agent.available_us = micros(fact.since_at)
+                off_at = fact.since_at if fact.schedule_at is None else fact.schedule_at
+                agent.off_us = micros(off_at) if fact.schedule is Schedule.OFF_SHIFT else None
+                agent.drained_us = 0 if fact.drained_at is None else micros(fact.drained_at)
+                agent.hands_back = fact.hands_back
+                # so that a lapse begun by a drain that is over ends
+                agent.ails = agent.ails or bool(agent.owned)
                 ledger.touch(agent)
             case PresenceChanged(name, presence, at):
                 agent = ledger.agent(name)
@@ -232,6 +249,8 @@ class Engine:
                 self._lead(epoch, now_us)
             case OfferFailed(customer, own, offer, reason):
                 self._offer_failed(ledger.item(customer, own), offer, reason, now_us)
+            case OfferAsked():
+                self._asks.take(fact, now_us)
             case Tick():
                 pass
             case _:

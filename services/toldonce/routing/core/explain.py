@@ -36,7 +36,7 @@ TRACE_BYTES_MAX = 4_096
 _LINES_BYTES_MAX = 3_000  # what is left is for the rest of the trace
 _LINE_BYTES = 12  # numbers, tags and lengths of one line
 _DETAIL_MAX = 96
-_REASON_MAX = 400
+REASON_MAX = 400
 _LATER = {gate: place for place, gate in enumerate(GATE_ORDER)}
 
 
@@ -94,7 +94,7 @@ def trace(
         waited_s=max(0, now_us - wait_began_us(item.case)) / SECOND,
         considered=known,
         candidates=lines,
-        reason=why[:_REASON_MAX],
+        reason=why[:REASON_MAX],
     )
 
 

@@ -4,7 +4,8 @@ That makes it a second opinion: explanations use it, and the audit of idle agent
 wait or are free, which a policy may weigh, is taken from the counts that the index keeps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from toldonce.kernel.instants import wall
 from toldonce.kernel.skills import Gate as StandingGate
@@ -40,12 +41,14 @@ def first_gate(
         return Gate.PRESENCE, _PRESENCE.get(agent.presence, "not connected")
     if agent.off_us is not None:
         return Gate.AVAILABILITY, "off shift"
+    if agent.drained_us:
+        return Gate.AVAILABILITY, f"drained since {wall(agent.drained_us)}"
     if agent.availability is not Availability.AVAILABLE:
         return Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
     lack = standing_gate(agent, item)
     if lack is None and not on_its_way(item, now_us) and (shut := closed(item)):
         return Gate.CALENDAR, shut
-    return lack or _moving_gate(agent, item, now_us, keeper)
+    return lack or next(_moving_gates(agent, item, now_us, keeper), None)
 
 
 def on_its_way(item: Item, now_us: int) -> str:
@@ -56,6 +59,42 @@ def on_its_way(item: Item, now_us: int) -> str:
 def closed(item: Item) -> str:
     """Say until when the queue of this case is closed; "" where that is no obstacle."""
     return "" if item.target or item.work is None else item.work.tally.closed
+
+
+def gates_failed(
+    agent: Agent, item: Item, now_us: int, *, keeper: Agent | None = None
+) -> Iterator[Finding]:
+    """Name every gate this agent fails, in the order in which they are tried; see `first_gate`."""
+    here = agent.rule is not None and agent.absent_us is None
+    if not here or agent.presence is not Presence.CONNECTED:
+        yield Gate.PRESENCE, _PRESENCE.get(agent.presence, "not connected")
+    if agent.off_us is not None:
+        yield Gate.AVAILABILITY, "off shift"
+    elif agent.drained_us:
+        yield Gate.AVAILABILITY, f"drained since {wall(agent.drained_us)}"
+    elif agent.availability is not Availability.AVAILABLE:
+        yield Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
+    yield from _standing_gates(agent, item)
+    if not on_its_way(item, now_us) and (shut := closed(item)):
+        yield Gate.CALENDAR, shut
+    yield from _moving_gates(agent, item, now_us, keeper)
+
+
+def _standing_gates(agent: Agent, item: Item) -> Iterator[Finding]:
+    first, rule = standing_gate(agent, item), agent.rule
+    if first is None:
+        return
+    yield first
+    if rule is None or item.target:
+        return
+    wants = replace(item.wants, queue=next(iter(rule.queues), ""))  # one that they serve
+    if first[0] is Gate.QUEUE and agent.name in item.excluded:
+        yield _excluded(item)
+    for part in (replace(wants, language=""), replace(wants, skills=())):
+        gate = meets(rule, part)
+        lack = first if gate is None else finding(gate, rule.skills, part)
+        if lack[0] not in {first[0], Gate.EXCLUDED}:
+            yield lack
 
 
 def standing_gate(agent: Agent, item: Item) -> Finding | None:
@@ -69,8 +108,12 @@ def standing_gate(agent: Agent, item: Item) -> Finding | None:
     if gate is StandingGate.QUEUE:
         return finding(gate, rule.skills, wants)
     if agent.name in item.excluded:
-        return Gate.EXCLUDED, "handed it over" if item.case.handoff else "owns it, and was absent"
+        return _excluded(item)
     return None if gate is None else finding(gate, rule.skills, wants)
+
+
+def _excluded(item: Item) -> Finding:
+    return Gate.EXCLUDED, "handed it over" if item.case.handoff else "owns it, and was absent"
 
 
 def meant_for(item: Item) -> Finding:
@@ -93,24 +136,25 @@ def able_and_free(agent: Agent, item: Item, now_us: int) -> bool:
     )
 
 
-def _moving_gate(agent: Agent, item: Item, now_us: int, keeper: Agent | None) -> Finding | None:
+def _moving_gates(agent: Agent, item: Item, now_us: int, keeper: Agent | None) -> Iterator[Finding]:
     if item.cool.get(agent.name, 0) > now_us:
         case = item.case
         lost = taken_from(case) and case.last_owner == agent.name
         did = "had it before" if lost else "declined it"
-        return Gate.COOL_DOWN, f"{did}, asked again from {wall(item.cool[agent.name])}"
+        yield Gate.COOL_DOWN, f"{did}, asked again from {wall(item.cool[agent.name])}"
     if agent.cool_us > now_us:
-        return Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
+        yield Gate.COOL_DOWN, f"let an offer expire, asked again from {wall(agent.cool_us)}"
     if going := on_its_way(item, now_us):
-        return Gate.QUEUE, going
+        yield Gate.QUEUE, going
     if item.retry_us > now_us:
-        return Gate.COOL_DOWN, f"offer refused ({item.refused}), again at {wall(item.retry_us)}"
+        yield Gate.COOL_DOWN, f"offer refused ({item.refused}), again at {wall(item.retry_us)}"
     if agent.room(item) < item.cost:
         room = max(agent.room(item), 0)
-        return Gate.CAPACITY, f"needs {item.cost}, free {room} of {agent.capacity}"
+        yield Gate.CAPACITY, f"needs {item.cost}, free {room} of {agent.capacity}"
     if keeper is not None and keeper is not agent:
-        return Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
-    return None if keeper is agent else _apart(agent, item, now_us)
+        yield Gate.OWNER_PREFERRED, f"kept for {keeper.name} until {wall(item.hold_us)}"
+    elif keeper is None and (apart := _apart(agent, item, now_us)):
+        yield apart
 
 
 def _apart(agent: Agent, item: Item, now_us: int) -> Finding | None:

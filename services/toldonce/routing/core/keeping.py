@@ -20,6 +20,7 @@ from toldonce.routing.core.ledger import Ledger, mark_extra
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.types import (
+    AGENT_DRAINED,
     AGENT_GONE,
     AGENT_OFF_SHIFT,
     FAILOVER,
@@ -32,12 +33,14 @@ from toldonce.routing.core.types import (
 )
 
 AGAIN_US = 5 * SECOND
+_AT_ONCE = frozenset({LOST_RIGHT, FAILOVER, AGENT_DRAINED})
 
 
 class Cause(StrEnum):
     """Why an owner cannot see to a case; the first word of the rule's name."""
 
     LOST_RIGHT = "LOST_RIGHT"
+    DRAINED = "DRAINED"
     OFF_SHIFT = "OWNER_OFF_SHIFT"
     GONE = "OWNER_GONE"
 
@@ -68,6 +71,7 @@ def in_trouble(agent: Agent) -> bool:
     return (
         agent.absent_us is not None
         or agent.off_us is not None
+        or agent.drained_us > 0
         or agent.rule is None
         or agent.ails
         or (agent.free + agent.soft < 0 and bool(agent.offers))
@@ -162,6 +166,7 @@ def _causes(agent: Agent, item: Item) -> list[tuple[Cause, int]]:
     """Say why an owner cannot see to a case, each with since when."""
     since = {
         Cause.LOST_RIGHT: agent.missing_us if agent.rule is None else item.lost_us or None,
+        Cause.DRAINED: agent.drained_us if agent.drained_us and agent.hands_back else None,
         Cause.OFF_SHIFT: agent.off_us,
         Cause.GONE: agent.absent_us,
     }
@@ -199,13 +204,16 @@ def _owned(agent: Agent, item: Item, desk: _Desk) -> int:
     due = _first_due(agent, item, desk.rules, desk.now_us + AGAIN_US if desk.frozen else 0)
     if due is None:
         return 0
-    if desk.now_us < due.at_us:
-        return due.at_us
+    at_us = due.at_us
+    if due.why is Cause.DRAINED:
+        at_us = max(at_us, agent.taken_us + SECOND)
+    if desk.now_us < at_us:
+        return at_us
     if case.handoff is not None:
         return desk.now_us + AGAIN_US
     if desk.now_us < item.asked_us + AGAIN_US:
         return item.asked_us + AGAIN_US
-    item.asked_us = desk.now_us
+    item.asked_us = agent.taken_us = desk.now_us
     name = f"{due.why}_{due.policy.name}"
     if due.policy is AbsentPolicy.BACKUP:
         desk.found.append(
@@ -262,7 +270,7 @@ def _ended_by_return(agent: Agent, item: Item, lapse: Lapse, rules: Rules) -> bo
     """Tell whether the owner's being there ends this lapse: a lost right does not come back so."""
     if lapse.rule.startswith(Cause.LOST_RIGHT):
         return agent.rule is not None and not lacks(agent.rule, rules.plain(item.case), rules)
-    return lapse.rule.startswith((Cause.GONE, Cause.OFF_SHIFT))
+    return lapse.rule.startswith((Cause.GONE, Cause.OFF_SHIFT, Cause.DRAINED))
 
 
 def _release(agent: Agent, item: Item, rule: str) -> ReleaseOwnership:
@@ -274,14 +282,15 @@ def _offered(agent: Agent, live: Live, desk: _Desk) -> int:
     causes = [
         (LOST_RIGHT, desk.now_us if live.lost else None),
         (FAILOVER, desk.now_us if live.extra else None),
-        (AGENT_OFF_SHIFT, agent.off_us),
-        (AGENT_GONE, agent.absent_us),
+        (AGENT_DRAINED, agent.drained_us if agent.drained_us and not live.forced else None),
+        (AGENT_OFF_SHIFT, None if live.forced else agent.off_us),
+        (AGENT_GONE, None if live.forced else agent.absent_us),
     ]
     again: list[int] = []
     for reason, since_us in causes:
         if since_us is None:
             continue
-        due_us = since_us + (0 if reason in {LOST_RIGHT, FAILOVER} else desk.rules.gone_us)
+        due_us = since_us + (0 if reason in _AT_ONCE else desk.rules.gone_us)
         if desk.now_us < due_us:
             again.append(due_us)
             continue

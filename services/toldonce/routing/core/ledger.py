@@ -159,5 +159,5 @@ def mark_extra(agent: Agent) -> None:
     over = -agent.free - agent.soft - sum(item.cost - item.soft for item in lost)
     for live in reversed(agent.offers.values()):
         hard = live.item.cost - live.item.soft
-        live.extra = live.foreign and over > 0 and hard > 0
+        live.extra = live.foreign and not live.forced and over > 0 and hard > 0
         over -= hard if live.extra else 0

@@ -7,10 +7,11 @@ once more: how many wait or are free has changed, and that may have changed what
 """
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
-from toldonce.routing.core.explain import UNTOLD, Scene, brief, trace
+from toldonce.routing.core.explain import REASON_MAX, UNTOLD, Scene, brief, trace
 from toldonce.routing.core.index import Index, klass_of
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.overflow import AGAIN_US, goes_on, in_words
@@ -30,6 +31,15 @@ from toldonce.routing.core.types import CancelHandoff, CancelReason, Decision, M
 
 _NOBODY: list[Agent] = []
 TRACED_MAX = 64  # agents of a desk whose offers carry a whole trace
+
+
+class Claim(NamedTuple):
+    """An offer that somebody asked for: its id, what to say of it, and what it overdraws."""
+
+    offer: Own
+    reason: str
+    forced: bool
+    overdraft: int
 
 
 class Matcher:
@@ -64,7 +74,7 @@ class Matcher:
             item
             for item in stirred
             if (item.alive or item.counted or item.waiting)
-            and self._arrange(item, rules, now_us, found)
+            and self.arrange(item, rules, now_us, found)
         ]
         if len(items) > 1:
             items.sort(key=lambda item: item.rank_at(now_us))
@@ -84,7 +94,7 @@ class Matcher:
                 continue
             taker = self._taker(item, now_us)
             if taker is not None:
-                self._offer(item, taker, rules, now_us, found)
+                self.offer(item, taker, rules, now_us, found)
             elif item.place is Place.NOWHERE:
                 self._let_wait(item, rules, now_us)
         if rules.overflowing:
@@ -121,7 +131,7 @@ class Matcher:
                 item = self.index.item_for(agent, agent.klass, now_us)
                 if item is not None:
                     taker = self._taker(item, now_us) or agent
-                    self._offer(item, taker, rules, now_us, found)
+                    self.offer(item, taker, rules, now_us, found)
                     again = True
         at_us = self.index.admissible_us(now_us)
         if at_us and at_us != self.apart_us:
@@ -151,7 +161,7 @@ class Matcher:
         for item in sorted(items, key=lambda item: item.rank_at(now_us)):
             taker = self._taker(item, now_us)
             if taker is not None:
-                self._offer(item, taker, rules, now_us, found)
+                self.offer(item, taker, rules, now_us, found)
 
     def _overflow(
         self, items: list[Item], rules: Rules, now_us: int, found: list[Decision]
@@ -165,7 +175,7 @@ class Matcher:
                 item.moving, item.retry_us = in_words(going), now_us + AGAIN_US
                 self._let_wait(item, rules, now_us)
 
-    def _arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
+    def arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
         """Take a case out of wherever it stands; tell whether it waits."""
         if item.place is not Place.NOWHERE or item.preferred or item.target:
             self._displace(item)
@@ -238,7 +248,7 @@ class Matcher:
             if taker is not None and taker is not agent:  # both are free: it goes by their order
                 self.index.refresh(agent, now_us)
                 taker = self._taker(item, now_us)
-            self._offer(item, taker or agent, rules, now_us, found)
+            self.offer(item, taker or agent, rules, now_us, found)
             klass = agent.klass if taker is None else klass_of(agent, now_us)
 
     def _taker(self, item: Item, now_us: int) -> Agent | None:
@@ -256,11 +266,19 @@ class Matcher:
             return None
         return self.index.agent_for(item, item.work, now_us)
 
-    def _offer(
-        self, item: Item, agent: Agent, rules: Rules, now_us: int, found: list[Decision]
+    def offer(
+        self,
+        item: Item,
+        agent: Agent,
+        rules: Rules,
+        now_us: int,
+        found: list[Decision],
+        *,
+        claim: Claim | None = None,
     ) -> None:
+        """Offer a case that was arranged; `claim` when somebody asked for it."""
         self.decisions += 1
-        own = self._next_own()
+        own = self._next_own() if claim is None else claim.offer
         scene = self._scene
         if scene is None or scene.rules is not rules or scene.engine_epoch != self.epoch:
             scene = self._scene = Scene(self.ledger, self.index, rules, self.epoch)
@@ -271,6 +289,8 @@ class Matcher:
             why = brief(scene, item, agent, now_us, own)
         else:
             why = UNTOLD
+        if claim is not None:
+            why = why._replace(reason=claim.reason[:REASON_MAX])
         self._displace(item)
         self._cease(item)
         expires_us = now_us + rules.queue(item.wants.queue).offer_us
@@ -280,6 +300,7 @@ class Matcher:
         elif case.lapse is not None:
             expires_us = min(expires_us, micros(case.lapse.until_at))
         live = self.ledger.reserve(item, agent, own, expires_us, why)
+        live.forced = claim is not None and claim.forced
         self.timers.set(expires_us, Alarm.OFFER, live, own)
         self.index.refresh(agent, now_us)
         self.ledger.dirty_agents.pop(agent.name, None)
@@ -293,6 +314,8 @@ class Matcher:
                 instant(expires_us),
                 handoff_own(case),
                 why,
+                0 if claim is None else claim.overdraft,
+                live.forced,
             )
         )
 

@@ -41,8 +41,8 @@ class Live:
     """An offer that holds units: decided here, or seen in the log (`confirmed`).
 
     `lost`: the agent has lost the right to it. `foreign`: an engine before this one made it, and it
-    came late; `extra`: so on top of what the agent can hold. `asked_us` is when it was last asked
-    to end.
+    came late; `extra`: so on top of what the agent can hold. `forced`: somebody wants it so though
+    the agent may be away. `asked_us` is when it was last asked to end.
     """
 
     __slots__ = (
@@ -52,6 +52,7 @@ class Live:
         "confirmed",
         "expires_us",
         "extra",
+        "forced",
         "foreign",
         "item",
         "live",
@@ -72,7 +73,7 @@ class Live:
         self.confirmed = trace is None
         self.trace = trace
         self.live = True
-        self.lost = self.foreign = self.extra = False
+        self.lost = self.foreign = self.extra = self.forced = False
         self.asked_us = 0
 
 
@@ -84,9 +85,11 @@ class Agent:
     be interrupted. `worked_us` is when work was
     last accepted or ended, `cool_us` until when a missed offer keeps new ones away. `absent_us` is
     None while connected, `off_us` while on shift, and `missing_us` is when the configuration lost
-    the agent. `grace_us` is when what they hold is looked at again (0: not by itself), and `ails`
-    says that something of it needs a look though they are there. `hopes` are cases that would
-    rather have this agent. `stamp` changes with every change of place.
+    the agent. `drained_us` is since when they get nothing new (0: they do), and `hands_back` that
+    what they own goes too, one case a second: the last was taken at `taken_us`. `grace_us` is when
+    what they hold is looked at again (0: not by itself), and `ails` says that something of it needs
+    a look though they are there. `hopes` are cases that would rather have this agent. `stamp`
+    changes with every change of place.
     """
 
     name: str
@@ -103,6 +106,9 @@ class Agent:
     cool_us: int = 0
     off_us: int | None = None
     missing_us: int = 0
+    drained_us: int = 0
+    hands_back: bool = False
+    taken_us: int = 0
     ails: bool = False
     grace_us: int = 0
     owned: dict["Item", None] = field(default_factory=dict)
@@ -115,10 +121,11 @@ class Agent:
 
     @property
     def routable(self) -> bool:
-        """The visible rule: connected, on shift, declared available (and in the configuration)."""
+        """The visible rule: connected, on shift, not drained, declared available, configured."""
         return (
             self.rule is not None
             and self.off_us is None
+            and not self.drained_us
             and self.presence is Presence.CONNECTED
             and self.availability is Availability.AVAILABLE
         )

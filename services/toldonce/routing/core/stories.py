@@ -82,6 +82,7 @@ def _take_over(
     ledger.price(item)
     if case.offers or item.offers:
         for live in ledger.see_offers(item, case):
+            live.forced = live.own in fact.forced
             timers.set(live.expires_us, Alarm.OFFER, live, live.own)
     if before != case.owner:
         ledger.own(item, before, micros(fact.at))

@@ -84,6 +84,7 @@ class CancelReason(StrEnum):
 
 AGENT_GONE = "AGENT_GONE"
 AGENT_OFF_SHIFT = "AGENT_OFF_SHIFT"
+AGENT_DRAINED = "AGENT_DRAINED"
 LOST_RIGHT = "LOST_RIGHT"
 FAILOVER = "FAILOVER"
 ENDED = "ENDED"
@@ -145,7 +146,8 @@ class Untaken:
 class StoryChanged:
     """All cases of one story as they stand at log position `sequence`, appended at `at`.
 
-    What the head does not say is said beside it: which offers ended untaken by this append.
+    What the head does not say is said beside it: which offers ended untaken by this append, and
+    which it made because somebody `forced` them.
     """
 
     customer: str
@@ -154,6 +156,7 @@ class StoryChanged:
     cases: tuple[Case, ...]
     declines: tuple[Untaken, ...] = ()
     expiries: tuple[Untaken, ...] = ()
+    forced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,8 @@ class StoriesLoaded:
 class AgentChanged:
     """An agent declared `availability`, which holds since `since_at`.
 
-    `schedule` is what the plan says, since `schedule_at` (None: since always).
+    `schedule` is what the plan says, since `schedule_at` (None: since always). Drained since
+    `drained_at` they get nothing new; `hands_back`: nor keep what they own.
     """
 
     agent: str
@@ -180,6 +184,8 @@ class AgentChanged:
     since_at: datetime
     schedule: Schedule = Schedule.ON_SHIFT
     schedule_at: datetime | None = None
+    drained_at: datetime | None = None
+    hands_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,24 @@ class OfferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferAsked:
+    """Somebody, `by`, asks that `agent` be offered a certain case now.
+
+    `offer` is the id that the offer gets: it follows from the operation, so the same ask makes the
+    same offer. `forced` is the reason code of one who overrides the policy, "" for a pick; gates of
+    `override` do not count then, and what takes more units than the agent has left is an overdraft.
+    """
+
+    offer: Own
+    agent: str
+    by: str
+    customer: str
+    case: str
+    forced: str = ""
+    override: frozenset[Gate] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed."""
 
@@ -221,6 +245,7 @@ type Fact = (
     | PresenceChanged
     | LeadershipChanged
     | OfferFailed
+    | OfferAsked
     | Tick
 )
 
@@ -228,7 +253,8 @@ type Fact = (
 class MakeOffer(NamedTuple):
     """Offer the case to the agent; the units are reserved from this moment.
 
-    `handoff` is the transfer an accept completes, or "".
+    `handoff` is the transfer an accept completes, or "". `forced`: somebody wants it so, and it
+    takes `overdraft` units that the agent does not have.
     """
 
     customer: str
@@ -239,6 +265,8 @@ class MakeOffer(NamedTuple):
     expires_at: datetime
     handoff: str
     trace: DecisionTrace
+    overdraft: int = 0
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +371,21 @@ class Requeue:
     reason: str
 
 
-type Decision = (
+@dataclass(frozen=True, slots=True)
+class AnswerAsk:
+    """What was asked for is not done, for `reason` (a code) and `sentence`, or ("") stands already.
+
+    An ask that has no such answer ends in a MakeOffer of the same id.
+    """
+
+    offer: Own
+    customer: str
+    case: str
+    reason: str
+    sentence: str
+
+
+type Act = (
     MakeOffer
     | ExpireOffer
     | RevokeOffer
@@ -354,6 +396,9 @@ type Decision = (
     | ResumeOwnership
     | Requeue
 )
+"""What is done in the log."""
+
+type Decision = Act | AnswerAsk
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import assert_never
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.routing.core.types import (
     ENDED,
+    Act,
     CancelHandoff,
     CompleteWrapUp,
-    Decision,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
@@ -46,7 +46,7 @@ _log = logger()
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    decision: Decision
+    decision: Act
     epoch: int
     key: tuple[str, ...]
 
@@ -76,7 +76,7 @@ class Executor:
         self._slots = asyncio.Semaphore(inflight_max)
         self._doubt_ends_s = 0.0
 
-    def take(self, decisions: tuple[Decision, ...], epoch: int) -> None:
+    def take(self, decisions: tuple[Act, ...], epoch: int) -> None:
         """Carry out what was decided under `epoch`; what is under way already is not doubled."""
         for decision in decisions:
             key = key_of(decision)
@@ -180,13 +180,13 @@ class Executor:
         finally:
             self._resting -= 1
 
-    def _is_being_made(self, decision: Decision) -> bool:
+    def _is_being_made(self, decision: Act) -> bool:
         """Tell whether this would end an offer that is on its way into the log itself."""
         if not isinstance(decision, ExpireOffer | RevokeOffer):
             return False
         return (MakeOffer.__name__, *key_of(decision)[1:]) in self._keys
 
-    def _give_up(self, decision: Decision, reason: str) -> None:
+    def _give_up(self, decision: Act, reason: str) -> None:
         match decision:
             case MakeOffer() | ExpireOffer() | RevokeOffer():
                 self._failed(OfferFailed(decision.customer, decision.case, decision.offer, reason))
@@ -194,7 +194,7 @@ class Executor:
                 pass  # the engine decides it again while the log does not show it
 
 
-def key_of(decision: Decision) -> tuple[str, ...]:
+def key_of(decision: Act) -> tuple[str, ...]:
     """Name what a decision does: the same act has the same name, whoever decides it again."""
     name = (type(decision).__name__, decision.customer, decision.case)
     match decision:

@@ -3,6 +3,7 @@
 from toldonce.kernel.story.events import (
     OfferAccepted,
     OfferDeclined,
+    Offered,
     OfferExpired,
     OfferRevoked,
 )
@@ -14,13 +15,15 @@ from toldonce.runtime.feed import OpenStory
 def story_changed(logged: Logged) -> StoryChanged:
     """Say how a story stands after an append, and which offers ended untaken by it."""
     record = logged.record
-    declines, expiries = [], []
+    declines, expiries, forced = [], [], []
     for event in record.events:
         match event:
             case OfferDeclined(_, case, agent):
                 declines.append(Untaken(case, agent, record.at))
             case OfferExpired(_, case, agent):
                 expiries.append(Untaken(case, agent, record.at))
+            case Offered(own, forced=True):
+                forced.append(own)
             case _:
                 pass
     return StoryChanged(
@@ -30,6 +33,7 @@ def story_changed(logged: Logged) -> StoryChanged:
         cases=record.head.cases,
         declines=tuple(declines),
         expiries=tuple(expiries),
+        forced=tuple(forced),
     )
 
 

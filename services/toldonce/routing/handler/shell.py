@@ -18,10 +18,12 @@ from toldonce.routing.core.types import (
     Fact,
     LeadershipChanged,
     MakeOffer,
+    OfferAsked,
     OfferFailed,
     StoriesLoaded,
     Tick,
 )
+from toldonce.routing.handler.asking import Asking
 from toldonce.routing.handler.executor import Executor
 from toldonce.routing.handler.presence import Directory
 from toldonce.routing.handler.words import Leadership, Send, Sighting
@@ -52,6 +54,7 @@ class Shell:
         self.tenant = tenant
         self.engine = Engine(tenant)
         self.executor = Executor(send, leadership, clock, self._failed)
+        self._asking = Asking(tenant, meter)
         self.traces: OrderedDict[str, DecisionTrace] = OrderedDict()
         self._leadership = leadership
         self._clock = clock
@@ -89,6 +92,14 @@ class Shell:
     def declare(self, fact: AgentChanged) -> None:
         """Take over what an agent declared."""
         self._add(fact)
+
+    async def ask(self, ask: OfferAsked, within_s: float) -> str:
+        """Have somebody be offered a case, and wait until the log shows it; gives the case.
+
+        Raises a Refusal; Unavailable says nothing of what became of it.
+        """
+        self._add(ask)
+        return await self._asking.wait(ask, within_s)
 
     def hear(self, sighting: Sighting) -> None:
         """Take in a sighting of an agent."""
@@ -158,7 +169,8 @@ class Shell:
         facts: list[Fact] = [] if epoch == self.engine.epoch else [LeadershipChanged(epoch)]
         facts += [fact for _, fact in taken]
         facts += self._directory.changes(self._patience, now_s, now)
-        decisions = self.engine.step_all(facts or (Tick(),), now)
+        self._asking.heard(facts)
+        decisions = self._asking.decided(self.engine.step_all(facts or (Tick(),), now))
         self.taken_in += len(taken)
         if any(isinstance(fact, StoriesLoaded) for _, fact in taken):
             self._loaded = True

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from toldonce.kernel.story.types import Case, Offer
-from toldonce.routing.core.types import Availability, Decision, Schedule
+from toldonce.routing.core.types import Act, Availability, Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,25 @@ class CoolDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """An agent gets nothing new since `at`: said by `by`, for `reason` (a code).
+
+    `hands_back`: nor keeps what they own, by the rule of each channel for an absent owner.
+    """
+
+    at: datetime
+    by: str
+    reason: str
+    hands_back: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """An agent's own facts, as AGENTS has them; `declared_by` is the subject who said it.
 
-    `schedule` is what the plan of work says, since `schedule_at` (None: since always).
+    `schedule` is what the plan of work says, since `schedule_at` (None: since always). `drain` is
+    why they get nothing new, or None; `operations` are the latest that began or ended that. `picks`
+    say which case (52 characters) the latest operations chose as the next of a queue.
     """
 
     tenant: str
@@ -101,9 +116,12 @@ class Declared:
     cool_downs: tuple[CoolDown, ...] = ()
     schedule: Schedule = Schedule.ON_SHIFT
     schedule_at: datetime | None = None
+    drain: Drain | None = None
+    operations: tuple[str, ...] = ()
+    picks: tuple[tuple[str, str], ...] = ()
 
 
-type Send = Callable[[Decision, int, datetime], Awaitable[None]]
+type Send = Callable[[Act, int, datetime], Awaitable[None]]
 """Send a decision made under an epoch and stamped at an instant; raises a Refusal."""
 
 type Health = Callable[[], str | None]

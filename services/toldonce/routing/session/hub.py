@@ -14,9 +14,10 @@ from toldonce.kernel.principal import Principal
 from toldonce.kernel.story.record import Logged
 from toldonce.routing.core.types import Availability
 from toldonce.routing.handler.declaring import Declaring
-from toldonce.routing.handler.heads import AgentKey, Heads
+from toldonce.routing.handler.heads import AgentKey, Heads, Owned
 from toldonce.routing.handler.words import (
     CaseTold,
+    Drain,
     Hello,
     OfferEnd,
     OfferOver,
@@ -147,6 +148,22 @@ class Sessions:
             session.push(made)
         self._meter.set(SESSIONS, len(self._admitted))
         await self.announce(session, Phase.CONNECTED)
+
+    async def drain(
+        self, tenant: str, agent: str, drain: Drain | None, operation: str
+    ) -> tuple[Drain | None, list[Owned]]:
+        """Give an agent nothing new, or (None) work again; gives what stands and what they own.
+
+        Raises Missing; Unavailable names the operation: perhaps it was written.
+        """
+        if agent not in (await self._config.of(tenant)).agents:
+            raise Missing("agent", f"no agent {agent} is configured")
+        try:
+            declared = await self._declaring.drain(tenant, agent, drain, operation)
+            await self._caught_up()
+        except Unavailable as later:
+            raise Unavailable(str(later), operation_id=operation) from None
+        return declared.drain, self.heads.owned(tenant, agent)
 
     async def command(self, tenant: str, data: bytes) -> bytes:
         """Ask ownership."""

@@ -10,14 +10,15 @@ from typing import Any, assert_never
 from google.protobuf.message import DecodeError
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
+from toldonce.api.routing.v1 import routing_pb2
 from toldonce.api.types.v1 import options_pb2, types_pb2
 from toldonce.kernel.errors import Unavailable
-from toldonce.kernel.ids import derive, whole
+from toldonce.kernel.ids import derive, parse_name, parse_whole, whole
 from toldonce.kernel.principal import Principal
 from toldonce.routing.core.types import (
+    Act,
     CancelHandoff,
     CompleteWrapUp,
-    Decision,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
@@ -27,6 +28,7 @@ from toldonce.routing.core.types import (
     RevokeOffer,
 )
 from toldonce.routing.handler.words import Accept, Decline, WrapUp
+from toldonce.routing.wire.asks import code_of
 from toldonce.routing.wire.traces import write_trace
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.rpc import from_status
@@ -34,7 +36,7 @@ from toldonce.runtime.rpc import from_status
 ENGINE = "engine"
 
 
-def decided(tenant: str, decision: Decision, epoch: int, issued_at: datetime) -> bytes:
+def decided(tenant: str, decision: Act, epoch: int, issued_at: datetime) -> bytes:
     """Write a decision made under engine epoch `epoch` as a command."""
     command = internal_pb2.Command(
         tenant=tenant,
@@ -132,12 +134,40 @@ def asked(principal: Principal, ask: Accept | Decline | WrapUp, made_at: datetim
             body = {"begin_wrap_up": internal_pb2.BeginWrapUp(case_id=case_id, epoch=epoch)}
         case _:
             assert_never(ask)
+    return _steer(principal, operation, made_at, **body)
+
+
+def set_priority(
+    principal: Principal, request: routing_pb2.SetPriorityRequest, operation: str, at: datetime
+) -> bytes:
+    """Write a changed priority as the command it is; raises Invalid."""
+    body = internal_pb2.SetPriority(
+        case_id=parse_whole("case_id", request.case_id),
+        priority=request.priority,
+        reason=code_of(request.reason),
+    )
+    return _steer(principal, operation, at, set_priority=body)
+
+
+def move_work(
+    principal: Principal, request: routing_pb2.MoveWorkRequest, operation: str, at: datetime
+) -> bytes:
+    """Write a changed queue as the command it is; raises Invalid."""
+    body = internal_pb2.ChangeQueue(
+        case_id=parse_whole("case_id", request.case_id),
+        queue=parse_name("queue", request.queue),
+        reason=code_of(request.reason),
+    )
+    return _steer(principal, operation, at, change_queue=body)
+
+
+def _steer(principal: Principal, operation: str, at: datetime, **body: Any) -> bytes:  # noqa: ANN401 - one body of many
     return internal_pb2.Command(
         tenant=principal.tenant,
         role=options_pb2.Role.Value(f"ROLE_{principal.role.name}"),
         subject=principal.subject,
         operation_id=operation,
-        made_at_us=to_us(made_at),
+        made_at_us=to_us(at),
         **body,
     ).SerializeToString()
 
@@ -167,4 +197,5 @@ def _offer(decision: MakeOffer, epoch: int, issued_at: datetime) -> internal_pb2
         issued_at_us=to_us(issued_at),
         trace=write_trace(decision.trace),
         handoff_id=whole(who, handoff) if handoff else "",
+        forced=decision.forced,
     )

@@ -10,8 +10,9 @@ from toldonce.api.routing.v1 import internal_pb2, routing_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, own_of, parse_name, parse_own, parse_whole
-from toldonce.routing.core.types import DecisionTrace, QueueStanding
+from toldonce.routing.core.types import DecisionTrace, OfferAsked, QueueStanding
 from toldonce.routing.handler.waits import Waits
+from toldonce.routing.wire.asks import read_ask
 from toldonce.routing.wire.traces import read_trace, write_trace
 from toldonce.runtime.case_views import stamp
 from toldonce.runtime.rpc import from_status, to_status
@@ -43,7 +44,17 @@ class Explain:
     case: str
 
 
-type Query = Position | Queues | Explain
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Which case of a queue is the first that `by` may pick for an agent."""
+
+    queue: str
+    agent: str
+    by: str
+
+
+type Question = Position | Queues | Explain | Next
+type Query = Question | OfferAsked
 
 
 # ---- asking
@@ -111,6 +122,12 @@ def read_query(data: bytes) -> Query:
         case "explain":
             case_id = parse_whole("case_id", request.explain.case_id)
             return Explain("", customer_of(case_id), own_of(case_id))
+        case "ask_offer":
+            return read_ask(request.ask_offer)
+        case "ask_next":
+            asked = request.ask_next
+            queue, agent = parse_name("queue", asked.queue), parse_name("agent", asked.agent)
+            return Next(queue, agent, asked.by)
         case _:
             raise Invalid("body", "the engine is not asked this")
 

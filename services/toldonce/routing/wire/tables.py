@@ -9,7 +9,14 @@ from google.protobuf.message import DecodeError
 from toldonce.api.routing.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.routing.core.types import Availability, Schedule
-from toldonce.routing.handler.words import CoolDown, Declared, LeaseRecord, Phase, Sighting
+from toldonce.routing.handler.words import (
+    CoolDown,
+    Declared,
+    Drain,
+    LeaseRecord,
+    Phase,
+    Sighting,
+)
 from toldonce.runtime.mapping import at_us, to_us
 
 WHO_IS_THERE = b""
@@ -74,6 +81,12 @@ def write_declared(declared: Declared) -> bytes:
         declared_by=declared.declared_by,
         schedule=types_pb2.Schedule.ValueType(declared.schedule),
         schedule_since_us=0 if declared.schedule_at is None else to_us(declared.schedule_at),
+        drain=None if declared.drain is None else _drain(declared.drain),
+        drain_operations=declared.operations,
+        picks=[
+            internal_pb2.Picked(operation_id=operation, case_id=case_id)
+            for operation, case_id in declared.picks
+        ],
     ).SerializeToString()
 
 
@@ -96,4 +109,17 @@ def read_declared(value: bytes) -> Declared | None:
         cool_downs=tuple(CoolDown(one.case_id, at_us(one.until_us)) for one in facts.cool_downs),
         schedule=schedule,
         schedule_at=at_us(facts.schedule_since_us) if facts.schedule_since_us else None,
+        drain=_drained(facts.drain) if facts.HasField("drain") else None,
+        operations=tuple(facts.drain_operations),
+        picks=tuple((one.operation_id, one.case_id) for one in facts.picks),
     )
+
+
+def _drain(drain: Drain) -> internal_pb2.Drained:
+    return internal_pb2.Drained(
+        since_us=to_us(drain.at), by=drain.by, reason=drain.reason, hands_back=drain.hands_back
+    )
+
+
+def _drained(drained: internal_pb2.Drained) -> Drain:
+    return Drain(at_us(drained.since_us), drained.by, drained.reason, drained.hands_back)

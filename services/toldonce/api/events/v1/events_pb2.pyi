@@ -959,6 +959,7 @@ class Offered(_message.Message):
     ENGINE_EPOCH_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
     offer: _builtins.bytes
     """The offer, own id (16 bytes)."""
     case: _builtins.bytes
@@ -973,6 +974,8 @@ class Offered(_message.Message):
     """Version of the routing policy that decided."""
     trace: _builtins.bytes
     """Encoded toldonce.api.types.v1.DecisionTrace."""
+    forced: _builtins.bool
+    """Somebody forced it past the policy; false: nobody did, or it was written before this was said."""
     def __init__(
         self,
         *,
@@ -983,10 +986,11 @@ class Offered(_message.Message):
         engine_epoch: _builtins.int = ...,
         policy_version: _builtins.str = ...,
         trace: _builtins.bytes = ...,
+        forced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "engine_epoch", b"engine_epoch", "expires_at_us", b"expires_at_us", "offer", b"offer", "policy_version", b"policy_version", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "engine_epoch", b"engine_epoch", "expires_at_us", b"expires_at_us", "forced", b"forced", "offer", b"offer", "policy_version", b"policy_version", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1283,6 +1287,68 @@ class PriorityRaised(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PriorityRaised: _TypeAlias = PriorityRaised  # noqa: Y015
+
+@_typing.final
+class PrioritySet(_message.Message):
+    """Somebody had the case count for so much from now on (higher first)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    priority: _builtins.int
+    """Higher first, 0 to 1000."""
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        priority: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "priority", b"priority", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritySet: _TypeAlias = PrioritySet  # noqa: Y015
+
+@_typing.final
+class QueueChanged(_message.Message):
+    """Somebody had the waiting case wait in another queue at its old age. It asks what that queue asks
+    of everybody: the skills of its first matter are dropped.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    queue: _builtins.str
+    """Name of the queue."""
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        queue: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueChanged: _TypeAlias = QueueChanged  # noqa: Y015
 
 @_typing.final
 class SlaWarned(_message.Message):
@@ -2337,6 +2403,8 @@ class Event(_message.Message):
     FORGOTTEN_FIELD_NUMBER: _builtins.int
     CARRIED_FIELD_NUMBER: _builtins.int
     CASE_REQUEUED_FIELD_NUMBER: _builtins.int
+    PRIORITY_SET_FIELD_NUMBER: _builtins.int
+    QUEUE_CHANGED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the schema of this event, from 1."""
     critical: _builtins.bool
@@ -2493,6 +2561,14 @@ class Event(_message.Message):
     def case_requeued(self) -> Global___CaseRequeued:
         """A waiting case went to another queue."""
 
+    @_builtins.property
+    def priority_set(self) -> Global___PrioritySet:
+        """Somebody had the case count for so much from now on."""
+
+    @_builtins.property
+    def queue_changed(self) -> Global___QueueChanged:
+        """Somebody had the waiting case wait in another queue at its old age."""
+
     def __init__(
         self,
         *,
@@ -2536,12 +2612,14 @@ class Event(_message.Message):
         forgotten: Global___Forgotten | None = ...,
         carried: Global___Carried | None = ...,
         case_requeued: Global___CaseRequeued | None = ...,
+        priority_set: Global___PrioritySet | None = ...,
+        queue_changed: Global___QueueChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "case_requeued"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "case_requeued", "priority_set", "queue_changed"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 

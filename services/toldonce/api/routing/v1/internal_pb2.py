@@ -27,25 +27,33 @@ from toldonce.api.routing.v1 import routing_pb2 as toldonce_dot_api_dot_routing_
 from toldonce.api.types.v1 import types_pb2 as toldonce_dot_api_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&toldonce/api/routing/v1/internal.proto\x12\x17toldonce.api.routing.v1\x1a\x17google/rpc/status.proto\x1a%toldonce/api/routing/v1/routing.proto\x1a!toldonce/api/types/v1/types.proto\"\x93\x01\n\x08Presence\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06holder\x18\x04 \x01(\t\x12\x35\n\x05phase\x18\x05 \x01(\x0e\x32&.toldonce.api.routing.v1.PresencePhase\x12\r\n\x05\x61t_us\x18\x06 \x01(\x03\"\xb6\x02\n\nAgentFacts\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x39\n\x0c\x61vailability\x18\x03 \x01(\x0e\x32#.toldonce.api.types.v1.Availability\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08since_us\x18\x05 \x01(\x03\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x35\n\ncool_downs\x18\x07 \x03(\x0b\x32!.toldonce.api.routing.v1.CoolDown\x12\x13\n\x0b\x64\x65\x63lared_by\x18\x08 \x01(\t\x12\x31\n\x08schedule\x18\t \x01(\x0e\x32\x1f.toldonce.api.types.v1.Schedule\x12\x19\n\x11schedule_since_us\x18\n \x01(\x03\"-\n\x08\x43oolDown\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x10\n\x08until_us\x18\x02 \x01(\x03\"K\n\x05Lease\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ounter\x18\x03 \x01(\x04\x12\x12\n\nrenewed_us\x18\x04 \x01(\x03\"\xea\x01\n\rEngineRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x42\n\x07\x65xplain\x18\x02 \x01(\x0b\x32/.toldonce.api.routing.v1.ExplainDecisionRequestH\x00\x12?\n\x08position\x18\x03 \x01(\x0b\x32+.toldonce.api.routing.v1.GetPositionRequestH\x00\x12<\n\x06queues\x18\x04 \x01(\x0b\x32*.toldonce.api.routing.v1.ListQueuesRequestH\x00\x42\x06\n\x04\x62ody\"\x96\x02\n\x0b\x45ngineReply\x12\x14\n\x0c\x65ngine_epoch\x18\x01 \x01(\x04\x12\x43\n\x07\x65xplain\x18\x02 \x01(\x0b\x32\x30.toldonce.api.routing.v1.ExplainDecisionResponseH\x00\x12@\n\x08position\x18\x03 \x01(\x0b\x32,.toldonce.api.routing.v1.GetPositionResponseH\x00\x12=\n\x06queues\x18\x04 \x01(\x0b\x32+.toldonce.api.routing.v1.ListQueuesResponseH\x00\x12#\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x06\n\x04\x62ody*\x84\x01\n\rPresencePhase\x12\x1e\n\x1aPRESENCE_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PRESENCE_PHASE_CONNECTED\x10\x01\x12\x1c\n\x18PRESENCE_PHASE_HEARTBEAT\x10\x02\x12\x17\n\x13PRESENCE_PHASE_GONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&toldonce/api/routing/v1/internal.proto\x12\x17toldonce.api.routing.v1\x1a\x17google/rpc/status.proto\x1a%toldonce/api/routing/v1/routing.proto\x1a!toldonce/api/types/v1/types.proto\"\x93\x01\n\x08Presence\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06holder\x18\x04 \x01(\t\x12\x35\n\x05phase\x18\x05 \x01(\x0e\x32&.toldonce.api.routing.v1.PresencePhase\x12\r\n\x05\x61t_us\x18\x06 \x01(\x03\"\xb1\x03\n\nAgentFacts\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x39\n\x0c\x61vailability\x18\x03 \x01(\x0e\x32#.toldonce.api.types.v1.Availability\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08since_us\x18\x05 \x01(\x03\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x35\n\ncool_downs\x18\x07 \x03(\x0b\x32!.toldonce.api.routing.v1.CoolDown\x12\x13\n\x0b\x64\x65\x63lared_by\x18\x08 \x01(\t\x12\x31\n\x08schedule\x18\t \x01(\x0e\x32\x1f.toldonce.api.types.v1.Schedule\x12\x19\n\x11schedule_since_us\x18\n \x01(\x03\x12/\n\x05\x64rain\x18\x0b \x01(\x0b\x32 .toldonce.api.routing.v1.Drained\x12\x18\n\x10\x64rain_operations\x18\x0c \x03(\t\x12.\n\x05picks\x18\r \x03(\x0b\x32\x1f.toldonce.api.routing.v1.Picked\"/\n\x06Picked\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\"K\n\x07\x44rained\x12\x10\n\x08since_us\x18\x01 \x01(\x03\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nhands_back\x18\x04 \x01(\x08\"-\n\x08\x43oolDown\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x10\n\x08until_us\x18\x02 \x01(\x03\"K\n\x05Lease\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ounter\x18\x03 \x01(\x04\x12\x12\n\nrenewed_us\x18\x04 \x01(\x03\"\xd8\x02\n\rEngineRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x42\n\x07\x65xplain\x18\x02 \x01(\x0b\x32/.toldonce.api.routing.v1.ExplainDecisionRequestH\x00\x12?\n\x08position\x18\x03 \x01(\x0b\x32+.toldonce.api.routing.v1.GetPositionRequestH\x00\x12<\n\x06queues\x18\x04 \x01(\x0b\x32*.toldonce.api.routing.v1.ListQueuesRequestH\x00\x12\x36\n\task_offer\x18\x05 \x01(\x0b\x32!.toldonce.api.routing.v1.AskOfferH\x00\x12\x34\n\x08\x61sk_next\x18\x06 \x01(\x0b\x32 .toldonce.api.routing.v1.AskNextH\x00\x42\x06\n\x04\x62ody\"3\n\x07\x41skNext\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\"\x8b\x01\n\x08\x41skOffer\x12\x14\n\x0cown_offer_id\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x04 \x01(\t\x12\x0e\n\x06\x66orced\x18\x05 \x01(\t\x12-\n\x08override\x18\x06 \x03(\x0e\x32\x1b.toldonce.api.types.v1.Gate\"\xa9\x02\n\x0b\x45ngineReply\x12\x14\n\x0c\x65ngine_epoch\x18\x01 \x01(\x04\x12\x43\n\x07\x65xplain\x18\x02 \x01(\x0b\x32\x30.toldonce.api.routing.v1.ExplainDecisionResponseH\x00\x12@\n\x08position\x18\x03 \x01(\x0b\x32,.toldonce.api.routing.v1.GetPositionResponseH\x00\x12=\n\x06queues\x18\x04 \x01(\x0b\x32+.toldonce.api.routing.v1.ListQueuesResponseH\x00\x12#\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x11\n\x07\x63\x61se_id\x18\x06 \x01(\tH\x00\x42\x06\n\x04\x62ody*\x84\x01\n\rPresencePhase\x12\x1e\n\x1aPRESENCE_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PRESENCE_PHASE_CONNECTED\x10\x01\x12\x1c\n\x18PRESENCE_PHASE_HEARTBEAT\x10\x02\x12\x17\n\x13PRESENCE_PHASE_GONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'toldonce.api.routing.v1.internal_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRESENCEPHASE']._serialized_start=1272
-  _globals['_PRESENCEPHASE']._serialized_end=1404
+  _globals['_PRESENCEPHASE']._serialized_start=1845
+  _globals['_PRESENCEPHASE']._serialized_end=1977
   _globals['_PRESENCE']._serialized_start=167
   _globals['_PRESENCE']._serialized_end=314
   _globals['_AGENTFACTS']._serialized_start=317
-  _globals['_AGENTFACTS']._serialized_end=627
-  _globals['_COOLDOWN']._serialized_start=629
-  _globals['_COOLDOWN']._serialized_end=674
-  _globals['_LEASE']._serialized_start=676
-  _globals['_LEASE']._serialized_end=751
-  _globals['_ENGINEREQUEST']._serialized_start=754
-  _globals['_ENGINEREQUEST']._serialized_end=988
-  _globals['_ENGINEREPLY']._serialized_start=991
-  _globals['_ENGINEREPLY']._serialized_end=1269
+  _globals['_AGENTFACTS']._serialized_end=750
+  _globals['_PICKED']._serialized_start=752
+  _globals['_PICKED']._serialized_end=799
+  _globals['_DRAINED']._serialized_start=801
+  _globals['_DRAINED']._serialized_end=876
+  _globals['_COOLDOWN']._serialized_start=878
+  _globals['_COOLDOWN']._serialized_end=923
+  _globals['_LEASE']._serialized_start=925
+  _globals['_LEASE']._serialized_end=1000
+  _globals['_ENGINEREQUEST']._serialized_start=1003
+  _globals['_ENGINEREQUEST']._serialized_end=1347
+  _globals['_ASKNEXT']._serialized_start=1349
+  _globals['_ASKNEXT']._serialized_end=1400
+  _globals['_ASKOFFER']._serialized_start=1403
+  _globals['_ASKOFFER']._serialized_end=1542
+  _globals['_ENGINEREPLY']._serialized_start=1545
+  _globals['_ENGINEREPLY']._serialized_end=1842
 # @@protoc_insertion_point(module_scope)

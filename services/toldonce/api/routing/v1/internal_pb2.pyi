@@ -116,6 +116,9 @@ class AgentFacts(_message.Message):
     DECLARED_BY_FIELD_NUMBER: _builtins.int
     SCHEDULE_FIELD_NUMBER: _builtins.int
     SCHEDULE_SINCE_US_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
+    DRAIN_OPERATIONS_FIELD_NUMBER: _builtins.int
+    PICKS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters."""
     agent: _builtins.str
@@ -140,6 +143,18 @@ class AgentFacts(_message.Message):
     def cool_downs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoolDown]:
         """Work not to be offered to them for a while; at most 64, the first to end is dropped."""
 
+    @_builtins.property
+    def drain(self) -> Global___Drained:
+        """Why they get nothing new; not set = they do."""
+
+    @_builtins.property
+    def drain_operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The latest operations that drained them or ended that, 26 characters each; at most 16."""
+
+    @_builtins.property
+    def picks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Picked]:
+        """The latest picks of the next of a queue: which case each chose; at most 16."""
+
     def __init__(
         self,
         *,
@@ -153,14 +168,77 @@ class AgentFacts(_message.Message):
         declared_by: _builtins.str = ...,
         schedule: _types_pb2.Schedule.ValueType = ...,
         schedule_since_us: _builtins.int = ...,
+        drain: Global___Drained | None = ...,
+        drain_operations: _abc.Iterable[_builtins.str] | None = ...,
+        picks: _abc.Iterable[Global___Picked] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "cool_downs", b"cool_downs", "declared_by", b"declared_by", "reason", b"reason", "schedule", b"schedule", "schedule_since_us", b"schedule_since_us", "session_id", b"session_id", "since_us", b"since_us", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "availability", b"availability", "cool_downs", b"cool_downs", "declared_by", b"declared_by", "drain", b"drain", "drain_operations", b"drain_operations", "picks", b"picks", "reason", b"reason", "schedule", b"schedule", "schedule_since_us", b"schedule_since_us", "session_id", b"session_id", "since_us", b"since_us", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentFacts: _TypeAlias = AgentFacts  # noqa: Y015
+
+@_typing.final
+class Picked(_message.Message):
+    """Which case a pick of the next of a queue chose: it is noted before it is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The operation, 26 characters."""
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "operation_id", b"operation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Picked: _TypeAlias = Picked  # noqa: Y015
+
+@_typing.final
+class Drained(_message.Message):
+    """An agent gets nothing new, until a command ends it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HANDS_BACK_FIELD_NUMBER: _builtins.int
+    since_us: _builtins.int
+    """Since when."""
+    by: _builtins.str
+    """Who said so: subject of the token."""
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    hands_back: _builtins.bool
+    """What they own goes too, by the rule of its channel for an absent owner, one case a second."""
+    def __init__(
+        self,
+        *,
+        since_us: _builtins.int = ...,
+        by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        hands_back: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "hands_back", b"hands_back", "reason", b"reason", "since_us", b"since_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drained: _TypeAlias = Drained  # noqa: Y015
 
 @_typing.final
 class CoolDown(_message.Message):
@@ -234,6 +312,8 @@ class EngineRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
+    ASK_OFFER_FIELD_NUMBER: _builtins.int
+    ASK_NEXT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters."""
     @_builtins.property
@@ -248,6 +328,14 @@ class EngineRequest(_message.Message):
     def queues(self) -> _routing_pb2.ListQueuesRequest:
         """How queues stand."""
 
+    @_builtins.property
+    def ask_offer(self) -> Global___AskOffer:
+        """Offer something now. The same again is done once."""
+
+    @_builtins.property
+    def ask_next(self) -> Global___AskNext:
+        """Which case of a queue is next for an agent."""
+
     def __init__(
         self,
         *,
@@ -255,16 +343,94 @@ class EngineRequest(_message.Message):
         explain: _routing_pb2.ExplainDecisionRequest | None = ...,
         position: _routing_pb2.GetPositionRequest | None = ...,
         queues: _routing_pb2.ListQueuesRequest | None = ...,
+        ask_offer: Global___AskOffer | None = ...,
+        ask_next: Global___AskNext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "ask_offer", "ask_next"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___EngineRequest: _TypeAlias = EngineRequest  # noqa: Y015
+
+@_typing.final
+class AskNext(_message.Message):
+    """Which case of a queue is the first that an agent may be offered; promises nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Name of the agent."""
+    by: _builtins.str
+    """Who asks: subject of the token."""
+    queue: _builtins.str
+    """Name of the queue."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        by: _builtins.str = ...,
+        queue: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "by", b"by", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskNext: _TypeAlias = AskNext  # noqa: Y015
+
+@_typing.final
+class AskOffer(_message.Message):
+    """Somebody asks that an agent be offered a certain case now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_OFFER_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    own_offer_id: _builtins.str
+    """The own part of the offer it makes, 26 characters; derived from the asker's operation, so that
+    the same operation makes the same offer, whoever leads.
+    """
+    agent: _builtins.str
+    """Name of the agent."""
+    by: _builtins.str
+    """Who asks: subject of the token."""
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    forced: _builtins.str
+    """The reason code of one who overrides the policy; empty = a pick, which overrides nothing."""
+    @_builtins.property
+    def override(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Gate.ValueType]:
+        """Gates that do not count, with `forced`."""
+
+    def __init__(
+        self,
+        *,
+        own_offer_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        by: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        forced: _builtins.str = ...,
+        override: _abc.Iterable[_types_pb2.Gate.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "by", b"by", "case_id", b"case_id", "forced", b"forced", "override", b"override", "own_offer_id", b"own_offer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskOffer: _TypeAlias = AskOffer  # noqa: Y015
 
 @_typing.final
 class EngineReply(_message.Message):
@@ -277,8 +443,11 @@ class EngineReply(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
     engine_epoch: _builtins.int
     """The epoch of the engine that answered."""
+    case_id: _builtins.str
+    """The case that is on offer as asked, or is next, 52 characters."""
     @_builtins.property
     def explain(self) -> _routing_pb2.ExplainDecisionResponse:
         """The decisions."""
@@ -303,12 +472,13 @@ class EngineReply(_message.Message):
         position: _routing_pb2.GetPositionResponse | None = ...,
         queues: _routing_pb2.ListQueuesResponse | None = ...,
         error: _status_pb2.Status | None = ...,
+        case_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "engine_epoch", b"engine_epoch", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "engine_epoch", b"engine_epoch", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "error"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "error", "case_id"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -996,24 +996,28 @@ class PickWorkRequest(_message.Message):
     CASE_ID_FIELD_NUMBER: _builtins.int
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
-    """The case, 52 characters."""
+    """The case, 52 characters; empty with `queue`."""
     operation_id: _builtins.str
     """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
     retry is then not recognised.
     """
     agent: _builtins.str
     """Name of the agent it is for; empty = the token's subject."""
+    queue: _builtins.str
+    """Name of a queue: its first case that passes the gates; empty with `case_id`."""
     def __init__(
         self,
         *,
         case_id: _builtins.str = ...,
         operation_id: _builtins.str = ...,
         agent: _builtins.str = ...,
+        queue: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1029,6 +1033,7 @@ class ForceAssignRequest(_message.Message):
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     operation_id: _builtins.str
@@ -1038,7 +1043,13 @@ class ForceAssignRequest(_message.Message):
     agent: _builtins.str
     """Name of the agent."""
     reason: _builtins.str
-    """Why; 1 to 512 bytes, kept in the story."""
+    """Why: a code such as VIP_CALLBACK (A-Z, 0-9 and _, 1 to 64 bytes), kept in the decision."""
+    @_builtins.property
+    def override(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Gate.ValueType]:
+        """Gates that are not to count either: PRESENCE, AVAILABILITY, CAPACITY, QUEUE, SKILL or LANGUAGE.
+        Past CAPACITY it is an overdraft, and counted. Empty = none.
+        """
+
     def __init__(
         self,
         *,
@@ -1046,10 +1057,11 @@ class ForceAssignRequest(_message.Message):
         operation_id: _builtins.str = ...,
         agent: _builtins.str = ...,
         reason: _builtins.str = ...,
+        override: _abc.Iterable[_types_pb2.Gate.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_id", b"case_id", "operation_id", b"operation_id", "override", b"override", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1074,7 +1086,7 @@ class MoveWorkRequest(_message.Message):
     queue: _builtins.str
     """Name of the queue to move it to."""
     reason: _builtins.str
-    """Why; 1 to 512 bytes, kept in the story."""
+    """Why: a code such as MISROUTED (A-Z, 0-9 and _, 1 to 64 bytes), kept in the story."""
     def __init__(
         self,
         *,
@@ -1110,7 +1122,7 @@ class SetPriorityRequest(_message.Message):
     priority: _builtins.int
     """Higher first, 0 to 1000."""
     reason: _builtins.str
-    """Why; 1 to 512 bytes, kept in the story."""
+    """Why: a code such as VIP (A-Z, 0-9 and _, 1 to 64 bytes), kept in the story."""
     def __init__(
         self,
         *,
@@ -1136,6 +1148,8 @@ class DrainAgentRequest(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    HAND_BACK_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent."""
     operation_id: _builtins.str
@@ -1143,17 +1157,25 @@ class DrainAgentRequest(_message.Message):
     retry is then not recognised.
     """
     reason: _builtins.str
-    """Why; 1 to 512 bytes."""
+    """Why: a code such as TRAINING (A-Z, 0-9 and _, 1 to 64 bytes)."""
+    end: _builtins.bool
+    """True: the drain is over, they get work again. Absent = it begins, or goes on."""
+    hand_back: _builtins.bool
+    """What they own goes too: by the rule of its channel for an absent owner, after its grace, at most
+    one case a second. Absent = they keep what they own until it is done.
+    """
     def __init__(
         self,
         *,
         agent: _builtins.str = ...,
         operation_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        end: _builtins.bool = ...,
+        hand_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "operation_id", b"operation_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "end", b"end", "hand_back", b"hand_back", "operation_id", b"operation_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1161,23 +1183,29 @@ Global___DrainAgentRequest: _TypeAlias = DrainAgentRequest  # noqa: Y015
 
 @_typing.final
 class DrainAgentResponse(_message.Message):
-    """The agent gets no more work."""
+    """How the agent stands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CASE_IDS_FIELD_NUMBER: _builtins.int
+    DRAINED_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The cases they still own, 52 characters each."""
+
+    @_builtins.property
+    def drained_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when they get nothing new; not set = they do."""
 
     def __init__(
         self,
         *,
         case_ids: _abc.Iterable[_builtins.str] | None = ...,
+        drained_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drained_at", b"drained_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_ids", b"case_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_ids", b"case_ids", "drained_at", b"drained_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

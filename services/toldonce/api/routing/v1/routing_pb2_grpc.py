@@ -143,40 +143,49 @@ class RoutingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PickWork(self, request, context):
-        """Ask to be offered a certain waiting case.
-        Errors: UNIMPLEMENTED in this version.
+        """Ask to be offered a certain waiting case now, or the next of a queue. The gates of the policy
+        hold; only the turn is not waited for, and an agent who picks takes back their own word: may
+        pick while DO_NOT_ROUTE, or what they declined. What comes is an offer like any other.
+        Errors: NOT_FOUND (no such case or agent); PERMISSION_DENIED (an agent who asks for another);
+        FAILED_PRECONDITION BARRED (the sentence names the gate), NOT_WAITING, OFFERED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForceAssign(self, request, context):
-        """Have a case offered to a certain agent whatever the policy says, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Have a waiting case offered to a certain agent now, with a reason: whose turn it is, cool-downs
+        and preferred owners do not count, other gates only where `override` names them. An offer of it
+        to somebody else is taken back first. It is still an offer: the accept hands it over.
+        Errors: NOT_FOUND (no such case or agent); FAILED_PRECONDITION BARRED (the sentence names the
+        gate), NOT_WAITING, OFFERED (to this agent already, or it could not be taken back in time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MoveWork(self, request, context):
-        """Move a waiting case to another queue at its original age, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
+        is not asked any more. It asks what that queue asks of everybody.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetPriority(self, request, context):
-        """Change the priority of a waiting case, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Change the priority of a case, up or down, with a reason; an offer that is out stays.
+        Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DrainAgent(self, request, context):
-        """Give an agent no more work and tell their sessions to close, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Give an agent nothing new from now on, with a reason, or end that. Offers to them are taken
+        back; their session stays, for what they own, unless that is to go too. It holds over
+        reconnects, restarts and whatever they declare, until a command ends it.
+        Errors: NOT_FOUND (no such agent).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,24 +53,33 @@ class RoutingServiceStub:
     Errors: NOT_FOUND (unknown, or no longer kept).
     """
     PickWork: _aio.UnaryUnaryMultiCallable[_routing_pb2.PickWorkRequest, _types_pb2.CaseView]
-    """Ask to be offered a certain waiting case.
-    Errors: UNIMPLEMENTED in this version.
+    """Ask to be offered a certain waiting case now, or the next of a queue. The gates of the policy
+    hold; only the turn is not waited for, and an agent who picks takes back their own word: may
+    pick while DO_NOT_ROUTE, or what they declined. What comes is an offer like any other.
+    Errors: NOT_FOUND (no such case or agent); PERMISSION_DENIED (an agent who asks for another);
+    FAILED_PRECONDITION BARRED (the sentence names the gate), NOT_WAITING, OFFERED.
     """
     ForceAssign: _aio.UnaryUnaryMultiCallable[_routing_pb2.ForceAssignRequest, _types_pb2.CaseView]
-    """Have a case offered to a certain agent whatever the policy says, with a reason.
-    Errors: UNIMPLEMENTED in this version.
+    """Have a waiting case offered to a certain agent now, with a reason: whose turn it is, cool-downs
+    and preferred owners do not count, other gates only where `override` names them. An offer of it
+    to somebody else is taken back first. It is still an offer: the accept hands it over.
+    Errors: NOT_FOUND (no such case or agent); FAILED_PRECONDITION BARRED (the sentence names the
+    gate), NOT_WAITING, OFFERED (to this agent already, or it could not be taken back in time).
     """
     MoveWork: _aio.UnaryUnaryMultiCallable[_routing_pb2.MoveWorkRequest, _types_pb2.CaseView]
-    """Move a waiting case to another queue at its original age, with a reason.
-    Errors: UNIMPLEMENTED in this version.
+    """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
+    is not asked any more. It asks what that queue asks of everybody.
+    Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
     """
     SetPriority: _aio.UnaryUnaryMultiCallable[_routing_pb2.SetPriorityRequest, _types_pb2.CaseView]
-    """Change the priority of a waiting case, with a reason.
-    Errors: UNIMPLEMENTED in this version.
+    """Change the priority of a case, up or down, with a reason; an offer that is out stays.
+    Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED.
     """
     DrainAgent: _aio.UnaryUnaryMultiCallable[_routing_pb2.DrainAgentRequest, _routing_pb2.DrainAgentResponse]
-    """Give an agent no more work and tell their sessions to close, with a reason.
-    Errors: UNIMPLEMENTED in this version.
+    """Give an agent nothing new from now on, with a reason, or end that. Offers to them are taken
+    back; their session stays, for what they own, unless that is to go too. It holds over
+    reconnects, restarts and whatever they declare, until a command ends it.
+    Errors: NOT_FOUND (no such agent).
     """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -142,8 +151,11 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.PickWorkRequest,
         context: _aio.ServicerContext[_routing_pb2.PickWorkRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Ask to be offered a certain waiting case.
-        Errors: UNIMPLEMENTED in this version.
+        """Ask to be offered a certain waiting case now, or the next of a queue. The gates of the policy
+        hold; only the turn is not waited for, and an agent who picks takes back their own word: may
+        pick while DO_NOT_ROUTE, or what they declined. What comes is an offer like any other.
+        Errors: NOT_FOUND (no such case or agent); PERMISSION_DENIED (an agent who asks for another);
+        FAILED_PRECONDITION BARRED (the sentence names the gate), NOT_WAITING, OFFERED.
         """
 
     @_abc_1.abstractmethod
@@ -152,8 +164,11 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.ForceAssignRequest,
         context: _aio.ServicerContext[_routing_pb2.ForceAssignRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Have a case offered to a certain agent whatever the policy says, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Have a waiting case offered to a certain agent now, with a reason: whose turn it is, cool-downs
+        and preferred owners do not count, other gates only where `override` names them. An offer of it
+        to somebody else is taken back first. It is still an offer: the accept hands it over.
+        Errors: NOT_FOUND (no such case or agent); FAILED_PRECONDITION BARRED (the sentence names the
+        gate), NOT_WAITING, OFFERED (to this agent already, or it could not be taken back in time).
         """
 
     @_abc_1.abstractmethod
@@ -162,8 +177,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.MoveWorkRequest,
         context: _aio.ServicerContext[_routing_pb2.MoveWorkRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Move a waiting case to another queue at its original age, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
+        is not asked any more. It asks what that queue asks of everybody.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
         """
 
     @_abc_1.abstractmethod
@@ -172,8 +188,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.SetPriorityRequest,
         context: _aio.ServicerContext[_routing_pb2.SetPriorityRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
-        """Change the priority of a waiting case, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Change the priority of a case, up or down, with a reason; an offer that is out stays.
+        Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED.
         """
 
     @_abc_1.abstractmethod
@@ -182,8 +198,10 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.DrainAgentRequest,
         context: _aio.ServicerContext[_routing_pb2.DrainAgentRequest, _abc.Awaitable[_routing_pb2.DrainAgentResponse]],
     ) -> _abc.Awaitable[_routing_pb2.DrainAgentResponse]:
-        """Give an agent no more work and tell their sessions to close, with a reason.
-        Errors: UNIMPLEMENTED in this version.
+        """Give an agent nothing new from now on, with a reason, or end that. Offers to them are taken
+        back; their session stays, for what they own, unless that is to go too. It holds over
+        reconnects, restarts and whatever they declare, until a command ends it.
+        Errors: NOT_FOUND (no such agent).
         """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _aio.Server) -> None: ...

@@ -14,6 +14,8 @@ from toldonce.kernel.story.events.cases import (
     CaseSplit,
     IncidentLinked,
     PriorityRaised,
+    PrioritySet,
+    QueueChanged,
     SlaBreached,
     SlaWarned,
     WrapUpBegun,
@@ -101,6 +103,8 @@ __all__ = [
     "OwnershipReleased",
     "OwnershipResumed",
     "PriorityRaised",
+    "PrioritySet",
+    "QueueChanged",
     "Reference",
     "SlaBreached",
     "SlaWarned",
@@ -148,4 +152,6 @@ type Event = (
     | Forgotten
     | Carried
     | CaseRequeued
+    | PrioritySet
+    | QueueChanged
 )

@@ -33,6 +33,27 @@ class PriorityRaised:
 
 
 @dataclass(frozen=True, slots=True)
+class PrioritySet:
+    """Somebody, for the named reason, had the case count for so much from now on."""
+
+    case: Own
+    priority: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Somebody, for the named reason, had the waiting case wait in `queue` at its old age.
+
+    It asks what that queue asks of everybody: the skills of the first queue's matter are dropped.
+    """
+
+    case: Own
+    queue: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SlaWarned:
     """A clock came near its due time."""
 

@@ -9,7 +9,10 @@ from toldonce.kernel.story.types import AdviserKind, TargetKind
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The engine offered the case to an agent; `trace` is the encoded DecisionTrace."""
+    """The engine offered the case to an agent; `trace` is the encoded DecisionTrace.
+
+    `forced`: somebody wanted it so, whatever the policy says.
+    """
 
     offer: Own
     case: Own
@@ -18,6 +21,7 @@ class Offered:
     engine_epoch: int
     policy_version: str
     trace: bytes
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

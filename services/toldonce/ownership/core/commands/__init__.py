@@ -10,12 +10,14 @@ from toldonce.ownership.core.commands.asked import (
 from toldonce.ownership.core.commands.cases import (
     AbandonCase,
     BeginWrapUp,
+    ChangeQueue,
     CloseCase,
     CompleteWrapUp,
     LinkIncident,
     MergeCases,
     RecordTimer,
     ReopenCase,
+    SetPriority,
     SplitCase,
 )
 from toldonce.ownership.core.commands.contacts import (
@@ -61,6 +63,7 @@ __all__ = [
     "BeginWrapUp",
     "BreakCommitment",
     "CancelHandoff",
+    "ChangeQueue",
     "CloseCase",
     "Command",
     "CompleteWrapUp",
@@ -88,6 +91,7 @@ __all__ = [
     "RequeueCase",
     "ResumeOwnership",
     "RevokeOffer",
+    "SetPriority",
     "SplitCase",
 ]
 
@@ -121,6 +125,8 @@ type Command = (
     | MergeCases
     | SplitCase
     | LinkIncident
+    | SetPriority
+    | ChangeQueue
     | Forget
     | MoveOut
     | Absorb

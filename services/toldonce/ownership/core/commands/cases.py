@@ -23,6 +23,24 @@ class RecordTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPriority:
+    """Let the case count for more, or less, from now on; `reason` is a code."""
+
+    case: Own
+    priority: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQueue:
+    """Let a waiting case wait in another queue, at its old age; `reason` is a code."""
+
+    case: Own
+    queue: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginWrapUp:
     """Say that the talk is over and the paperwork begins."""
 

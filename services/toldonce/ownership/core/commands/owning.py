@@ -26,6 +26,7 @@ class MakeOffer:
     policy_version: str
     trace: bytes
     handoff: Own | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

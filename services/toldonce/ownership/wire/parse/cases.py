@@ -5,11 +5,13 @@ from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import Own, own_of, parse_name, parse_whole
 from toldonce.ownership.core.commands import (
     BeginWrapUp,
+    ChangeQueue,
     CloseCase,
     CompleteWrapUp,
     LinkIncident,
     MergeCases,
     ReopenCase,
+    SetPriority,
     SplitCase,
 )
 from toldonce.ownership.wire.parse.words import Parsed, Parsers, case_of, reason_of, seen_of
@@ -75,6 +77,17 @@ def _incident(body: internal_pb2.LinkIncident) -> Parsed:
     return customer, LinkIncident(case, incident), None
 
 
+def _priority(body: internal_pb2.SetPriority) -> Parsed:
+    customer, case = case_of("case_id", body.case_id)
+    return customer, SetPriority(case, body.priority, reason_of(body.reason)), None
+
+
+def _queue(body: internal_pb2.ChangeQueue) -> Parsed:
+    customer, case = case_of("case_id", body.case_id)
+    queue = parse_name("queue", body.queue)
+    return customer, ChangeQueue(case, queue, reason_of(body.reason)), None
+
+
 PARSERS: Parsers = {
     "begin_wrap_up": _begin_wrap_up,
     "complete_wrap_up": _complete_wrap_up,
@@ -83,4 +96,6 @@ PARSERS: Parsers = {
     "merge_cases": _merge,
     "split_case": _split,
     "link_incident": _incident,
+    "set_priority": _priority,
+    "change_queue": _queue,
 }

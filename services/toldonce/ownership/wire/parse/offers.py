@@ -30,6 +30,7 @@ def _offer(body: internal_pb2.Offer) -> Parsed:
         policy_version=body.trace.policy_version,
         trace=body.trace.SerializeToString(deterministic=True),
         handoff=case_of("handoff_id", body.handoff_id)[1] if body.handoff_id else Own(""),
+        forced=body.forced,
     )
     return customer, command, None
 
