@@ -119,17 +119,15 @@ class Desk:
             engine.step(AgentChanged(name, Availability.AVAILABLE, "", START), self._now)
             engine.step(PresenceChanged(name, Presence.CONNECTED, START), self._now)
         for _ in range(20 * crowd.agents + crowd.waiting):
-            self.arrive(self.arrival())
+            self.arrive(self.arrival(self._now))
             if engine.waiting >= crowd.waiting and len(self.held) >= crowd.agents:
                 break
 
-    def arrival(self) -> StoryChanged:
-        """Make the fact of a new case."""
+    def arrival(self, at: datetime) -> StoryChanged:
+        """Make the fact of a new case that comes at that time."""
         self._sequence += 1
         customer = derive("load", self._sequence)
-        return StoryChanged(
-            customer, self._sequence, self._now, (_case(customer, self._now, self._asked()),)
-        )
+        return StoryChanged(customer, self._sequence, at, (_case(customer, at, self._asked()),))
 
     def _asked(self) -> tuple[SkillNeed, ...]:
         return self._asks[self._rng.randrange(KINDS)]
@@ -143,7 +141,7 @@ class Desk:
 
     def run(self, count: int) -> Timed:
         """Time `count` decisions: each an arrival, and an agent who becomes free."""
-        arrivals = [self.arrival() for _ in range(count)]
+        arrivals = [self.arrival(self._now + number * APART) for number in range(1, count + 1)]
         engine, clock = self.engine, time.perf_counter
         steps_us: list[float] = []
         decided, seconds, now = 0, 0.0, self._now
