@@ -85,7 +85,8 @@ class WorkKind:
         line = self._line
         if not line or line[-1] < entry:
             line.append(entry)
-            if self.head is not None:
+            head = self.head  # it may be one who came back, and younger than this one
+            if head is not None and (self.head_us, head.own) < (entry[0], entry[1]):
                 return
         else:
             heappush(self._late, entry)
