@@ -29,17 +29,16 @@ from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.story.types import Case, CaseState, SkillNeed, WorkState
 from toldonce.routing.core import engine as engine_module
+from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import (
+from toldonce.routing.core.facts import (
     AgentChanged,
-    Availability,
     ConfigChanged,
     LeadershipChanged,
-    MakeOffer,
-    Presence,
     PresenceChanged,
     StoryChanged,
 )
+from toldonce.routing.core.types import Availability, Presence
 from toldonce.runtime.app import GARBAGE
 
 SKILLS = 200

@@ -29,23 +29,12 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
 )
 from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
+from toldonce.routing.core.acts import LapseOwnership, MakeOffer, ReleaseOwnership, Requeue
 from toldonce.routing.core.asking import OVERRIDABLE
 from toldonce.routing.core.engine import Engine
+from toldonce.routing.core.facts import AgentChanged, ConfigChanged, LeadershipChanged, OfferAsked
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.types import (
-    AgentChanged,
-    Availability,
-    ConfigChanged,
-    Gate,
-    LapseOwnership,
-    LeadershipChanged,
-    MakeOffer,
-    OfferAsked,
-    Presence,
-    ReleaseOwnership,
-    Requeue,
-    Schedule,
-)
+from toldonce.routing.core.types import Availability, Gate, Presence, Schedule
 
 AGENTS = ("anna", "bob", "cleo", "dora")
 RULES = {

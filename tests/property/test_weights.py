@@ -16,8 +16,9 @@ from toldonce.kernel.config.weighing import MILLI, Weighing, Weights
 from toldonce.kernel.instants import MINUTE, SECOND, micros
 from toldonce.kernel.skills import meets
 from toldonce.kernel.story.types import Case
+from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import Availability, MakeOffer
+from toldonce.routing.core.types import Availability
 
 AGENTS = ("anna", "bob", "cleo", "dora")
 NAMES = tuple(f"c{i}" for i in range(8))

@@ -1,14 +1,14 @@
 """What must hold of everything that happened, read from the log alone and from what people heard.
 
-`I1` to `I12` are the invariants of the reliability notes, `P10` that of the promises. The checks
-use none of the services' code but the codec, the fold (which is itself checked against each head)
-and the pure policy.
+`I1` to `I12` are the invariants of the reliability notes, `P8` and `P10` those of the promises. The
+checks use none of the services' code but the codec, the fold (which is itself checked against each
+head) and the pure policy; the journal alone is gone through by the engine itself.
 """
 
 from collections import Counter
 from typing import Any
 
-from tests.sim import checks_asked, checks_capacity, checks_once, checks_story
+from tests.sim import checks_asked, checks_capacity, checks_journal, checks_once, checks_story
 from tests.sim.book import Book
 from tests.sim.world import World
 from toldonce.kernel.context import context_hash, items
@@ -51,6 +51,7 @@ def everything(world: World, checked: Counter[str]) -> Found:
     found += checks_asked.check(world, book, checked)
     found += checks_once.check(world, book, checked)
     found += checks_capacity.check(book, checked)
+    found += checks_journal.check(world, checked)
     found += _contacts(world, book, checked)
     found += _moves(book, checked)
     found += _handoffs(world, book, checked)

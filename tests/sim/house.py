@@ -215,6 +215,7 @@ class House:
             StoreLine(link, servers.store),
             door=BusDoor(bus),
             tenants=TENANTS,
+            trail=servers.trail,
         )
 
     async def _run_setup(self, process: Process) -> None:

@@ -11,7 +11,11 @@ from toldonce.runtime import names
 
 HOME = "services/toldonce/runtime/names.py"
 CUSTOMER = encode(bytes(16))
-STREAMS = {*names.near(names.STORY_EPOCH), *(bucket.stream for bucket in names.BUCKETS)}
+STREAMS = {
+    *names.near(names.STORY_EPOCH),
+    *(bucket.stream for bucket in names.BUCKETS),
+    names.DECISIONS,
+}
 SUBJECTS = {
     *(subject for bucket in names.BUCKETS for subject in bucket.subjects),
     *names.stories_subjects(),
@@ -20,6 +24,7 @@ SUBJECTS = {
     names.EVERY_HINT,
     names.EVERY_CONFIG_HINT,
     names.EVERY_PRESENCE,
+    names.EVERY_DECISION,
 }
 PREFIXES = {subject.partition(".")[0] for subject in SUBJECTS}
 EXAMPLES = (
@@ -35,6 +40,7 @@ EXAMPLES = (
     names.hint("demo"),
     names.config_hint("demo"),
     names.presence("demo"),
+    names.decisions("demo"),
 )
 A_NAME = re.compile(
     rf"\A(?:{'|'.join(sorted(PREFIXES))})\.[^ ]*\Z|\$JS\.|\A_INBOX|\ASTORIES_(?:\d+)?\Z|td:\{{"

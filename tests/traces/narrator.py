@@ -4,14 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.unit.routing.world import World
-from toldonce.routing.core.overflow import in_words
-from toldonce.routing.core.types import (
+from toldonce.routing.core.acts import (
     CancelHandoff,
     CompleteWrapUp,
     Decision,
-    DecisionTrace,
     ExpireOffer,
-    Gate,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
@@ -19,6 +16,8 @@ from toldonce.routing.core.types import (
     ResumeOwnership,
     RevokeOffer,
 )
+from toldonce.routing.core.overflow import in_words
+from toldonce.routing.core.types import DecisionTrace, Gate
 
 
 @dataclass

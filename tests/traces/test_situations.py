@@ -6,7 +6,7 @@ from tests.traces.narrator import Narrator
 from tests.unit.routing.world import office, person, weighed, with_hours, with_overflow
 from toldonce.kernel.skills import Step
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import LeadershipChanged
+from toldonce.routing.core.facts import LeadershipChanged
 
 type Golden = Callable[[str, str], None]
 

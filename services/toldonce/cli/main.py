@@ -14,6 +14,7 @@ from toldonce.cli.check import check
 from toldonce.cli.demo import demo
 from toldonce.cli.drain import drain
 from toldonce.cli.epoch import epoch
+from toldonce.cli.explain import explain as explain_decision
 from toldonce.cli.export_customer import export_customer
 from toldonce.cli.forget import forget
 from toldonce.cli.move import move
@@ -22,6 +23,7 @@ from toldonce.cli.output import complain, explain
 from toldonce.cli.pick import pick
 from toldonce.cli.prioritise import prioritise
 from toldonce.cli.quarantine import quarantine
+from toldonce.cli.replay import replay
 from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
 from toldonce.cli.simulate import simulate
@@ -40,9 +42,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_EVERYDAY = (demo, up, submit, agent, case, status, check, apply)
+_EVERYDAY = (demo, up, submit, agent, case, explain_decision, status, check, apply)
 _STEERING = (pick, assign, move, prioritise, drain)
-_SELDOM = (simulate, forget, export_customer, rotate_keys, quarantine, serve)
+_SELDOM = (replay, simulate, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):
     app.command()(_command)
 app.add_typer(epoch, name="epoch")

@@ -1,5 +1,6 @@
 """Looking and steering from outside: cases, queues, decisions, configuration, health."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from toldonce.client.retry import again
 from toldonce.client.seen import CaseSeen, TraceSeen, case_seen, instant, trace_seen, word
 
 PAGE_MAX = 200
+LONG_S = 30.0
+EXPORT_S = 600.0
 SERVICES = ("intake", "routing", "ownership", "sla", "config")
 
 
@@ -101,8 +104,28 @@ class Desk:
     async def explain(self, case_id: str) -> list[TraceSeen]:
         """Say why a case has or has not an owner, newest decision first; raises Missing."""
         request = routing_pb2.ExplainDecisionRequest(case_id=case_id)
-        answer = await again(lambda: self._client.routing.ExplainDecision(request))
+        answer = await again(lambda: self._client.routing.ExplainDecision(request, timeout=LONG_S))
         return [trace_seen(trace) for trace in answer.traces]
+
+    async def explain_offer(self, offer_id: str) -> list[TraceSeen]:
+        """Explain the decision behind an offer (52 characters); raises Missing."""
+        request = routing_pb2.ExplainDecisionRequest(offer_id=offer_id)
+        answer = await again(lambda: self._client.routing.ExplainDecision(request, timeout=LONG_S))
+        return [trace_seen(trace) for trace in answer.traces]
+
+    async def explain_decision(self, decision_id: str) -> list[TraceSeen]:
+        """Explain a decision by its own id (26 characters); raises Missing."""
+        request = routing_pb2.ExplainDecisionRequest(decision_id=decision_id)
+        answer = await again(lambda: self._client.routing.ExplainDecision(request, timeout=LONG_S))
+        return [trace_seen(trace) for trace in answer.traces]
+
+    async def journal(self, since: datetime | None = None) -> AsyncGenerator[bytes]:
+        """Give the messages of the journal of decisions, from an instant on; raises Missing."""
+        request = routing_pb2.ExportDecisionsRequest()
+        if since is not None:
+            request.from_at.FromDatetime(since)
+        async for piece in self._client.routing.ExportDecisions(request, timeout=EXPORT_S):
+            yield piece.message
 
     async def config(self) -> ConfigSeen:
         """Read the configuration that stands; raises Missing."""

@@ -14,19 +14,18 @@ from toldonce.kernel.story.types import Case
 from toldonce.lab.dice import Dice, next_arrival
 from toldonce.lab.papers import NOBODY_US, Contact, case_of, config_of, names_of
 from toldonce.lab.scenario import Closing, Policy, Scenario, of_period
+from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import (
+from toldonce.routing.core.facts import (
     AgentChanged,
-    Availability,
     ConfigChanged,
     Fact,
     LeadershipChanged,
-    MakeOffer,
-    Presence,
     PresenceChanged,
     StoryChanged,
     Tick,
 )
+from toldonce.routing.core.types import Availability, Presence
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 START_US = micros(START)

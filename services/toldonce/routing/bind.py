@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from toldonce.api.routing.v1 import routing_pb2, routing_pb2_grpc
 from toldonce.routing.consumer import Engines, MakeLease
+from toldonce.routing.consumer.journal import Pages
 from toldonce.routing.handler.declaring import Declaring
 from toldonce.routing.handler.past import Past
+from toldonce.routing.handler.recount import Recount
 from toldonce.routing.handler.steering import Steering
 from toldonce.routing.handler.words import Health, Timing
 from toldonce.routing.lease import Lease
@@ -18,7 +20,7 @@ from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.names import lease_key
 from toldonce.runtime.ports import Ports
-from toldonce.runtime.telemetry import OFFERS
+from toldonce.runtime.telemetry import JOURNAL_LOST, OFFERS
 
 ENGINE = "engine"
 
@@ -40,6 +42,7 @@ async def bind(app: App, ports: Ports, *, timing: Timing | None = None) -> Routi
         routing.sessions,
         past,
         Steering(past, declaring, ports.clock),
+        Recount(lambda tenant: Pages(tenant, ports.trail, ENGINE)),
         bus=ports.bus,
         door=ports.door,
         clock=ports.clock,
@@ -63,6 +66,7 @@ def build(
     """
     timing, holder = timing or Timing(), holder or new_id()
     ports.meter.declare(OFFERS)
+    ports.meter.declare(JOURNAL_LOST)
     sessions = Sessions(
         log=ports.log,
         agents=ports.tables.agents,
@@ -86,6 +90,8 @@ def build(
         meter=ports.meter,
         make_lease=_leases(ports, holder, timing),
         draining=draining,
+        trail=ports.trail,
+        holder=holder,
         timing=timing,
     )
     ports.feed.subscribe("sessions", sessions)

@@ -11,16 +11,18 @@ import grpc
 from toldonce.api.routing.v1 import internal_pb2, routing_pb2, routing_pb2_grpc
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.commands import CommandDoor
-from toldonce.kernel.errors import Invalid, Missing, Refusal, Unavailable
+from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, drawn_at, parse_own, parse_whole, whole
 from toldonce.kernel.principal import Principal
-from toldonce.routing.core.types import OfferAsked
+from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.handler.heads import Owned
 from toldonce.routing.handler.past import TRACES_MAX, Past
+from toldonce.routing.handler.recount import Recount
 from toldonce.routing.handler.steering import Steering
 from toldonce.routing.handler.words import Drain
 from toldonce.routing.wire import asks, commands, queries
 from toldonce.routing.wire.session import FromSession, ToSession
+from toldonce.routing.wire.traces import is_brief, us_of, without_others, write_trace
 from toldonce.runtime import names
 from toldonce.runtime.auth import current_principal
 from toldonce.runtime.bus import Bus
@@ -35,6 +37,7 @@ WATCH_S = 1.0
 
 _log = logger()
 
+type Trace = types_pb2.DecisionTrace
 type Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -84,6 +87,7 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
         sessions: OpensSessions,
         past: Past,
         steering: Steering,
+        recount: Recount,
         *,
         bus: Bus,
         door: CommandDoor,
@@ -96,6 +100,7 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
         """
         self._door = door
         self._clock = clock
+        self._recount = recount
         self._sessions = sessions
         self._past = past
         self._steering = steering
@@ -175,17 +180,23 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
         match request.WhichOneof("of"):
             case "decision_id":
                 decision_id = parse_own("decision_id", request.decision_id)
-                reply = await self._engine(tenant, queries.ask_decision(tenant, decision_id))
-                if not reply.explain.traces:
-                    raise Missing("decision", "no decision of this id is kept any more")
-                return reply.explain
+                return await self._explain_decision(tenant, decision_id)
             case "offer_id":
                 encoded = await self._past.trace(tenant, parse_whole("offer_id", request.offer_id))
-                return routing_pb2.ExplainDecisionResponse(traces=queries.traces_of([encoded]))
+                traces = await self._whole(tenant, queries.traces_of([encoded]))
+                return routing_pb2.ExplainDecisionResponse(traces=traces)
             case "case_id":
                 return await self._explain_case(tenant, parse_whole("case_id", request.case_id))
             case _:
                 raise Invalid("of", "name a decision, an offer or a case")
+
+    async def ExportDecisions(
+        self, request: routing_pb2.ExportDecisionsRequest, context: Context
+    ) -> AsyncIterator[routing_pb2.ExportDecisionsResponse]:
+        """Give the journal as it is kept."""
+        at_us = us_of(request.from_at)
+        async for message in self._recount.export(current_principal().tenant, at_us):
+            yield routing_pb2.ExportDecisionsResponse(message=message)
 
     async def PickWork(
         self, request: routing_pb2.PickWorkRequest, context: Context
@@ -245,6 +256,7 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
 
     async def _explain_case(self, tenant: str, case_id: str) -> routing_pb2.ExplainDecisionResponse:
         traces = queries.traces_of(await self._past.traces(tenant, case_id))
+        traces = await self._whole(tenant, traces)
         try:
             reply = await self._engine(tenant, queries.ask_case(tenant, case_id))
         except Unavailable:
@@ -254,6 +266,39 @@ class Servicer(routing_pb2_grpc.RoutingServiceServicer):
             known = {trace.decision_id for trace in traces}
             traces[:0] = [one for one in reply.explain.traces if one.decision_id not in known]
         return routing_pb2.ExplainDecisionResponse(traces=traces[:TRACES_MAX])
+
+    async def _explain_decision(
+        self, tenant: str, decision_id: str
+    ) -> routing_pb2.ExplainDecisionResponse:
+        """Ask the engine that leads, and where it has forgotten it, the journal."""
+        reply = await self._engine(tenant, queries.ask_decision(tenant, decision_id))
+        traces = list(reply.explain.traces)
+        if traces:
+            traces = await self._whole(tenant, traces)
+        else:
+            epoch, at_us = await self._recount.when(tenant, decision_id)
+            found = await self._recount.traces(tenant, epoch, at_us, {decision_id})
+            traces = [write_trace(found[decision_id])]
+        return routing_pb2.ExplainDecisionResponse(traces=traces)
+
+    async def _whole(self, tenant: str, traces: list[Trace]) -> list[Trace]:
+        """Say of decisions that were told in brief why it was not each other one.
+
+        All those of one engine that the journal explains with the newest; what cannot be explained
+        any more says so.
+        """
+        brief = [trace for trace in traces if is_brief(trace)]
+        if not brief:
+            return traces
+        newest = brief[0]
+        wanted = {one.decision_id for one in brief if one.engine_epoch == newest.engine_epoch}
+        at_us = us_of(newest.at)
+        try:
+            found = await self._recount.traces(tenant, newest.engine_epoch, at_us, wanted)
+        except Refusal as refusal:
+            return [without_others(one, str(refusal)) if one is newest else one for one in traces]
+        whole = {own: write_trace(trace) for own, trace in found.items()}
+        return [whole.get(trace.decision_id, trace) for trace in traces]
 
     async def _queues(self, tenant: str, wanted: Any) -> routing_pb2.ListQueuesResponse:  # noqa: ANN401 - a repeated field
         return (await self._engine(tenant, queries.ask_queues(tenant, wanted))).queues

@@ -10,6 +10,7 @@ from toldonce.kernel.errors import Denied
 from toldonce.runtime import names
 from toldonce.runtime.log import READ_MAX, Epochs, Fence, LogInfo, Outcome, Stored
 from toldonce.runtime.table import Row
+from toldonce.runtime.trail import Kept
 
 
 def may_read(service: str, stream: str, epoch: int = names.STORY_EPOCH) -> bool:
@@ -110,6 +111,29 @@ class ClosedLog:
         """Raise Denied."""
         del epoch
         raise _denied(self._stream)
+
+
+class ClosedTrail:
+    """A `Trail` that answers Denied."""
+
+    async def add(self, subject: str, payload: bytes, *, message_id: str) -> int:
+        """Raise Denied."""
+        del subject, payload, message_id
+        raise _denied(names.DECISIONS)
+
+    async def ends(self) -> tuple[int, int]:
+        """Raise Denied."""
+        raise _denied(names.DECISIONS)
+
+    async def next(self, subject: str, sequence: int) -> Kept | None:
+        """Raise Denied."""
+        del subject, sequence
+        raise _denied(names.DECISIONS)
+
+    def read(self, subject: str, *, first: int) -> AsyncGenerator[list[Kept]]:
+        """Raise Denied."""
+        del subject, first
+        raise _denied(names.DECISIONS)
 
 
 def _denied(stream: str) -> Denied:

@@ -49,6 +49,8 @@ LEASES = Bucket("LEASES", "leases")
 KEYS = Bucket("KEYS", "keys")
 BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
 
+DECISIONS = "DECISIONS"
+
 OPEN_POSITION_KEY = "open.position"
 EPOCHS_KEY = "leases.epochs.all"
 SCRUBBER_KEY = "leases.scrubber.all"
@@ -185,11 +187,17 @@ def inbox(service: str) -> str:
     return f"_INBOX_{parse_name('service', service)}"
 
 
+def decisions(tenant: str) -> str:
+    """Name where an engine that leads says what it heard and decided."""
+    return f"decisions.{parse_tenant(tenant)}"
+
+
 EVERY_COMMAND = "cmd.*"
 EVERY_ENGINE = "engine.*"
 EVERY_HINT = "hint.*"
 EVERY_CONFIG_HINT = "confighint.*"
 EVERY_PRESENCE = "presence.*"
+EVERY_DECISION = "decisions.*"
 
 
 # ---- Redis
@@ -258,7 +266,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
     epochs beside this one can be read too, so that the log can go on in the next.
     """
     logs = near(epoch)
-    streams = (*logs, *(bucket.stream for bucket in BUCKETS))
+    streams = (*logs, *(bucket.stream for bucket in BUCKETS), DECISIONS)
     return MappingProxyType(
         {
             "ownership": _user(
@@ -275,11 +283,19 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
             "routing": _user(
                 "routing",
-                reads=(*logs, OPEN.stream, CONFIG.stream, AGENTS.stream, LEASES.stream),
+                reads=(
+                    *logs,
+                    OPEN.stream,
+                    CONFIG.stream,
+                    AGENTS.stream,
+                    LEASES.stream,
+                    DECISIONS,
+                ),
                 publish=(
                     EVERY_COMMAND,
                     EVERY_ENGINE,
                     EVERY_PRESENCE,
+                    EVERY_DECISION,
                     *AGENTS.subjects,
                     *LEASES.subjects,
                 ),

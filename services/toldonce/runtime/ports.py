@@ -13,7 +13,7 @@ from toldonce.runtime import names
 from toldonce.runtime.app import App
 from toldonce.runtime.bus import Bus, NatsBus
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.closed import ClosedLog, ClosedTable, may_read
+from toldonce.runtime.closed import ClosedLog, ClosedTable, ClosedTrail, may_read
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.epochs import epoch_log
 from toldonce.runtime.feed import Feed
@@ -27,6 +27,7 @@ from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.table import Table, open_table
 from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.trail import Trail, open_trail
 from toldonce.runtime.views import Views
 from toldonce.runtime.zones import WheelZones
 
@@ -68,6 +69,7 @@ class Ports:
     views: Views
     door: Door
     meter: Meter
+    trail: Trail
     tenants: tuple[str, ...] = ("demo",)
 
 
@@ -98,7 +100,16 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
     store = RedisStore.open(where.store_url)
     await app.enter(_Closing(store))
     bus = NatsBus(link)
-    ports = assemble(app, log, tables, bus, store, door=door(bus), tenants=where.tenants)
+    ports = assemble(
+        app,
+        log,
+        tables,
+        bus,
+        store,
+        door=door(bus),
+        tenants=where.tenants,
+        trail=await _trail(link, where, service),
+    )
     app.add_check(lambda: log.halted)
     app.spawn("nats connection", _lost(link))
     return ports
@@ -129,6 +140,12 @@ async def _table(link: Link, where: Where, service: str, bucket: names.Bucket) -
     return await open_table(link, bucket, replicas=where.replicas)
 
 
+async def _trail(link: Link, where: Where, service: str) -> Trail:
+    if not may_read(service, names.DECISIONS, where.epoch):
+        return ClosedTrail()
+    return await open_trail(link, replicas=where.replicas)
+
+
 def assemble(
     app: App,
     log: Log,
@@ -138,8 +155,9 @@ def assemble(
     *,
     door: Door,
     tenants: tuple[str, ...],
+    trail: Trail | None = None,
 ) -> Ports:
-    """Put together what stands on the adapters, real or fake."""
+    """Put together what stands on the adapters, real or fake; without a `trail` none is kept."""
     zones = WheelZones()
     keys = KeyRing(tables.keys, app.secrets, app.clock)
     return Ports(
@@ -157,6 +175,7 @@ def assemble(
         views=Views(store, app.clock),
         door=door,
         meter=app.meter,
+        trail=trail or ClosedTrail(),
         tenants=tenants,
     )
 

@@ -13,6 +13,7 @@ from toldonce.runtime.nats_link import Link
 from toldonce.runtime.settings import Settings, read, refuse_unknown
 from toldonce.runtime.streams import Wants, ensure
 from toldonce.runtime.table import open_table
+from toldonce.runtime.trail import open_trail
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ async def make_streams(link: Link, *, replicas: int, epoch: int = names.STORY_EP
     await ensure(link, Wants(*stories, replicas=replicas))
     for bucket in names.BUCKETS:
         await open_table(link, bucket, replicas=replicas)
+    await open_trail(link, replicas=replicas)
 
 
 async def _set_up(settings: Settings) -> None:

@@ -22,7 +22,8 @@ _NANO = 1_000_000_000
 class Wants:
     """The settings one of our streams must have; all sizes in bytes.
 
-    It begins at sequence `first`; with a `last` it is sealed and ends there.
+    It begins at sequence `first`; with a `last` it is sealed and ends there. What is older than
+    `age_max_s` (0: any age) goes, and what is oldest where it is full and discards "old".
     """
 
     name: str
@@ -33,6 +34,8 @@ class Wants:
     message_ttl: bool = False
     first: int = 1
     last: int | None = None
+    age_max_s: int = 0
+    discard: str = "new"
 
     def config(self) -> dict[str, Any]:
         """Return the settings in JetStream's words, every one that matters."""
@@ -42,12 +45,12 @@ class Wants:
             "retention": "limits",
             "storage": "file",
             "num_replicas": self.replicas,
-            "discard": "new",
+            "discard": self.discard,
             "discard_new_per_subject": False,
             "max_consumers": -1,
             "max_msgs": -1,
             "max_bytes": self.bytes_max,
-            "max_age": 0,
+            "max_age": self.age_max_s * _NANO,
             "max_msgs_per_subject": self.per_subject_max,
             "max_msg_size": MESSAGE_BYTES_MAX,
             "duplicate_window": DUPLICATE_WINDOW_S * _NANO,

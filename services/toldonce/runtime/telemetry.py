@@ -235,6 +235,13 @@ KEPT_FOR_ABSENT = _gauge(
     "owned cases whose owner is absent for longer than the grace, and whose channel keeps them",
     "tenant",
 )
+JOURNAL_LOST = _counter(
+    "journal_lost_steps_total",
+    "steps",
+    "steps of a leading engine that its journal lacks, by tenant: they are not explained or "
+    "replayed; decisions do not wait for the journal",
+    "tenant",
+)
 SESSIONS = _gauge("agent_sessions", "sessions", "agent sessions open in this process")
 
 # Timers.

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.linter.desk import config_of, desk, found, only, two
 from tests.unit.routing.world import World
 from toldonce.kernel.config.linter import Rule, Severity
-from toldonce.routing.core.types import MakeOffer
+from toldonce.routing.core.acts import MakeOffer
 
 WARNING = Severity.WARNING
 

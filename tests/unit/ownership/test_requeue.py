@@ -8,7 +8,7 @@ from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.kernel.story.types import Case, WorkState
 from toldonce.ownership.core.commands import RequeueCase
 from toldonce.ownership.wire.parse import ask_of
-from toldonce.routing.core.types import Requeue
+from toldonce.routing.core.acts import Requeue
 from toldonce.routing.wire.commands import decided
 
 

@@ -1,13 +1,9 @@
 """Agents vanish: one by one, their work is freed; all at once, the fault is ours."""
 
 from tests.unit.routing.world import START, World, office, person
-from toldonce.routing.core.types import (
-    Availability,
-    LeadershipChanged,
-    Presence,
-    ReleaseOwnership,
-    RevokeOffer,
-)
+from toldonce.routing.core.acts import ReleaseOwnership, RevokeOffer
+from toldonce.routing.core.facts import LeadershipChanged
+from toldonce.routing.core.types import Availability, Presence
 
 
 def test_agent_gone_longer_than_the_grace_loses_cases_and_offers() -> None:

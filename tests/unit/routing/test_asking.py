@@ -6,19 +6,9 @@ from tests.unit.routing.world import World, cid, office, own, person
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.story.types import TargetKind
-from toldonce.routing.core.types import (
-    AgentChanged,
-    AnswerAsk,
-    Availability,
-    Decision,
-    Gate,
-    LeadershipChanged,
-    MakeOffer,
-    OfferAsked,
-    Presence,
-    PresenceChanged,
-    RevokeOffer,
-)
+from toldonce.routing.core.acts import AnswerAsk, Decision, MakeOffer, RevokeOffer
+from toldonce.routing.core.facts import AgentChanged, LeadershipChanged, OfferAsked, PresenceChanged
+from toldonce.routing.core.types import Availability, Gate, Presence
 
 
 def ask(

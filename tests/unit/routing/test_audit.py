@@ -5,7 +5,7 @@ from datetime import timedelta
 from tests.unit.routing.world import World, office, person
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.routing.core.audit import Audit
-from toldonce.routing.core.types import ConfigChanged
+from toldonce.routing.core.facts import ConfigChanged
 
 
 def unmatched(agent: str, **asked: int) -> tuple[World, Audit]:

@@ -2,13 +2,9 @@
 
 from tests.unit.routing.world import World, cid, office, own, person
 from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
-from toldonce.routing.core.types import (
-    Availability,
-    LapseOwnership,
-    LeadershipChanged,
-    ReleaseOwnership,
-    RevokeOffer,
-)
+from toldonce.routing.core.acts import LapseOwnership, ReleaseOwnership, RevokeOffer
+from toldonce.routing.core.facts import LeadershipChanged
+from toldonce.routing.core.types import Availability
 
 
 def test_drained_agent_gets_nothing_new_until_it_ends() -> None:

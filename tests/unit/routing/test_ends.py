@@ -17,23 +17,23 @@ from toldonce.kernel.story.events import (
     WrapUpBegun,
 )
 from toldonce.kernel.story.types import TargetKind, WorkState
-from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import (
-    FAILOVER,
-    Availability,
+from toldonce.routing.core.acts import (
     CancelHandoff,
-    CancelReason,
     CompleteWrapUp,
-    ConfigChanged,
     ExpireOffer,
-    LeadershipChanged,
     MakeOffer,
-    OfferFailed,
     RevokeOffer,
+)
+from toldonce.routing.core.engine import Engine
+from toldonce.routing.core.facts import (
+    ConfigChanged,
+    LeadershipChanged,
+    OfferFailed,
     StoriesLoaded,
     StoryChanged,
     Tick,
 )
+from toldonce.routing.core.types import FAILOVER, Availability, CancelReason
 
 
 def test_offer_that_nobody_answers_is_expired_on_time_and_offered_on() -> None:

@@ -6,8 +6,9 @@ from tests.unit.routing.world import World, cid, office, own, person, weighed
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.types import TargetKind
+from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.explain import TRACE_BYTES_MAX
-from toldonce.routing.core.types import Availability, Gate, MakeOffer, Presence
+from toldonce.routing.core.types import Availability, Gate, Presence
 
 
 def test_each_agent_is_named_with_the_one_gate_that_came_first() -> None:

@@ -7,7 +7,8 @@ from toldonce.kernel.config.types import Config
 from toldonce.kernel.story.events import Escalated
 from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import Availability, LeadershipChanged
+from toldonce.routing.core.facts import LeadershipChanged
+from toldonce.routing.core.types import Availability
 
 OPENS = START + timedelta(minutes=30)
 CLOSED = "queue billing is closed until 2026-01-05 10:30 UTC"

@@ -9,18 +9,15 @@ from toldonce.kernel.config.owning import AbsentPolicy, OwnerAbsent
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.story.events import OwnershipLapsed, OwnershipReleased
 from toldonce.kernel.story.types import OwnershipState, TargetKind, WorkState
-from toldonce.routing.core.types import (
-    Availability,
+from toldonce.routing.core.acts import (
     LapseOwnership,
-    LeadershipChanged,
     MakeOffer,
-    Presence,
     ReleaseOwnership,
     ResumeOwnership,
     RevokeOffer,
-    Schedule,
-    StoryChanged,
 )
+from toldonce.routing.core.facts import LeadershipChanged, StoryChanged
+from toldonce.routing.core.types import Availability, Presence, Schedule
 
 KEEP = OwnerAbsent(AbsentPolicy.KEEP, grace_s=20, keep_max_s=100)
 BACKUP = OwnerAbsent(AbsentPolicy.BACKUP, grace_s=20, backup_s=40)

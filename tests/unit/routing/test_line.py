@@ -8,7 +8,8 @@ from toldonce.kernel.instants import micros
 from toldonce.kernel.skills import Requirement
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.kinds import WorkKind
-from toldonce.routing.core.state import Count, Item, Tally
+from toldonce.routing.core.state import Item
+from toldonce.routing.core.tallies import Count, Tally
 
 
 def case_of(name: str) -> Case:

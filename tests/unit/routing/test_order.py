@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from tests.unit.routing.world import World, office, person
-from toldonce.routing.core.types import Availability, ConfigChanged, MakeOffer
+from toldonce.routing.core.acts import MakeOffer
+from toldonce.routing.core.facts import ConfigChanged
+from toldonce.routing.core.types import Availability
 
 
 def test_free_agent_is_offered_the_contact_the_moment_it_comes() -> None:

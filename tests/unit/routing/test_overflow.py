@@ -15,8 +15,9 @@ from tests.unit.routing.world import (
 )
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.story.types import TargetKind
+from toldonce.routing.core.acts import Requeue
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import LeadershipChanged, Requeue
+from toldonce.routing.core.facts import LeadershipChanged
 
 
 def moves(world: World) -> list[tuple[str, str, str]]:

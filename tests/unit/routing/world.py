@@ -46,30 +46,31 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.types import EMPTY, Case, SkillNeed, Story, TargetKind
-from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import (
-    AgentChanged,
-    Availability,
+from toldonce.routing.core.acts import (
     CancelHandoff,
     CompleteWrapUp,
-    ConfigChanged,
     Decision,
     ExpireOffer,
-    Fact,
     LapseOwnership,
-    LeadershipChanged,
     MakeOffer,
-    OfferFailed,
-    PresenceChanged,
     ReleaseOwnership,
     Requeue,
     ResumeOwnership,
     RevokeOffer,
-    Schedule,
+)
+from toldonce.routing.core.engine import Engine
+from toldonce.routing.core.facts import (
+    AgentChanged,
+    ConfigChanged,
+    Fact,
+    LeadershipChanged,
+    OfferFailed,
+    PresenceChanged,
     StoryChanged,
     Tick,
     Untaken,
 )
+from toldonce.routing.core.types import Availability, Schedule
 from toldonce.routing.core.types import Presence as Seen
 
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)

@@ -7,7 +7,8 @@ import pytest
 
 from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive
-from toldonce.routing.core.types import DecisionTrace, ExpireOffer, MakeOffer
+from toldonce.routing.core.acts import ExpireOffer, MakeOffer
+from toldonce.routing.core.types import DecisionTrace
 from toldonce.routing.handler.executor import DOUBT_S, INFLIGHT_MAX, Executor
 from toldonce.runtime.clock import LoopClock
 

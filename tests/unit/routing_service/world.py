@@ -14,8 +14,10 @@ from toldonce.kernel.ids import derive, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership import bind as ownership
 from toldonce.routing.bind import build
+from toldonce.routing.consumer.journal import Pages
 from toldonce.routing.handler.declaring import Declaring
 from toldonce.routing.handler.past import Past
+from toldonce.routing.handler.recount import Recount
 from toldonce.routing.handler.steering import Steering
 from toldonce.routing.servicer import Servicer
 from toldonce.routing.session import AgentSession
@@ -53,6 +55,13 @@ agents:
   - {name: bob, capacity_units: 1, languages: {en: 5}, skills: {talk: 3}, queues: [help]}
   - {name: cat, capacity_units: 1, languages: {en: 5}, skills: {lead: 3}, queues: [desk]}
 """
+
+
+def large_desk(agents: int) -> str:
+    """The same company with so many agents, all alike, instead."""
+    like = "capacity_units: 1, languages: {en: 5}, skills: {talk: 3, lead: 1}"
+    lines = (f"  - {{name: a{number:02}, {like}}}\n" for number in range(agents))
+    return DOCUMENT.partition("  - {name: ann")[0] + "".join(lines)
 
 
 class Cut:
@@ -250,6 +259,7 @@ class World:
             routing.sessions,
             past,
             Steering(past, declaring, ports.clock),
+            Recount(lambda tenant: Pages(tenant, ports.trail, "test")),
             bus=bus,
             door=door,
             clock=ports.clock,

@@ -11,7 +11,7 @@ from toldonce.kernel.config.types import Config
 from toldonce.kernel.errors import Missing, Refusal, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.routing.consumer.seat import MakeLease, Seat
-from toldonce.routing.core.types import AgentChanged, StoriesLoaded
+from toldonce.routing.core.facts import AgentChanged, StoriesLoaded
 from toldonce.routing.handler.facts import story_standing
 from toldonce.routing.handler.words import Timing
 from toldonce.routing.wire.tables import read_declared, read_sighting
@@ -24,6 +24,7 @@ from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, Log
 from toldonce.runtime.logs import logger
 from toldonce.runtime.table import Row, Table
 from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.trail import Trail
 
 LOOK_S = 1.0
 TENANTS_LOOK_S = 10.0
@@ -51,11 +52,14 @@ class Engines:
         meter: Meter,
         make_lease: MakeLease,
         draining: asyncio.Event,
+        trail: Trail,
+        holder: str,
         timing: Timing | None = None,
     ) -> None:
         """Lead `tenants`, and every other with a document in `documents` (CONFIG).
 
-        `agents` is the table AGENTS; `draining` says that this process goes away.
+        `agents` is the table AGENTS; `draining` says that this process goes away. What is decided
+        is journalled in `trail`; `holder` names this process.
         """
         self._log = log
         self._agents = agents
@@ -74,6 +78,8 @@ class Engines:
             bus=bus,
             clock=clock,
             meter=meter,
+            trail=trail,
+            holder=holder,
         )
         self._seats: dict[str, Seat] = {}
         self._begun: asyncio.TaskGroup | None = None
@@ -151,6 +157,7 @@ class Engines:
     def _begin(self, group: asyncio.TaskGroup, seat: Seat) -> None:
         for what, work in (
             ("engine", seat.shell.run()),
+            ("journal", seat.shell.journal.run()),
             ("lease", seat.lease.run()),
             ("desk", seat.serve()),
             ("configuration", self._first_config(seat)),

@@ -9,7 +9,9 @@ from toldonce.client.commands import CommandDoor
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.record import Logged
-from toldonce.routing.core.types import Act, OfferAsked
+from toldonce.routing.consumer.journal import Pages
+from toldonce.routing.core.acts import Act
+from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.handler.facts import outcomes, story_changed
 from toldonce.routing.handler.shell import Shell
 from toldonce.routing.handler.waits import Waits
@@ -22,6 +24,7 @@ from toldonce.runtime import names
 from toldonce.runtime.bus import Bus, Subscription
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.telemetry import OFFERS, Meter
+from toldonce.runtime.trail import Trail
 
 QUESTIONS_MAX = 32
 ASK_S = 1.5  # less than an asker waits for one answer of an engine
@@ -67,6 +70,8 @@ class Seat:
         bus: Bus,
         clock: Clock,
         meter: Meter,
+        trail: Trail,
+        holder: str,
     ) -> None:
         """`health` says why this process should not lead this tenant now, or None.
 
@@ -88,7 +93,8 @@ class Seat:
             changed=self._change,
             floor=lambda: self._floor,
         )
-        self.shell = Shell(tenant, self.lease, self._send, clock, meter)
+        pages = Pages(tenant, trail, holder)
+        self.shell = Shell(tenant, self.lease, self._send, clock, meter=meter, keep=pages.keep)
 
     async def take(self, logged: Logged) -> None:
         """Take in an append of this tenant."""
@@ -152,7 +158,7 @@ class Seat:
                 found = [one for one in engine.queues() if not wanted or one.queue in wanted]
                 return queries.answer_queues(epoch, found, self.waits, now)
             case queries.Explain("", customer, case):
-                trace = engine.explain(customer, case, now)
+                trace = engine.explain(customer, case, now, whole=False)
                 waits = bool(engine.queue_of(customer, case))
                 asked = trace is not None and (waits or bool(trace.chosen))
                 return queries.answer_trace(epoch, trace if asked else None)

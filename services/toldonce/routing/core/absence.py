@@ -25,8 +25,8 @@ class Absences:
     def __init__(self, agents: Mapping[str, Agent]) -> None:
         """Watch these agents."""
         self._agents = agents
-        self._vanished: dict[str, int] = {}  # absent agent -> when we heard of it
-        self._connected = 0
+        self.vanished: dict[str, int] = {}  # absent agent -> when we heard of it
+        self.connected = 0
         self.frozen_us: int | None = None
 
     @property
@@ -39,17 +39,17 @@ class Absences:
         was_absent = agent.absent_us is not None
         agent.presence = presence
         if presence is Presence.CONNECTED:
-            self._connected += was_absent
+            self.connected += was_absent
             agent.absent_us, agent.grace_us = None, 0
-            self._vanished.pop(agent.name, None)
+            self.vanished.pop(agent.name, None)
             self._thaw(now_us)
         elif not was_absent:
-            self._connected -= 1
+            self.connected -= 1
             self._vanish(agent, micros(at), now_us)
 
     def begin_watch(self, now_us: int) -> None:
         """Absence counts only while we watch: every grace starts anew."""
-        self._vanished.clear()
+        self.vanished.clear()
         self.frozen_us = None
         for agent in self._agents.values():
             if agent.absent_us is not None:
@@ -64,31 +64,31 @@ class Absences:
     def thaw(self) -> None:
         """End the freeze: it has lasted long enough for somebody to look."""
         self.frozen_us = None
-        self._vanished.clear()
+        self.vanished.clear()
 
     def _vanish(self, agent: Agent, absent_us: int, now_us: int) -> None:
         agent.absent_us = absent_us
         if agent.availability is Availability.OFFLINE or agent.off_us is not None:
             return
-        self._vanished.pop(agent.name, None)
-        self._vanished[agent.name] = now_us  # kept in the order of time
+        self.vanished.pop(agent.name, None)
+        self.vanished[agent.name] = now_us  # kept in the order of time
         if self.frozen_us is not None:
             return
-        for name, heard_us in list(self._vanished.items()):
+        for name, heard_us in list(self.vanished.items()):
             if heard_us >= now_us - BURST_WINDOW_US:
                 break
-            del self._vanished[name]
-        gone = len(self._vanished)
-        if gone >= BURST_MIN and gone * BURST_SHARE > self._connected + gone:
+            del self.vanished[name]
+        gone = len(self.vanished)
+        if gone >= BURST_MIN and gone * BURST_SHARE > self.connected + gone:
             self.frozen_us = now_us
 
     def _thaw(self, now_us: int) -> None:
         """End the freeze when most are back; the last to come back have their grace from now."""
-        gone = len(self._vanished)
+        gone = len(self.vanished)
         if self.frozen_us is None or (
-            gone >= BURST_MIN and gone * BURST_SHARE > self._connected + gone
+            gone >= BURST_MIN and gone * BURST_SHARE > self.connected + gone
         ):
             return
         self.frozen_us = None
-        for name in self._vanished:
+        for name in self.vanished:
             self._agents[name].absent_us = now_us

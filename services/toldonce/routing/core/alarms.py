@@ -10,16 +10,11 @@ from typing import assert_never
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.acts import CancelHandoff, CompleteWrapUp, Decision, ExpireOffer
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.timers import Alarm, Timer
-from toldonce.routing.core.types import (
-    CancelHandoff,
-    CancelReason,
-    CompleteWrapUp,
-    Decision,
-    ExpireOffer,
-)
+from toldonce.routing.core.types import CancelReason
 
 APART_US = 3 * SECOND // 10
 SOON_US = SECOND

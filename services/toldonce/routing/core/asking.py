@@ -11,6 +11,8 @@ from heapq import heapify, heappop
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import SECOND, wall
+from toldonce.routing.core.acts import AnswerAsk, Decision, RevokeOffer
+from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.core.gates import gates_failed, keeper_of
 from toldonce.routing.core.keeping import AGAIN_US
 from toldonce.routing.core.lacks import Finding
@@ -19,14 +21,7 @@ from toldonce.routing.core.matching import Claim, Matcher
 from toldonce.routing.core.placing import taken_from, waits
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
-from toldonce.routing.core.types import (
-    AnswerAsk,
-    Availability,
-    Decision,
-    Gate,
-    OfferAsked,
-    RevokeOffer,
-)
+from toldonce.routing.core.types import Availability, Gate
 
 FORCED = "FORCED"
 NOT_LEADING = "NOT_LEADING"

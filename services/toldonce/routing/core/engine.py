@@ -5,7 +5,6 @@ while a case that may be theirs waits: whatever changes who may have what is loo
 step, and nothing is ever swept.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import assert_never
@@ -13,37 +12,36 @@ from typing import assert_never
 from toldonce.kernel.ids import derive
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.acts import Decision
 from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.asking import Asks
 from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.explain import Scene, trace
-from toldonce.routing.core.hours import Hours
-from toldonce.routing.core.index import Index
-from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
-from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.matching import TRACED_MAX, Matcher
-from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.standing import position_of, queues_of
-from toldonce.routing.core.state import Item, Place
-from toldonce.routing.core.stories import apply_story, keep_only
-from toldonce.routing.core.timers import Alarm, Timer, Timers
-from toldonce.routing.core.types import (
-    ENDED,
+from toldonce.routing.core.facts import (
     AgentChanged,
     ConfigChanged,
-    Decision,
-    DecisionTrace,
     Fact,
     LeadershipChanged,
     OfferAsked,
     OfferFailed,
     PresenceChanged,
-    QueueStanding,
-    Schedule,
     StoriesLoaded,
     StoryChanged,
     Tick,
 )
+from toldonce.routing.core.hours import Hours
+from toldonce.routing.core.index import Index
+from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
+from toldonce.routing.core.ledger import Ledger
+from toldonce.routing.core.matching import ALL_TRACED, TRACED_MAX, Matcher
+from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
+from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.snapshot import Head, Snapshot
+from toldonce.routing.core.standing import digest_of, position_of, queues_of
+from toldonce.routing.core.state import Item, Place
+from toldonce.routing.core.stories import apply_story, keep_only
+from toldonce.routing.core.timers import Alarm, Timer, Timers
+from toldonce.routing.core.types import ENDED, DecisionTrace, QueueStanding, Schedule
 
 _BACK_OFF_US = SECOND // 4
 _BACK_OFF_DOUBLINGS_MAX = 7  # 32 s
@@ -56,8 +54,7 @@ class Engine:
         """`seed`, the tenant say, decides between agents who are equal in everything.
 
         Offers of desks with more than `traced_max` agents carry their reason alone (below 0: not
-        even that). `audited`:
-        a second opinion looks for idle agents about once a second.
+        even that). `audited`: a second opinion looks for idle agents about once a second.
         """
         self._led_epoch = 0
         self._ledger = Ledger(seed)
@@ -70,6 +67,31 @@ class Engine:
         self._audit = Audit(audited=audited)
         self._now_us = 0
         self._thaw_us: int | None = None
+
+    def restorer(self, head: Head) -> Restorer:
+        """Give what fills this new engine, piece by piece, with all that goes with `head`."""
+        self._now_us, self._led_epoch, self._thaw_us = head.now_us, head.led_epoch, head.thaw_us
+        return Restorer(self._parts, head)
+
+    def snapshot(self) -> Snapshot:
+        """Take down everything known, between two steps."""
+        return take_down(self._parts, Instants(self._now_us, self._led_epoch, self._thaw_us))
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(
+            self._ledger,
+            self._index,
+            self._absences,
+            self._timers,
+            self._matcher,
+            self._hours,
+            self._asks,
+        )
+
+    def trace_all(self) -> None:
+        """Say why of every offer from now on, whatever the size of the desk."""
+        self._matcher.traced_max = ALL_TRACED
 
     def step(self, fact: Fact, now: datetime) -> tuple[Decision, ...]:
         """Take in one fact; say what follows from it."""
@@ -138,6 +160,16 @@ class Engine:
     def frozen_since(self) -> datetime | None:
         """Since when releases are frozen because too many agents vanished at once, or None."""
         return self._absences.frozen_since
+
+    @property
+    def now(self) -> datetime:
+        """The instant of the last step."""
+        return instant(self._now_us)
+
+    @property
+    def stories(self) -> int:
+        """How many stories with open cases it knows."""
+        return len(self._ledger.stories)
 
     @property
     def eligible_idle_s(self) -> float:
@@ -213,13 +245,7 @@ class Engine:
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of what matters: equal for engines that know the same."""
-        lines = [f"{a.name} {a.used} {a.klass} {a.order}" for a in self._ledger.agents.values()]
-        lines += [
-            f"{item.customer} {item.own} {item.place.name} {item.step} {sorted(item.offers)} "
-            f"{item.debits}"
-            for item in self._ledger.items()
-        ]
-        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        return digest_of(self._ledger)
 
     def _take_in(self, fact: Fact, now_us: int) -> None:
         ledger = self._ledger

@@ -28,6 +28,7 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.overflow import came_from
 from toldonce.routing.core.placing import relaxes_us, wait_began_us
 from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.scores import score
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
 
@@ -73,7 +74,7 @@ def trace(
     known = len(rules.config.agents)
     if waits and (whole or known <= LISTED_MAX):
         everybody = [agents[name] for name in rules.config.agents]
-        lines = _one_by_one(everybody, item, chosen, keeper, now_us)
+        lines = _one_by_one(scene, everybody, item, chosen, now_us, keeper=keeper)
     if waits and not whole and (known > LISTED_MAX or _bytes(lines) > _LINES_BYTES_MAX):
         lines = _counted(scene, item, chosen, keeper, now_us)
     relax_us = relaxes_us(item, rules, now_us)
@@ -123,28 +124,38 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
 
 
 def _one_by_one(
-    agents: Iterable[Agent], item: Item, chosen: Agent | None, keeper: Agent | None, now_us: int
+    scene: Scene,
+    agents: Iterable[Agent],
+    item: Item,
+    chosen: Agent | None,
+    now_us: int,
+    *,
+    keeper: Agent | None,
 ) -> tuple[Candidate, ...]:
-    admitted: list[Agent] = []
+    admitted: list[tuple[Agent, int, str]] = []
     others: list[Candidate] = []
     for agent in agents:
         found = None if agent is chosen else first_gate(agent, item, now_us, keeper=keeper)
         if found is None:
-            admitted.append(agent)
+            admitted.append((agent, *score(item, agent, scene.rules, now_us)))
         else:
             others.append(Candidate(agent.name, found[0], found[1][:_DETAIL_MAX]))
-    admitted.sort(key=lambda agent: (agent is not chosen, agent.order))
+    admitted.sort(key=lambda row: (row[0] is not chosen, row[0].used > 0, -row[1], row[0].order))
     others.sort(key=lambda line: -_LATER[line.gate])
-    ranked = [_ranked(a, chosen, place, now_us) for place, a in enumerate(admitted, 1)]
+    ranked = [
+        _ranked(agent, chosen, place, now_us, parts)
+        for place, (agent, _, parts) in enumerate(admitted, 1)
+    ]
     return (*ranked, *others)
 
 
-def _ranked(agent: Agent, chosen: Agent | None, rank: int, now_us: int) -> Candidate:
+def _ranked(agent: Agent, chosen: Agent | None, rank: int, now_us: int, parts: str) -> Candidate:
     idle = f"idle {_seconds(now_us - agent.idle_us)}"
     if agent.used:
         idle = f"has work, last change {_seconds(now_us - agent.idle_us)} ago"
     gate = Gate.NONE if agent is chosen else Gate.OUTRANKED
-    return Candidate(agent.name, gate, idle, rank)
+    detail = f"{idle}; {parts}" if parts else idle
+    return Candidate(agent.name, gate, detail[:_DETAIL_MAX], rank)
 
 
 def _seconds(us: int) -> str:
@@ -170,7 +181,7 @@ def _counted(
             apart = None if lack or item.work is None else pair_of(agent, item.work)
             gate = _crowd_gate(agent.klass, lack, item, keeper, _apart_until(apart, item, now_us))
             crowd_counts[gate] -= 1
-    first = list(_one_by_one(single, item, chosen, keeper, now_us))
+    first = list(_one_by_one(scene, single, item, chosen, now_us, keeper=keeper))
     left = _LINES_BYTES_MAX - _bytes(first)
     crowd = sorted(crowd_counts.items(), key=lambda row: (-_LATER[row[0][0]], -row[1], row[0][1]))
     rest = 0

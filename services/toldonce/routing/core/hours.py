@@ -11,7 +11,7 @@ from toldonce.kernel.calendar import Calendar, is_open, next_closed, next_open
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.instants import instant, micros
 from toldonce.routing.core.index import Index
-from toldonce.routing.core.state import Tallies
+from toldonce.routing.core.tallies import Tallies
 
 
 class Hours:

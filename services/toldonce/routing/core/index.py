@@ -20,7 +20,8 @@ from toldonce.routing.core.kinds import (
 )
 from toldonce.routing.core.lacks import finding
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Agent, Count, Item, Paces, Place, Tallies
+from toldonce.routing.core.state import Agent, Item, Place
+from toldonce.routing.core.tallies import Count, Paces, Tallies
 
 ABSENT = -3
 UNAVAILABLE = -2
@@ -232,7 +233,7 @@ class Index:
         for kind in self.agent_kinds.values():
             if not kind.ready_count or not kind.active:
                 continue
-            for klass, heap in kind.ready.items():
+            for klass, heap in sorted(kind.ready.items(), key=_klass):
                 if kind.counts.get(klass):
                     while heap and heap[0][5].stamp != heap[0][4]:
                         heappop(heap)
@@ -256,6 +257,11 @@ class Index:
         for key, kind in list(self.work_kinds.items()):
             if not kind.count and not kind.special:
                 del self.work_kinds[key]
+
+
+def _klass(entry: tuple[int, list[Ready]]) -> int:
+    """Order classes by themselves, not by when somebody first was in one."""
+    return entry[0]
 
 
 def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> int:

@@ -16,6 +16,13 @@ from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.skills import Requirement, meets, relaxed
 from toldonce.kernel.story.types import Case, CaseState, Lapse
 from toldonce.routing.core.absence import Absences
+from toldonce.routing.core.acts import (
+    Decision,
+    LapseOwnership,
+    ReleaseOwnership,
+    ResumeOwnership,
+    RevokeOffer,
+)
 from toldonce.routing.core.ledger import Ledger, mark_extra
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Live
@@ -25,11 +32,6 @@ from toldonce.routing.core.types import (
     AGENT_OFF_SHIFT,
     FAILOVER,
     LOST_RIGHT,
-    Decision,
-    LapseOwnership,
-    ReleaseOwnership,
-    ResumeOwnership,
-    RevokeOffer,
 )
 
 AGAIN_US = 5 * SECOND

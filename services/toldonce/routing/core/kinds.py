@@ -15,7 +15,8 @@ from toldonce.kernel.config.weighing import MILLI, Weighing
 from toldonce.kernel.instants import MINUTE
 from toldonce.kernel.skills import Requirement
 from toldonce.routing.core.lacks import Finding
-from toldonce.routing.core.state import Agent, Count, Item, Pace, Tally
+from toldonce.routing.core.state import Agent, Item
+from toldonce.routing.core.tallies import Count, Pace, Tally
 
 POINT = MILLI * MINUTE  # one point in units of worth
 OVERDUE = 1 << 100  # more than anything else is ever worth

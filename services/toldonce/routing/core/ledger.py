@@ -10,7 +10,8 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import Rules, tie
-from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live, Paces, Tallies
+from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live
+from toldonce.routing.core.tallies import Paces, Tallies
 from toldonce.routing.core.types import DecisionTrace
 
 type Debit = tuple[str, int, int]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
+from toldonce.routing.core.acts import CancelHandoff, Decision, MakeOffer
 from toldonce.routing.core.explain import REASON_MAX, UNTOLD, Scene, brief, trace
 from toldonce.routing.core.index import Index, klass_of
 from toldonce.routing.core.ledger import Ledger
@@ -27,9 +28,10 @@ from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.standing import Crowd
 from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.timers import Alarm, Timers
-from toldonce.routing.core.types import CancelHandoff, CancelReason, Decision, MakeOffer
+from toldonce.routing.core.types import CancelReason
 
 _NOBODY: list[Agent] = []
+ALL_TRACED = 1 << 62
 TRACED_MAX = 64  # agents of a desk whose offers carry a whole trace
 
 
@@ -60,7 +62,7 @@ class Matcher:
         self.epoch = 0
         self.decisions = 0
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
-        self._traced_max = traced_max
+        self.traced_max = traced_max
         self._series = (0, 0)
         self._scene: Scene | None = None
 
@@ -282,10 +284,10 @@ class Matcher:
         scene = self._scene
         if scene is None or scene.rules is not rules or scene.engine_epoch != self.epoch:
             scene = self._scene = Scene(self.ledger, self.index, rules, self.epoch)
-        if rules.known <= self._traced_max:
+        if rules.known <= self.traced_max:
             self.index.refresh(agent, now_us)
             why = trace(scene, item, agent, now_us, own)
-        elif self._traced_max >= 0:
+        elif self.traced_max >= 0:
             why = brief(scene, item, agent, now_us, own)
         else:
             why = UNTOLD

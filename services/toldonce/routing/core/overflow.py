@@ -6,9 +6,9 @@ is the last to come, or to come back from an offer that was not taken, who goes 
 kept for somebody counts when that is over.
 """
 
+from toldonce.routing.core.acts import Requeue
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item, Place
-from toldonce.routing.core.types import Requeue
 
 FULL, CLOSED = "OVERFLOW_FULL", "OVERFLOW_CLOSED"
 AGAIN_US = 5_000_000

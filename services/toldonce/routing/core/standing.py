@@ -4,6 +4,7 @@ How many wait is told about once a second and so kept as it changes; all else is
 counted when asked.
 """
 
+import hashlib
 from collections.abc import Iterable
 
 from toldonce.kernel.instants import instant, micros
@@ -32,9 +33,24 @@ class Crowd:
             self._counts[queue] = self._counts.get(queue, 0) + 1
         item.counted = queue
 
+    def put_back(self, item: Item) -> None:
+        """Count a case again that was counted so in an engine before this one."""
+        self._counts[item.counted] = self._counts.get(item.counted, 0) + 1
+
     def of(self, queue: str) -> int:
         """Say how many there are of a queue."""
         return self._counts.get(queue, 0)
+
+
+def digest_of(ledger: Ledger) -> str:
+    """Return a SHA-256 (hex) of what matters of agents and cases."""
+    lines = [f"{a.name} {a.used} {a.klass} {a.order}" for a in ledger.agents.values()]
+    lines += [
+        f"{item.customer} {item.own} {item.place.name} {item.step} {sorted(item.offers)} "
+        f"{item.debits}"
+        for item in ledger.items()
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding, ...]:

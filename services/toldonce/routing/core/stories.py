@@ -5,10 +5,10 @@ from datetime import datetime
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.alarms import paperwork_ends_us
+from toldonce.routing.core.facts import StoryChanged
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Item
 from toldonce.routing.core.timers import Alarm, Timers
-from toldonce.routing.core.types import StoryChanged
 
 
 def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:

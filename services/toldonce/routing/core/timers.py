@@ -44,26 +44,35 @@ class Timer(NamedTuple):
 
 
 class Timers:
-    """A heap of timers with lazy deletion."""
+    """A heap of timers with lazy deletion: `swept` were left by the last sweep of `number` set."""
 
     def __init__(self, counts: Callable[[Timer], bool]) -> None:
         """Take the test that says whether a timer still counts."""
         self._counts = counts
         self._heap: list[Timer] = []
-        self._number = 0
-        self._after_sweep = 0
+        self.number = 0
+        self.swept = 0
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def set(self, at_us: int, alarm: Alarm, subject: Subject, guard: int | str) -> None:
         """Add a timer."""
-        self._number += 1
-        heappush(self._heap, Timer(at_us, self._number, alarm, subject, guard))
-        if len(self._heap) > 2 * self._after_sweep + _SLACK_MAX:
+        self.number += 1
+        heappush(self._heap, Timer(at_us, self.number, alarm, subject, guard))
+        if len(self._heap) > 2 * self.swept + _SLACK_MAX:
             self._heap = [timer for timer in self._heap if self._counts(timer)]
             heapify(self._heap)
-            self._after_sweep = len(self._heap)
+            self.swept = len(self._heap)
+
+    def all(self) -> list[Timer]:
+        """Give every timer, those that do not count too, in the order of going off."""
+        return sorted(self._heap)
+
+    def load(self, timers: list[Timer], number: int, swept: int) -> None:
+        """Take over what `all` gave, with `number` and `swept` as they were."""
+        self._heap, self.number, self.swept = timers, number, swept
+        heapify(self._heap)
 
     def next_us(self) -> int | None:
         """Say when the next timer that counts goes off."""

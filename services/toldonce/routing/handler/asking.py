@@ -10,18 +10,10 @@ from dataclasses import dataclass
 
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import Own, whole
+from toldonce.routing.core.acts import Act, AnswerAsk, Decision, MakeOffer
 from toldonce.routing.core.asking import NOT_LEADING
-from toldonce.routing.core.types import (
-    ENDED,
-    Act,
-    AnswerAsk,
-    Decision,
-    Fact,
-    MakeOffer,
-    OfferAsked,
-    OfferFailed,
-    StoryChanged,
-)
+from toldonce.routing.core.facts import Fact, OfferAsked, OfferFailed, StoryChanged
+from toldonce.routing.core.types import ENDED
 from toldonce.runtime.telemetry import OVERDRAFTS, Meter
 
 ASKS_MAX = 256

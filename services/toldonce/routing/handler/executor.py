@@ -13,20 +13,20 @@ from datetime import datetime
 from typing import assert_never
 
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
-from toldonce.routing.core.types import (
-    ENDED,
+from toldonce.routing.core.acts import (
     Act,
     CancelHandoff,
     CompleteWrapUp,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
-    OfferFailed,
     ReleaseOwnership,
     Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
+from toldonce.routing.core.facts import OfferFailed
+from toldonce.routing.core.types import ENDED
 from toldonce.routing.handler.words import Leadership, Send
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import frames, logger

@@ -8,7 +8,7 @@ from toldonce.kernel.story.events import (
     OfferRevoked,
 )
 from toldonce.kernel.story.record import Logged
-from toldonce.routing.core.types import StoryChanged, Untaken
+from toldonce.routing.core.facts import StoryChanged, Untaken
 from toldonce.runtime.feed import OpenStory
 
 

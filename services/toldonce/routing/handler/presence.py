@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from toldonce.kernel.config.types import Presence as Patience
-from toldonce.routing.core.types import Presence, PresenceChanged
+from toldonce.routing.core.facts import PresenceChanged
+from toldonce.routing.core.types import Presence
 from toldonce.routing.handler.words import Phase, Sighting
 
 SESSIONS_AN_AGENT_MAX = 8

@@ -10,21 +10,22 @@ from datetime import timedelta
 
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.config.types import Presence as Patience
+from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
-from toldonce.routing.core.types import (
+from toldonce.routing.core.facts import (
     AgentChanged,
     ConfigChanged,
-    DecisionTrace,
     Fact,
     LeadershipChanged,
-    MakeOffer,
     OfferAsked,
     OfferFailed,
     StoriesLoaded,
     Tick,
 )
+from toldonce.routing.core.types import DecisionTrace
 from toldonce.routing.handler.asking import Asking
 from toldonce.routing.handler.executor import Executor
+from toldonce.routing.handler.journal import Journal, Keep
 from toldonce.routing.handler.presence import Directory
 from toldonce.routing.handler.words import Leadership, Send, Sighting
 from toldonce.runtime.clock import Clock
@@ -48,12 +49,23 @@ class Shell:
     """One tenant's engine in this process."""
 
     def __init__(
-        self, tenant: str, leadership: Leadership, send: Send, clock: Clock, meter: Meter
+        self,
+        tenant: str,
+        leadership: Leadership,
+        send: Send,
+        clock: Clock,
+        *,
+        meter: Meter,
+        keep: Keep,
     ) -> None:
-        """Run an engine that decides while `leadership` says so and acts through `send`."""
+        """Run an engine that decides while `leadership` says so and acts through `send`.
+
+        What it hears and decides while it leads is journalled through `keep`.
+        """
         self.tenant = tenant
         self.engine = Engine(tenant)
         self.executor = Executor(send, leadership, clock, self._failed)
+        self.journal = Journal(tenant, keep, clock, meter)
         self._asking = Asking(tenant, meter)
         self.traces: OrderedDict[str, DecisionTrace] = OrderedDict()
         self._leadership = leadership
@@ -170,7 +182,12 @@ class Shell:
         facts += [fact for _, fact in taken]
         facts += self._directory.changes(self._patience, now_s, now)
         self._asking.heard(facts)
-        decisions = self._asking.decided(self.engine.step_all(facts or (Tick(),), now))
+        wake_at = self.engine.next_wake_at
+        self.journal.begin_step(self.engine, epoch)
+        decided = self.engine.step_all(facts or (Tick(),), now)
+        if facts or decided or (wake_at is not None and wake_at <= self.engine.now):
+            self.journal.end_step(epoch, self.engine, facts or (Tick(),), decided)
+        decisions = self._asking.decided(decided)
         self.taken_in += len(taken)
         if any(isinstance(fact, StoriesLoaded) for _, fact in taken):
             self._loaded = True

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from toldonce.kernel.errors import Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import customer_of, own_of
-from toldonce.routing.core.types import OfferAsked
+from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.handler.declaring import Declaring
 from toldonce.routing.handler.executor import DOUBT_S
 from toldonce.routing.handler.past import Granted, Past

@@ -11,7 +11,8 @@ from enum import IntEnum
 from typing import Protocol
 
 from toldonce.kernel.story.types import Case, Offer
-from toldonce.routing.core.types import Act, Availability, Schedule
+from toldonce.routing.core.acts import Act
+from toldonce.routing.core.types import Availability, Schedule
 
 
 @dataclass(frozen=True, slots=True)

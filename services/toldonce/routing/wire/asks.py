@@ -20,7 +20,8 @@ from toldonce.kernel.ids import (
 )
 from toldonce.kernel.principal import Principal, Role
 from toldonce.routing.core.asking import OVERRIDABLE
-from toldonce.routing.core.types import Gate, OfferAsked
+from toldonce.routing.core.facts import OfferAsked
+from toldonce.routing.core.types import Gate
 from toldonce.routing.handler.heads import Owned
 from toldonce.routing.handler.past import Granted
 from toldonce.routing.handler.words import Drain

@@ -15,7 +15,7 @@ from toldonce.api.types.v1 import options_pb2, types_pb2
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import derive, parse_name, parse_whole, whole
 from toldonce.kernel.principal import Principal
-from toldonce.routing.core.types import (
+from toldonce.routing.core.acts import (
     Act,
     CancelHandoff,
     CompleteWrapUp,

@@ -10,7 +10,8 @@ from toldonce.api.routing.v1 import internal_pb2, routing_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, own_of, parse_name, parse_own, parse_whole
-from toldonce.routing.core.types import DecisionTrace, OfferAsked, QueueStanding
+from toldonce.routing.core.facts import OfferAsked
+from toldonce.routing.core.types import DecisionTrace, QueueStanding
 from toldonce.routing.handler.waits import Waits
 from toldonce.routing.wire.asks import read_ask
 from toldonce.routing.wire.traces import read_trace, write_trace

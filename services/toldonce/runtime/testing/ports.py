@@ -12,6 +12,7 @@ from toldonce.runtime.testing.bus import FakeBus
 from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable
+from toldonce.runtime.testing.trail import FakeTrail
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class FakeServers:
     keys: FakeTable
     bus: FakeBus
     store: FakeStore
+    trail: FakeTrail
 
     def tables(self) -> Tables:
         """Give the tables as a process sees them."""
@@ -38,7 +40,8 @@ def fake_servers(clock: Clock | None = None) -> FakeServers:
     open_, agents, config, leases, keys = (FakeTable(clock=clock) for _ in names.BUCKETS)
     log = FakeLog(epoch=names.STORY_EPOCH, clock=clock)
     store = FakeStore(clock=clock)
-    return FakeServers(log, open_, agents, config, leases, keys, FakeBus(), store)
+    bus, trail = FakeBus(), FakeTrail()
+    return FakeServers(log, open_, agents, config, leases, keys, bus, store, trail)
 
 
 def fake_ports(
@@ -57,4 +60,5 @@ def fake_ports(
         servers.store,
         door=door(servers.bus),
         tenants=tenants,
+        trail=servers.trail,
     )

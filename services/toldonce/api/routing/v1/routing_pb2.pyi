@@ -988,6 +988,52 @@ class ExplainDecisionResponse(_message.Message):
 Global___ExplainDecisionResponse: _TypeAlias = ExplainDecisionResponse  # noqa: Y015
 
 @_typing.final
+class ExportDecisionsRequest(_message.Message):
+    """From when on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def from_at(self) -> _timestamp_pb2.Timestamp:
+        """Begin with the snapshot from which this instant is reached; not set = with the oldest kept."""
+
+    def __init__(
+        self,
+        *,
+        from_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportDecisionsRequest: _TypeAlias = ExportDecisionsRequest  # noqa: Y015
+
+@_typing.final
+class ExportDecisionsResponse(_message.Message):
+    """A part of the journal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    message: _builtins.bytes
+    """One message of the journal, in a form that only ToldOnce reads; at most 96 KiB."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportDecisionsResponse: _TypeAlias = ExportDecisionsResponse  # noqa: Y015
+
+@_typing.final
 class PickWorkRequest(_message.Message):
     """Pick a waiting case."""
 

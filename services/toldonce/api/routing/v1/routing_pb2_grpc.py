@@ -61,6 +61,11 @@ class RoutingServiceStub:
                 request_serializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionResponse.FromString,
                 _registered_method=True)
+        self.ExportDecisions = channel.unary_stream(
+                '/toldonce.api.routing.v1.RoutingService/ExportDecisions',
+                request_serializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsResponse.FromString,
+                _registered_method=True)
         self.PickWork = channel.unary_unary(
                 '/toldonce.api.routing.v1.RoutingService/PickWork',
                 request_serializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.PickWorkRequest.SerializeToString,
@@ -136,7 +141,17 @@ class RoutingServiceServicer:
 
     def ExplainDecision(self, request, context):
         """Explain a decision, or why a case has no owner yet: each agent and the first gate they failed.
-        Errors: NOT_FOUND (unknown, or no longer kept).
+        A past decision of a large desk is recounted from the journal: agents alike are told as one.
+        Errors: NOT_FOUND (unknown, or no longer kept), RESOURCE_EXHAUSTED (it would take too long).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportDecisions(self, request, context):
+        """Give the journal of the tenant's engines: what they heard and decided, in order, without what
+        customers said. `toldonce replay` goes through it again.
+        Errors: NOT_FOUND (nothing is kept from then on).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,6 +233,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.ExplainDecision,
                     request_deserializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionResponse.SerializeToString,
+            ),
+            'ExportDecisions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportDecisions,
+                    request_deserializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsResponse.SerializeToString,
             ),
             'PickWork': grpc.unary_unary_rpc_method_handler(
                     servicer.PickWork,
@@ -381,6 +401,33 @@ class RoutingService:
             '/toldonce.api.routing.v1.RoutingService/ExplainDecision',
             toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionRequest.SerializeToString,
             toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExplainDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/toldonce.api.routing.v1.RoutingService/ExportDecisions',
+            toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsRequest.SerializeToString,
+            toldonce_dot_api_dot_routing_dot_v1_dot_routing__pb2.ExportDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,7 +50,13 @@ class RoutingServiceStub:
     """
     ExplainDecision: _aio.UnaryUnaryMultiCallable[_routing_pb2.ExplainDecisionRequest, _routing_pb2.ExplainDecisionResponse]
     """Explain a decision, or why a case has no owner yet: each agent and the first gate they failed.
-    Errors: NOT_FOUND (unknown, or no longer kept).
+    A past decision of a large desk is recounted from the journal: agents alike are told as one.
+    Errors: NOT_FOUND (unknown, or no longer kept), RESOURCE_EXHAUSTED (it would take too long).
+    """
+    ExportDecisions: _aio.UnaryStreamMultiCallable[_routing_pb2.ExportDecisionsRequest, _routing_pb2.ExportDecisionsResponse]
+    """Give the journal of the tenant's engines: what they heard and decided, in order, without what
+    customers said. `toldonce replay` goes through it again.
+    Errors: NOT_FOUND (nothing is kept from then on).
     """
     PickWork: _aio.UnaryUnaryMultiCallable[_routing_pb2.PickWorkRequest, _types_pb2.CaseView]
     """Ask to be offered a certain waiting case now, or the next of a queue. The gates of the policy
@@ -142,7 +148,19 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_routing_pb2.ExplainDecisionRequest, _abc.Awaitable[_routing_pb2.ExplainDecisionResponse]],
     ) -> _abc.Awaitable[_routing_pb2.ExplainDecisionResponse]:
         """Explain a decision, or why a case has no owner yet: each agent and the first gate they failed.
-        Errors: NOT_FOUND (unknown, or no longer kept).
+        A past decision of a large desk is recounted from the journal: agents alike are told as one.
+        Errors: NOT_FOUND (unknown, or no longer kept), RESOURCE_EXHAUSTED (it would take too long).
+        """
+
+    @_abc_1.abstractmethod
+    def ExportDecisions(
+        self,
+        request: _routing_pb2.ExportDecisionsRequest,
+        context: _aio.ServicerContext[_routing_pb2.ExportDecisionsRequest, _abc.AsyncIterator[_routing_pb2.ExportDecisionsResponse]],
+    ) -> _abc.AsyncIterator[_routing_pb2.ExportDecisionsResponse]:
+        """Give the journal of the tenant's engines: what they heard and decided, in order, without what
+        customers said. `toldonce replay` goes through it again.
+        Errors: NOT_FOUND (nothing is kept from then on).
         """
 
     @_abc_1.abstractmethod

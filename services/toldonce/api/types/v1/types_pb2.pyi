@@ -1362,7 +1362,9 @@ class DecisionTrace(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """Each of them, best first; at most 64 in a stored trace, all of them in ExplainDecision."""
+        """Each of them, best first. Of more than 64, agents alike share a line without a name, and those
+        whom the case treats alone keep theirs: a trace has less than 4 KiB whatever the size.
+        """
 
     def __init__(
         self,
