@@ -114,7 +114,7 @@ SUITE = (
     Entry(
         "S3",
         "s3",
-        "fifo",
+        "by-lot",
         1_536,
         (
             inside("sl_of_expected_english", 97.83, 98.07),

@@ -153,3 +153,21 @@ def test_new_configuration_is_matched_by_at_once() -> None:
     assert world.gates("kim") == {"anna": "SKILL: skill billing 1 < 3"}
     world.tell(ConfigChanged(replace(office(person("anna", billing=3)), revision=2)))
     assert world.asked("kim") == "anna"
+
+
+def test_agents_drawn_by_lot_are_not_always_the_longest_idle() -> None:
+    config = office(*(person(name) for name in ("anna", "bob", "cleo", "dora")))
+    plain = config.policies["plain"]
+    lots = replace(plain, weigh=replace(plain.weigh, by_lot=True))
+    world = World(replace(config, policies={"plain": lots})).open_doors()
+    asked = []
+    for number in range(40):
+        world.contact(f"kim{number}")
+        asked.append(world.asked(f"kim{number}"))
+        world.accept(f"kim{number}")
+        world.close(f"kim{number}")
+    assert {asked.count(name) for name in ("anna", "bob", "cleo", "dora")} != {10}
+    assert set(asked) == {"anna", "bob", "cleo", "dora"}
+    again = World(replace(config, policies={"plain": lots})).open_doors()
+    again.contact("kim0")
+    assert again.asked("kim0") == asked[0]

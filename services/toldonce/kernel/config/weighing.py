@@ -65,13 +65,15 @@ PLAIN = Weights()
 class Weighing:
     """The weights of a policy: those of a group of agents, and those of everybody else.
 
-    Work that has waited less than `within_ms` milliseconds is in time.
+    Work that has waited less than `within_ms` milliseconds is in time. Of agents who are equal in
+    worth the longest idle comes first, or, `by_lot`, any of them.
     """
 
     everybody: Weights = PLAIN
     groups: Mapping[str, Weights] = field(default_factory=lambda: MappingProxyType({}))
 
     within_ms: int = 0
+    by_lot: bool = False
 
     def of(self, group: str) -> Weights:
         """Return the weights for agents of a group ("" for those who are in none)."""
@@ -88,7 +90,7 @@ def weighing(policy: Fields, points_per_minute: int) -> Weighing:
 
     With `adaptive`, weights that learn are what is changed by the others.
     """
-    entry = policy.section("weigh", (*KEYS, "groups", "within_s", "adaptive", "cost"))
+    entry = policy.section("weigh", (*KEYS, "groups", "within_s", "adaptive", "cost", "by_lot"))
     plain = replace(PLAIN, wait=points_per_minute * MILLI)
     within_ms = entry.milli("within_s", DAY_S) if "within_s" in entry.values else 0
     if within_ms < 0:
@@ -106,6 +108,7 @@ def weighing(policy: Fields, points_per_minute: int) -> Weighing:
             {name: _weights(groups.section(name, KEYS), everybody) for name in groups.values}
         ),
         within_ms,
+        entry.flag("by_lot", default=False),
     )
 
 

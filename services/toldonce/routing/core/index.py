@@ -19,7 +19,7 @@ from toldonce.routing.core.kinds import (
     WorkKind,
 )
 from toldonce.routing.core.lacks import finding
-from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.rules import Rules, tie
 from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.tallies import Count, Paces, Tallies
 
@@ -134,7 +134,8 @@ class Index:
         if kind is None:
             if len(self.work_kinds) >= _WORK_KINDS_MAX:
                 self._sweep()
-            kind = WorkKind(key, wants, self._tallies.of(wants.queue), item.wait_max_us)
+            tally = self._tallies.of(wants.queue)
+            kind = WorkKind(key, wants, tally, rules.queue(wants.queue))
             self.work_kinds[key] = kind
             for agents in self.agent_kinds.values():
                 self._judge(kind, agents, rules)
@@ -163,6 +164,8 @@ class Index:
         Whoever has no work comes before those who have, then whoever makes the pair worth most,
         then the longest idle.
         """
+        if work.by_lot:
+            return _by_lot(item, work, now_us)
         best: tuple[int, int, Ready] | None = None
         for pair in work.pairs:
             kind = pair.agents
@@ -262,6 +265,26 @@ class Index:
 def _klass(entry: tuple[int, list[Ready]]) -> int:
     """Order classes by themselves, not by when somebody first was in one."""
     return entry[0]
+
+
+def _by_lot(item: Item, work: WorkKind, now_us: int) -> Agent | None:
+    """Draw one of those who come first but for idleness; a case always draws the same."""
+    best: tuple[int, int] | None = None
+    drawn: list[Agent] = []
+    for pair in work.pairs:
+        for klass, heap in pair.agents.ready.items():
+            for entry in heap if fits(klass, work) else ():
+                agent = entry[5]
+                if agent.stamp != entry[4] or item.bars(agent.name, now_us):
+                    continue
+                worth = pair.worth(item.enqueued_us, entry[1], now_us)
+                choice = (entry[0], -worth)
+                if worth >= 0 and (best is None or choice < best):
+                    best, drawn = choice, [agent]
+                elif choice == best:
+                    drawn.append(agent)
+    drawn.sort(key=lambda agent: agent.name)
+    return drawn[tie(item.own, item.customer) % len(drawn)] if drawn else None
 
 
 def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> int:

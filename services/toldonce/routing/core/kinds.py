@@ -15,6 +15,7 @@ from toldonce.kernel.config.weighing import MILLI, Weighing
 from toldonce.kernel.instants import MINUTE
 from toldonce.kernel.skills import Requirement
 from toldonce.routing.core.lacks import Finding
+from toldonce.routing.core.rules import QueueRules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.tallies import Count, Pace, Tally
 
@@ -56,12 +57,13 @@ class AgentKind:
 class WorkKind:
     """Work that asks for the same and costs the same; `hard` work is not interruptible."""
 
-    def __init__(self, key: WorkKey, wants: Requirement, tally: Tally, wait_max_us: int) -> None:
-        """Start empty."""
+    def __init__(self, key: WorkKey, wants: Requirement, tally: Tally, rules: QueueRules) -> None:
+        """Start empty, for work of the queue that is routed by these rules."""
         self.queue, _, _, self.cost, priority, self.hard = key
         self.wants = wants
         self.tally = tally
-        self.wait_max_us = wait_max_us
+        self.wait_max_us = rules.wait_max_us
+        self.by_lot = rules.weigh.by_lot
         self.priority = priority * POINT
         self.pairs: list[Pair] = []
         self.barred: dict[Finding, list[AgentKind]] = {}
