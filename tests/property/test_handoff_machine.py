@@ -31,6 +31,7 @@ from toldonce.kernel.story.events import (
     HandoffCancelled,
     OfferAccepted,
     OwnershipReleased,
+    QueueChanged,
 )
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import (
@@ -298,6 +299,9 @@ class HandoffMachine(StoryMachine):
                 trail = self.trails[case]
                 assert (trail.queue, trail.owner) == (left, "")
                 trail.queue, trail.queues = queue, _latest(trail.queues, left)
+            case QueueChanged(case, queue):
+                assert not self.trails[case].owner
+                self.trails[case].queue = queue
             case ConsultJoined():
                 trail = self.trails[event.case]
                 if event.kind is AdviserKind.WARM:
