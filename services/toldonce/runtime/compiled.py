@@ -37,7 +37,8 @@ def folder() -> Path:
 def prefer() -> bool:
     """Use the twin from now on, if there is one and none of its modules was imported before."""
     home = folder()
-    names = {".".join(("toldonce", *path.with_suffix("").parts)) for path in sources()}
+    ours = [path for path in sources() if path.parts[0] != "kernel"]  # those have no state
+    names = {".".join(("toldonce", *path.with_suffix("").parts)) for path in ours}
     if not (home / "ready").exists() or not names.isdisjoint(sys.modules):
         return False
     sys.path.append(str(home))  # where the modules look for what they share
