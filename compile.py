@@ -47,15 +47,19 @@ def main() -> int:
         (work / "build.py").write_text(_BUILD)
         built = work / "built"
         modules = [str(Path("toldonce") / path) for path in compiled.sources()]
-        done = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "build.py", str(built), *modules],
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words
+                [sys.executable, "build.py", str(built), *modules],
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS_MAX,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            sys.stderr.write("compiling took too long: the routing core runs interpreted\n")
+            return 1
         if done.returncode != 0:
             sys.stderr.write(f"{done.stdout[-2000:]}{done.stderr[-2000:]}\n")
             sys.stderr.write("it could not be compiled: the routing core runs interpreted\n")

@@ -120,7 +120,8 @@ class Desk:
         for _ in range(20 * crowd.agents + crowd.waiting):
             self.arrive(self.arrival(self._now))
             if engine.waiting >= crowd.waiting and len(self.held) >= crowd.agents:
-                break
+                return
+        raise Unavailable("the crowd never came together: too few could take what came")
 
     def arrival(self, at: datetime) -> StoryChanged:
         """Make the fact of a new case that comes at that time."""
@@ -145,7 +146,6 @@ class Desk:
         steps_us: list[float] = []
         decided, seconds, now = 0, 0.0, self._now
         gc.collect()
-        gc.freeze()
         for arrival in arrivals:
             now += APART
             end = self._end()
@@ -158,7 +158,6 @@ class Desk:
             seconds += ended_s - began_s
             decided += len(made)
             self.held.extend(decision.customer for decision in made)
-        gc.unfreeze()
         self._now = now
         return Timed(decided, seconds, steps_us, _rss_mb())
 

@@ -92,15 +92,21 @@ def derived(said: bytes) -> str:
     return _encode(number & ~_VERSION_BITS | _DERIVED_BITS)  # made once: no place in a memory
 
 
-def series(kind: str, *parts: str | bytes | int) -> int:
+def series(kind: str, *parts: str | bytes | int) -> tuple[str, int]:
     """Begin a row of own ids that follow from `parts` and their number alone (see `nth`)."""
     said = hashlib.sha256(kind.encode() + spelled(*parts)).digest()[:16]
-    return int.from_bytes(said, "big") & ~_VERSION_BITS | _DERIVED_BITS
+    number = int.from_bytes(said, "big") & ~_VERSION_BITS | _DERIVED_BITS
+    return _encode(number)[:14], number & _LOW_BITS
 
 
-def nth(row: int, number: int) -> str:
+def nth(row: tuple[str, int], number: int) -> str:
     """Make the id of a `number` below 2**48 in a row: different numbers, different ids."""
-    return _encode(row ^ number)
+    first, low = row
+    low ^= number
+    return (
+        f"{first}{_PAIRS[low >> 50]}{_PAIRS[low >> 40 & 1023]}{_PAIRS[low >> 30 & 1023]}"
+        f"{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:

@@ -36,7 +36,10 @@ _ARRIVE, _END, _HANG_UP, _SHIFT, _REDIAL = range(5)
 
 
 class Tally:
-    """What one replication counted of one type: waits in minutes, in order."""
+    """What one replication counted of one type: waits in minutes, in order.
+
+    Whoever hung up and came again is served after all that they waited together.
+    """
 
     def __init__(self) -> None:
         """Start at nothing."""
@@ -161,8 +164,9 @@ class Desk:
         type_, row = self.scenario.types[contact.type], self._dice.redial[contact.type]
         if type_.redial and row.next() < -log(1.0 - type_.redial):
             again_us = self._now_us + round(type_.redial_after * MINUTE)
-            draws = (row.next(), row.next())
+            draws = (contact.work, contact.patience)  # it is the same person and matter
             again = self._contact(contact.type, again_us, contact.period, draws)
+            again.waited_us = contact.waited_us + self._now_us - contact.came_us
             self._push(again_us, _REDIAL, again)
 
     def _end(self, contact: Contact) -> None:
@@ -202,7 +206,8 @@ class Desk:
         self._busy.add(made.agent)
         self._note_wait(contact)
         if self._counts(contact):
-            self.seen[contact.type].served.append((self._now_us - contact.came_us) / MINUTE)
+            waited_us = contact.waited_us + self._now_us - contact.came_us
+            self.seen[contact.type].served.append(waited_us / MINUTE)
         number = self._group_of[made.agent]
         type_ = self.scenario.types[contact.type].name
         spread = of_period(self.scenario.groups[number].service[type_], contact.period)

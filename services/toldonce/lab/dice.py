@@ -47,7 +47,7 @@ class Dice:
     arrivals: list[Row] = field(default_factory=list)
     patience: list[Row] = field(default_factory=list)
     work: list[Row] = field(default_factory=list)
-    redial: list[Row] = field(default_factory=list)  # whether they come again, and those who do
+    redial: list[Row] = field(default_factory=list)  # whether they come again
 
 
 def dice(scenario: Scenario, seed: int, replication: int) -> Dice:

@@ -36,22 +36,21 @@ def estimates(
 ) -> Mapping[str, Estimate]:
     """Estimate every figure from groups of equally many replications, at least two of them.
 
-    `known` are the same groups under another policy, a figure, and its exact mean.
+    `known` are the same groups under another policy, a figure, and its exact mean: then what that
+    was off by corrects, and not the dice.
     """
     whole = _whole(groups)
     all_of_it = figures(whole, scenario)
     without = [figures(whole.plus(group, -1), scenario) for group in groups]
     dice = np.array([controls(group, scenario) for group in groups])
     count = len(groups)
-    offs = [np.empty((count, 0)), dice]
     if known is not None:
         beside, figure, exact = known
-        off = np.array([[figures(group, scenario)[figure] - exact] for group in beside])
-        offs += [off, np.column_stack((dice, off))]
+        dice = np.array([[figures(group, scenario)[figure] - exact] for group in beside])
     found = {}
     for name, value in all_of_it.items():
         pseudo = np.array([count * value - (count - 1) * less[name] for less in without])
-        found[name] = _controlled(pseudo, offs, value)
+        found[name] = _controlled(pseudo, dice, value)
     return found
 
 
@@ -84,13 +83,10 @@ def _whole(groups: Sequence[Sums]) -> Sums:
     return whole
 
 
-def _controlled(
-    pseudo: NDArray[np.float64], offs: Sequence[NDArray[np.float64]], plain: float
-) -> Estimate:
-    """Take out what was off, by whichever of `offs` leaves least, if there are groups enough."""
-    enough = [off for off in offs if off.shape[1] * _CONTROLLED_MIN <= len(pseudo)]
-    tried = [_regressed(pseudo, off, plain) for off in enough]
-    return min(tried, key=lambda one: one.half_width)
+def _controlled(pseudo: NDArray[np.float64], off: NDArray[np.float64], plain: float) -> Estimate:
+    """Take out what was off, if there are groups enough to tell; luck has no choice in it."""
+    enough = off.shape[1] * _CONTROLLED_MIN <= len(pseudo)
+    return _regressed(pseudo, off if enough else off[:, :0], plain)
 
 
 def _regressed(pseudo: NDArray[np.float64], dice: NDArray[np.float64], plain: float) -> Estimate:

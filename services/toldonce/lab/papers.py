@@ -28,17 +28,18 @@ _NOTHING: MappingProxyType[str, int] = MappingProxyType({})
 class Contact:
     """One contact on its way through the desk; instants are microseconds, work a draw of mean 1."""
 
-    __slots__ = ("agent", "came_us", "customer", "patience", "period", "type", "work")
+    __slots__ = ("agent", "came_us", "customer", "patience", "period", "type", "waited_us", "work")
 
     def __init__(
         self, customer: str, type_: int, *, came_us: int, period: int, draws: tuple[float, float]
     ) -> None:
-        """Let it come; `draws` are for its work and its patience."""
+        """Let it come; `draws` are for its work and its patience, the same when it comes again."""
         self.customer = customer
         self.type = type_
         self.came_us = came_us
         self.period = period
         self.work, self.patience = draws
+        self.waited_us = 0  # before it hung up and came again
         self.agent = ""
 
 

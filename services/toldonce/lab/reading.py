@@ -75,6 +75,10 @@ def read(tree: object) -> Scenario:
         document.wrong(
             "periods", "holds more than one, but with a warm_up there is one that counts"
         )
+    for key, names in (("types", [t.name for t in types]), ("groups", [g.name for g in groups])):
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                problems.add(f"{key}[{place}].name", f"{name} is there twice")
     for place, type_ in enumerate(types):
         if not any(type_.name in group.service for group in groups):
             problems.add(f"types[{place}].name", f"{type_.name} is served by no group")

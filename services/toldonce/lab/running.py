@@ -111,7 +111,7 @@ def _run_group(plan: Plan, policy: Policy, group: int) -> Sums:
     """Run; leaves the collector of garbage alone meanwhile."""
     scenario = plan.scenario
     sums = Sums(len(scenario.types), len(scenario.groups))
-    each = max(1, plan.replications // plan.groups)
+    each = -(-plan.replications // plan.groups)  # rounded up: groups are equally large
     for number in range(group * each, (group + 1) * each):
         rolled = dice(scenario, plan.seed, number)
         gc.disable()

@@ -8,6 +8,7 @@ same dice is known, the difference to it is what is estimated (a coupled control
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from math import isinf
 
 from toldonce.lab.estimate import Estimate, compared
 from toldonce.lab.reading import ADAPTIVE
@@ -33,8 +34,12 @@ class Check:
     scale: float = 1.0
 
     def passed(self, found: Estimate) -> bool:
-        """Tell whether it lies where it must, known well enough."""
+        """Tell whether it lies where it must, known well enough; a bound must hold surely."""
         value, half = found.value * self.scale, found.half_width * self.scale
+        if isinf(self.low):
+            return value + half <= self.high and half <= self.tolerance
+        if isinf(self.high):
+            return value - half >= self.low and half <= self.tolerance
         return self.low <= value <= self.high and half <= self.tolerance
 
 

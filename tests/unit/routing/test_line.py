@@ -8,6 +8,7 @@ from toldonce.kernel.instants import micros
 from toldonce.kernel.skills import Requirement
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.kinds import WorkKind
+from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item
 from toldonce.routing.core.tallies import Count, Tally
 
@@ -26,7 +27,8 @@ class Line:
 
     def __init__(self) -> None:
         key = ("billing", (), "en", 1, 0, True)
-        self.kind = WorkKind(key, Requirement("billing"), Tally(Count(Count())), 3_600_000_000)
+        rules = Rules(office(person("anna")), "demo").queue("billing")
+        self.kind = WorkKind(key, Requirement("billing"), Tally(Count(Count())), rules)
         self.stamp = 0
         self.items: dict[str, Item] = {}
 

@@ -28,6 +28,7 @@ KEYS = (
     "in_time",
     "pace",
 )
+NOT_NEGATIVE = ("idle", "in_time", "pace")
 ADAPTIVE_BASE = 1_000
 ADAPTIVE_IN_TIME = 1_000
 
@@ -130,4 +131,7 @@ def adaptive(cost: int, within_ms: int) -> Weights:
 
 def _weights(entry: Fields, plain: Weights) -> Weights:
     said = {key: entry.milli(key, POINTS_MAX) for key in KEYS if key in entry.values}
+    for key in NOT_NEGATIVE:
+        if said.get(key, 0) < 0:
+            entry.wrong(key, "wanted 0 or more: work would be left apart from whom it waits for")
     return replace(plain, **said)

@@ -3,7 +3,8 @@
 Within a kind, agents and cases are ranked in heaps whose dead entries are skipped. Cases that
 somebody in particular may not have stand apart, so the head of a heap is anybody's. An agent's
 class is ABSENT, UNAVAILABLE, COOLING, or the units left: those for work that interrupts in the
-upper bits, those for work that may be interrupted in the lower.
+upper bits, those for work that may be interrupted in the lower, and between them whether they have
+work already: so the first of a class is the longest idle of all in it.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ UNAVAILABLE = -2
 COOLING = -1
 _UNKNOWN = -9
 _HARD = 16
-_SOFT_MASK = (1 << _HARD) - 1
+_BUSY = 1 << (_HARD - 1)
+_SOFT_MASK = _BUSY - 1
 _WORK_KINDS_MAX = 10_000
 
 
@@ -132,8 +134,6 @@ class Index:
         key = (wants.queue, wants.skills, wants.language, item.cost, priority, not item.soft)
         kind = self.work_kinds.get(key)
         if kind is None:
-            if len(self.work_kinds) >= _WORK_KINDS_MAX:
-                self._sweep()
             tally = self._tallies.of(wants.queue)
             kind = WorkKind(key, wants, tally, rules.queue(wants.queue))
             self.work_kinds[key] = kind
@@ -212,7 +212,7 @@ class Index:
             ):
                 best, best_worth = head, worth
         if agent.hopes or agent.targeted:
-            return _own(agent, best, best_worth, now_us)
+            return _own(agent, best, now_us)
         return best
 
     def admissible_us(self, now_us: int) -> int:
@@ -227,8 +227,8 @@ class Index:
                 for klass, heap in kind.ready.items():
                     if not heap or not fits(klass, work) or not kind.counts.get(klass):
                         continue
-                    at_us = _admissible_us(pair, heap, now_us)
-                    found = at_us if not found or (at_us and at_us < found) else found
+                    for at_us in _admissible_us(pair, heap, now_us):
+                        found = at_us if not found or at_us < found else found
         return found
 
     def idle(self) -> Iterator[Agent]:
@@ -256,10 +256,19 @@ class Index:
         else:
             work.barred.setdefault(finding(gate, kind.skills, work.wants), []).append(kind)
 
-    def _sweep(self) -> None:
+    def tidy(self) -> None:
+        """Forget kinds of work of which nothing waits, when there are very many kinds."""
+        if len(self.work_kinds) < _WORK_KINDS_MAX:
+            return
         for key, kind in list(self.work_kinds.items()):
             if not kind.count and not kind.special:
                 del self.work_kinds[key]
+
+    def barred(self) -> list[Item]:
+        """Give the cases that bar somebody and that somebody free might have."""
+        free = [kind for kind in self.agent_kinds.values() if kind.ready_count]
+        works = dict.fromkeys(work for kind in free for work in kind.active if work.special)
+        return [entry[3] for work in works for entry in work.special]
 
 
 def _klass(entry: tuple[int, list[Ready]]) -> int:
@@ -287,33 +296,34 @@ def _by_lot(item: Item, work: WorkKind, now_us: int) -> Agent | None:
     return drawn[tie(item.own, item.customer) % len(drawn)] if drawn else None
 
 
-def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> int:
-    """Say when the first of the line and the first of the free make a pair; 0: only others do."""
-    while heap and heap[0][5].stamp != heap[0][4]:
-        heappop(heap)
-    if not heap:
-        return 0
-    head = pair.work.first_for(heap[0][3], now_us)
-    if head is None:
-        return 0
-    worth = pair.worth(head.enqueued_us, heap[0][1], now_us)
-    return 0 if worth >= 0 else pair.admitted_us(worth, head.enqueued_us, now_us)
+def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> Iterator[int]:
+    """Say when those who are left apart now will be a pair by time alone.
+
+    They are the first of the line, and each case that bars somebody, with the first of the free
+    whom they do not bar.
+    """
+    head = pair.work.head
+    items = [entry[3] for entry in pair.work.special]
+    for item in items if head is None else [head, *items]:
+        first = _first(heap, item, now_us)
+        if first is not None:
+            worth = pair.worth(item.enqueued_us, first[1], now_us)
+            if worth < 0:
+                yield pair.admitted_us(worth, item.enqueued_us, now_us)
 
 
-def _own(agent: Agent, best: Item | None, best_worth: int, now_us: int) -> Item | None:
-    """Weigh what is kept for this agent, or named for them, against the best of the rest."""
-    rank = None if best is None else (best_worth, -best.enqueued_us)
+def _own(agent: Agent, best: Item | None, now_us: int) -> Item | None:
+    """Rank what is kept for this agent, or named for them, against the best of the rest.
+
+    By priority and age alone: what their pairs with others are worth is not theirs to compare.
+    """
     for item in (*agent.hopes, *agent.targeted):
         shut = item.work is not None and item.work.tally.closed
         kept = (item.place is Place.HELD and not shut) or item in agent.targeted
         if not kept or agent.room(item) < item.cost or item.bars(agent.name, now_us):
             continue
-        waited_us = now_us - item.enqueued_us
-        worth = item.points + item.wait * waited_us
-        if waited_us >= item.wait_max_us:
-            worth += OVERDUE
-        if rank is None or (worth, -item.enqueued_us) > rank:
-            best, rank = item, (worth, -item.enqueued_us)
+        if best is None or item.rank_at(now_us) < best.rank_at(now_us):
+            best = item
     return best
 
 
@@ -349,6 +359,7 @@ def klass_of(agent: Agent, now_us: int) -> int:
     if agent.cool_us > now_us:
         return COOLING
     free, soft = agent.free, agent.soft
-    if free <= 0:
-        return free + soft << _HARD if free + soft > 0 else 0
-    return free + soft << _HARD | free
+    if free + soft <= 0:
+        return 0
+    busy = _BUSY if agent.used else 0
+    return free + soft << _HARD | busy | max(free, 0)

@@ -88,16 +88,15 @@ class WorkKind:
         line = self._line
         if not line or line[-1] < entry:
             line.append(entry)
-            head = self.head  # it may be one who came back, and younger than this one
-            if head is not None and (self.head_us, head.own) < (entry[0], entry[1]):
-                return
         else:
             heappush(self._late, entry)
         if len(line) + len(self._late) > 2 * self.count + SLACK_MAX:
             self._line = deque([one for one in line if one[3].stamp == one[2]])
             self._late = [one for one in self._late if one[3].stamp == one[2]]
             heapify(self._late)
-        self._behead()
+        head = self.head  # it may be one who came back, and younger than this one
+        if head is None or (entry[0], entry[1]) < (self.head_us, head.own):
+            self._behead()
 
     def take(self, item: Item, stamp: int, *, special: bool) -> None:
         """Take a case out of the line."""
@@ -208,7 +207,7 @@ class Pair:
             if self.in_time and waited_us < self.within_us:
                 worth += self.in_time
             if self.pace is not None and self.paced:
-                worth += self.paced * tally.waiting.own * self.pace.per_minute() // MILLI
+                worth += self.paced * self.pace.per_minute() // MILLI * tally.waiting.own
         return worth + OVERDUE if waited_us >= self.work.wait_max_us else worth
 
     def admitted_us(self, worth: int, enqueued_us: int, now_us: int) -> int:

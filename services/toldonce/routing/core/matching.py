@@ -2,8 +2,8 @@
 
 The order is fixed. An agent who has room takes what is worth most of all work; a case that came
 goes to whoever makes the pair worth most; who is named, or had the case before, precedes.
-Where a policy leaves pairs apart that are worth less than nothing, all who are free are looked at
-once more: how many wait or are free has changed, and that may have changed what a pair is worth.
+Where a policy leaves pairs apart that are worth less than nothing, the first of each class of the
+free is looked at once more: how many wait or are free has changed, and so has what a pair is worth.
 """
 
 from collections.abc import Collection
@@ -63,33 +63,32 @@ class Matcher:
         self.decisions = 0
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
         self.traced_max = traced_max
-        self._series = (0, 0)
+        self._led = 0
+        self._row = ("", 0)
         self._scene: Scene | None = None
 
     def settle(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
         """Look at everything that was touched, then match until nobody admitted is left idle."""
         ledger, index = self.ledger, self.index
+        index.tidy()
         touched, ledger.dirty_agents = ledger.dirty_agents, {}
         agents = self._see(touched, rules, now_us) if touched else _NOBODY
         stirred, ledger.dirty_items = ledger.dirty_items, {}
-        items = [
-            item
-            for item in stirred
-            if (item.alive or item.counted or item.waiting)
-            and self.arrange(item, rules, now_us, found)
-        ]
+        items: list[Item] = []
+        for item in stirred:
+            known = item.alive or item.counted or item.waiting
+            if known and self.arrange(item, rules, now_us, found):
+                items.append(item)
         if len(items) > 1:
-            items.sort(key=lambda item: item.rank_at(now_us))
+            items = by_rank(items, now_us)
         if not self.epoch:
             for item in items:
                 self._let_wait(item, rules, now_us)
             return
-        if agents:
+        if agents or not index.quick:  # what a pair is worth may count who stands in line
             for item in items:
                 self._let_wait(item, rules, now_us)
-            if len(agents) > 1:
-                agents.sort(key=lambda one: one.order)
-            for agent in agents:
+            for agent in by_order(agents) if len(agents) > 1 else agents:
                 self._feed(agent, rules, now_us, found)
         for item in items:
             if not item.waiting:
@@ -125,7 +124,11 @@ class Matcher:
         return found
 
     def look_again(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
-        """Match what was left apart and is worth enough now; note when time will do the rest."""
+        """Match what was left apart and is worth enough now; note when time will do the rest.
+
+        The first of each class of the free is asked, and then whom each case that bars somebody
+        would find.
+        """
         again = True
         while again:  # each round makes an offer, so it ends when nobody is free
             again = False
@@ -135,6 +138,7 @@ class Matcher:
                     taker = self._taker(item, now_us) or agent
                     self.offer(item, taker, rules, now_us, found)
                     again = True
+        self._match(self.index.barred(), rules, now_us, found)
         at_us = self.index.admissible_us(now_us)
         if at_us and at_us != self.apart_us:
             self.timers.set(at_us, Alarm.APART, None, at_us)
@@ -160,7 +164,7 @@ class Matcher:
         self._match(barred, rules, now_us, found)
 
     def _match(self, items: list[Item], rules: Rules, now_us: int, found: list[Decision]) -> None:
-        for item in sorted(items, key=lambda item: item.rank_at(now_us)):
+        for item in by_rank(items, now_us):
             taker = self._taker(item, now_us)
             if taker is not None:
                 self.offer(item, taker, rules, now_us, found)
@@ -323,6 +327,16 @@ class Matcher:
 
     def _next_own(self) -> Own:
         """Name the next offer: one series an epoch, as unlike others as hashes are."""
-        if self._series[0] != self.epoch:
-            self._series = (self.epoch, series("offer", self.ledger.seed, self.epoch))
-        return Own(nth(self._series[1], self.decisions))
+        if self._led != self.epoch:
+            self._led, self._row = self.epoch, series("offer", self.ledger.seed, self.epoch)
+        return Own(nth(self._row, self.decisions))
+
+
+def by_rank(items: list[Item], now_us: int) -> list[Item]:
+    """Sort cases: overdue first, then points, then the older."""
+    return sorted(items, key=lambda item: item.rank_at(now_us))
+
+
+def by_order(agents: list[Agent]) -> list[Agent]:
+    """Sort agents: without work first, then the longest idle."""
+    return sorted(agents, key=lambda agent: agent.order)

@@ -84,6 +84,7 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         dirty_agents=tuple(ledger.dirty_agents),
         dirty_items=tuple([number[item] for item in ledger.dirty_items if item in number]),
         asks=tuple(asks.open.values()),
+        paces=ledger.paces.known(),
         timer_number=timers.number,
         timers_swept=timers.swept,
         agents=len(agents),
@@ -167,6 +168,7 @@ class Restorer:
         index.loose, index.quick = head.loose, head.quick
         absences.frozen_us, absences.connected = head.frozen_us, head.connected
         absences.vanished.update(head.vanished)
+        ledger.paces.learn(head.paces)
         asks.open.update((ask.offer, (ask, until_us)) for ask, until_us in head.asks)
         self._load_timers(timers)
 

@@ -1,5 +1,6 @@
 """What a pair of work and agent is worth at this moment, in its parts, for whoever asks why."""
 
+from toldonce.kernel.config.weighing import MILLI
 from toldonce.kernel.instants import MINUTE
 from toldonce.routing.core.kinds import POINT, Pair
 from toldonce.routing.core.rules import Rules
@@ -35,13 +36,17 @@ def _parts(
 ) -> list[tuple[str, int]]:
     """Take apart what `Pair.worth` adds up; being overdue comes before all of it."""
     work, free = pair.work, pair.agents.free
+    waited_us = now_us - item.enqueued_us
+    pace = 0 if pair.pace is None else pair.paced * pair.pace.per_minute() // MILLI
     base = rules.queue(work.queue).weigh.of(pair.agents.group).base * MINUTE
     idle, spare, spare_all, queue, queue_all, serving = pair.rest
     return [
         ("priority", work.priority),
         ("base", base),
         ("fit", pair.base - base - work.priority),
-        ("wait", pair.wait * (now_us - item.enqueued_us)),
+        ("wait", pair.wait * waited_us),
+        ("in time", pair.in_time if waited_us < pair.within_us else 0),
+        ("pace", pace * work.tally.waiting.own),
         ("idle", idle * max(0, now_us - agent.idle_us)),
         ("spare", spare * free.own),
         ("spare all", spare_all * free.all.own),

@@ -10,27 +10,34 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Item
 from toldonce.routing.core.timers import Alarm, Timers
 
+_NONE: tuple[Item, ...] = ()
+
 
 def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     """Take over one story; an older fact than the one known changes nothing."""
     customer, cases = fact.customer, fact.cases
     told = ledger.stories.get(customer)
-    known: dict[str, Item] = {}
-    if told is not None:
-        if fact.sequence <= told[0]:
-            return
-        known = {item.own: item for item in told[1]}
-        owns = [case.own for case in cases]
-        for own, item in known.items():
-            if own not in owns:
-                _forget(ledger, item, fact.at)
+    known = _NONE if told is None else told[1]
+    if told is not None and fact.sequence <= told[0]:
+        return
+    owns = [case.own for case in cases]
+    for item in known:
+        if item.own not in owns:
+            _forget(ledger, item, fact.at)
     if cases:
-        items = [_take_over(ledger, timers, fact, case, known.get(case.own)) for case in cases]
+        items = [_take_over(ledger, timers, fact, case, _named(known, case.own)) for case in cases]
         ledger.stories[customer] = (fact.sequence, tuple(items))
     elif told is not None:
         del ledger.stories[customer]
     if fact.declines or fact.expiries:
         _untaken(ledger, timers, fact)
+
+
+def _named(items: tuple[Item, ...], own: str) -> Item | None:
+    for item in items:
+        if item.own == own:
+            return item
+    return None
 
 
 def keep_only(ledger: Ledger, customers: frozenset[str], position: int, at: datetime) -> None:

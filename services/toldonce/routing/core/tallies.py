@@ -62,12 +62,12 @@ class Pace:
         self.total_us = 0
         self.wider = wider
 
-    def see(self, took_us: int) -> None:
-        """Learn of one case more."""
-        self.count += 1
+    def see(self, took_us: int, count: int = 1) -> None:
+        """Learn of one case more, or of so many that took so long together."""
+        self.count += count
         self.total_us += took_us
         if self.wider is not None:
-            self.wider.see(took_us)
+            self.wider.see(took_us, count)
 
     def mean_us(self) -> int:
         """Say how long one takes, at least a second."""
@@ -96,6 +96,17 @@ class Paces:
             wider = self._queues.setdefault(queue, Pace(self._all))
             found = self._groups[queue, group] = Pace(wider)
         return found
+
+    def known(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Tell what is known: queue, group, how many cases, how many microseconds in all."""
+        return tuple(
+            [(*key, pace.count, pace.total_us) for key, pace in self._groups.items() if pace.count]
+        )
+
+    def learn(self, known: Iterable[tuple[str, str, int, int]]) -> None:
+        """Take over what another knew."""
+        for queue, group, count, total_us in known:
+            self.of(queue, group).see(total_us, count)
 
 
 class Tallies:
