@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from toldonce.kernel.instants import EPOCH, SECOND, instant, wall
 from toldonce.kernel.skills import meets
+from toldonce.routing.core.classes import ABSENT, COOLING, UNAVAILABLE, room_of
 from toldonce.routing.core.gates import (
     asked_in_words,
     closed,
@@ -21,7 +22,7 @@ from toldonce.routing.core.gates import (
     pair_of,
     standing_gate,
 )
-from toldonce.routing.core.index import ABSENT, COOLING, UNAVAILABLE, Index, room_of
+from toldonce.routing.core.index import Index
 from toldonce.routing.core.kinds import Pair
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.ledger import Ledger

@@ -1,16 +1,15 @@
 """Who can take what, kept by kinds: the cost of a decision follows the kinds, not the crowd.
 
-Within a kind, agents and cases are ranked in heaps whose dead entries are skipped. Cases that
-somebody in particular may not have stand apart, so the head of a heap is anybody's. An agent's
-class is ABSENT, UNAVAILABLE, COOLING, or the units left: those for work that interrupts in the
-upper bits, those for work that may be interrupted in the lower, and between them whether they have
-work already: so the first of a class is the longest idle of all in it.
+Within a kind, agents and cases are ranked in heaps and lines whose dead entries are skipped. Cases
+that somebody in particular may not have stand apart, so the head of a line is anybody's.
 """
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from toldonce.kernel.skills import meets
+from toldonce.routing.core.choosing import admissible_us, by_lot, first_of, older, own_first
+from toldonce.routing.core.classes import COOLING, HARD_BITS, SOFT_MASK, UNKNOWN, fits, klass_of
 from toldonce.routing.core.kinds import (
     OVERDUE,
     SLACK_MAX,
@@ -20,28 +19,11 @@ from toldonce.routing.core.kinds import (
     WorkKind,
 )
 from toldonce.routing.core.lacks import finding
-from toldonce.routing.core.rules import Rules, tie
+from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.tallies import Count, Paces, Tallies
 
-ABSENT = -3
-UNAVAILABLE = -2
-COOLING = -1
-_UNKNOWN = -9
-_HARD = 16
-_BUSY = 1 << (_HARD - 1)
-_SOFT_MASK = _BUSY - 1
 _WORK_KINDS_MAX = 10_000
-
-
-def fits(klass: int, work: WorkKind) -> bool:
-    """Tell whether somebody of a class has the units that this work takes."""
-    return (klass >> _HARD if work.hard else klass & _SOFT_MASK) >= work.cost
-
-
-def room_of(klass: int, item: Item) -> int:
-    """Say how many units somebody of a class has left for a case."""
-    return klass & _SOFT_MASK if item.soft else klass >> _HARD
 
 
 class Index:
@@ -76,7 +58,7 @@ class Index:
     def enlist(self, agent: Agent, rules: Rules) -> None:
         """Give an agent the kind that the configuration says; it has no class yet."""
         rule = agent.rule
-        agent.kind, agent.klass = None, _UNKNOWN
+        agent.kind, agent.klass = None, UNKNOWN
         if rule is None:
             return
         key = (
@@ -106,7 +88,7 @@ class Index:
         self._stamp += 1
         counts, everybody = kind.counts, self.counts
         if klass != before:
-            if before != _UNKNOWN:
+            if before != UNKNOWN:
                 counts[before] -= 1
                 everybody[before] -= 1
                 kind.present_count -= before >= COOLING
@@ -165,7 +147,7 @@ class Index:
         then the longest idle.
         """
         if work.by_lot:
-            return _by_lot(item, work, now_us)
+            return by_lot(item, work, now_us)
         best: tuple[int, int, Ready] | None = None
         for pair in work.pairs:
             kind = pair.agents
@@ -174,7 +156,7 @@ class Index:
             for klass, heap in kind.ready.items():
                 if not heap or not fits(klass, work) or not kind.counts.get(klass):
                     continue
-                first = _first(heap, item, now_us)
+                first = first_of(heap, item, now_us)
                 if first is None:
                     continue
                 worth = pair.worth(item.enqueued_us, first[1], now_us)
@@ -193,7 +175,7 @@ class Index:
         best: Item | None = None
         best_worth = 0
         idle_us = agent.idle_us
-        hard, soft = klass >> _HARD, klass & _SOFT_MASK
+        hard, soft = klass >> HARD_BITS, klass & SOFT_MASK
         for work, pair in kind.active.items():
             if (hard if work.hard else soft) < work.cost:
                 continue
@@ -208,11 +190,11 @@ class Index:
             else:
                 worth = pair.worth(head.enqueued_us, idle_us, now_us)
             if worth >= 0 and (
-                best is None or worth > best_worth or (worth == best_worth and _older(head, best))
+                best is None or worth > best_worth or (worth == best_worth and older(head, best))
             ):
                 best, best_worth = head, worth
         if agent.hopes or agent.targeted:
-            return _own(agent, best, now_us)
+            return own_first(agent, best, now_us)
         return best
 
     def admissible_us(self, now_us: int) -> int:
@@ -227,7 +209,7 @@ class Index:
                 for klass, heap in kind.ready.items():
                     if not heap or not fits(klass, work) or not kind.counts.get(klass):
                         continue
-                    for at_us in _admissible_us(pair, heap, now_us):
+                    for at_us in admissible_us(pair, heap, now_us):
                         found = at_us if not found or at_us < found else found
         return found
 
@@ -274,92 +256,3 @@ class Index:
 def _klass(entry: tuple[int, list[Ready]]) -> int:
     """Order classes by themselves, not by when somebody first was in one."""
     return entry[0]
-
-
-def _by_lot(item: Item, work: WorkKind, now_us: int) -> Agent | None:
-    """Draw one of those who come first but for idleness; a case always draws the same."""
-    best: tuple[int, int] | None = None
-    drawn: list[Agent] = []
-    for pair in work.pairs:
-        for klass, heap in pair.agents.ready.items():
-            for entry in heap if fits(klass, work) else ():
-                agent = entry[5]
-                if agent.stamp != entry[4] or item.bars(agent.name, now_us):
-                    continue
-                worth = pair.worth(item.enqueued_us, entry[1], now_us)
-                choice = (entry[0], -worth)
-                if worth >= 0 and (best is None or choice < best):
-                    best, drawn = choice, [agent]
-                elif choice == best:
-                    drawn.append(agent)
-    drawn.sort(key=lambda agent: agent.name)
-    return drawn[tie(item.own, item.customer) % len(drawn)] if drawn else None
-
-
-def _admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> Iterator[int]:
-    """Say when those who are left apart now will be a pair by time alone.
-
-    They are the first of the line, and each case that bars somebody, with the first of the free
-    whom they do not bar.
-    """
-    head = pair.work.head
-    items = [entry[3] for entry in pair.work.special]
-    for item in items if head is None else [head, *items]:
-        first = _first(heap, item, now_us)
-        if first is not None:
-            worth = pair.worth(item.enqueued_us, first[1], now_us)
-            if worth < 0:
-                yield pair.admitted_us(worth, item.enqueued_us, now_us)
-
-
-def _own(agent: Agent, best: Item | None, now_us: int) -> Item | None:
-    """Rank what is kept for this agent, or named for them, against the best of the rest.
-
-    By priority and age alone: what their pairs with others are worth is not theirs to compare.
-    """
-    for item in (*agent.hopes, *agent.targeted):
-        shut = item.work is not None and item.work.tally.closed
-        kept = (item.place is Place.HELD and not shut) or item in agent.targeted
-        if not kept or agent.room(item) < item.cost or item.bars(agent.name, now_us):
-            continue
-        if best is None or item.rank_at(now_us) < best.rank_at(now_us):
-            best = item
-    return best
-
-
-def _older(one: Item, other: Item) -> bool:
-    mine = (one.enqueued_us, one.own, one.customer)
-    return mine < (other.enqueued_us, other.own, other.customer)
-
-
-def _first(heap: list[Ready], item: Item, now_us: int) -> Ready | None:
-    """Peek at the first live entry whom the case does not bar; the barred are put back."""
-    barred: list[Ready] = []
-    found: Ready | None = None
-    while heap:
-        first = heap[0]
-        if first[5].stamp != first[4]:
-            heappop(heap)
-        elif (item.excluded or item.cool) and item.bars(first[3], now_us):
-            barred.append(heappop(heap))
-        else:
-            found = first
-            break
-    for entry in barred:
-        heappush(heap, entry)
-    return found
-
-
-def klass_of(agent: Agent, now_us: int) -> int:
-    """Say in which class somebody is by the facts of this moment."""
-    if agent.absent_us is not None:
-        return ABSENT
-    if not agent.routable:
-        return UNAVAILABLE
-    if agent.cool_us > now_us:
-        return COOLING
-    free, soft = agent.free, agent.soft
-    if free + soft <= 0:
-        return 0
-    busy = _BUSY if agent.used else 0
-    return free + soft << _HARD | busy | max(free, 0)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from toldonce.kernel.ids import Own, nth, series
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.routing.core.acts import CancelHandoff, Decision, MakeOffer
+from toldonce.routing.core.classes import klass_of
 from toldonce.routing.core.explain import REASON_MAX, UNTOLD, Scene, brief, trace
-from toldonce.routing.core.index import Index, klass_of
+from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.overflow import AGAIN_US, goes_on, in_words
 from toldonce.routing.core.placing import (

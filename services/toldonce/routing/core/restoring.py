@@ -9,8 +9,9 @@ from typing import NamedTuple
 from toldonce.kernel.errors import Invalid
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.asking import Asks
+from toldonce.routing.core.classes import COOLING
 from toldonce.routing.core.hours import Hours
-from toldonce.routing.core.index import COOLING, Index
+from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import Matcher
 from toldonce.routing.core.rules import Rules

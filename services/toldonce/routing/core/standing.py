@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Iterable
 
 from toldonce.kernel.instants import instant, micros
-from toldonce.routing.core.index import ABSENT, UNAVAILABLE, Index
+from toldonce.routing.core.classes import ABSENT, UNAVAILABLE
+from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item
