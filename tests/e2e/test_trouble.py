@@ -159,6 +159,11 @@ async def test_decisions_explain_themselves_owned_or_waiting(shop: Shop) -> None
         "lena": "PRESENCE",
     }
     await anna.session.declare("AWAY", "training")
+
+    async def nobody_there() -> bool:
+        return not any(queue.agents_available for queue in await desk.queues())
+
+    await eventually(nobody_there)  # the engine hears of it a moment later
     waiting = await web.submit(message(2, "It is broken", addresses=customer("kim")))
 
     async def said() -> dict[str, str]:
