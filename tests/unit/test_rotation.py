@@ -269,7 +269,9 @@ async def test_process_says_how_old_the_key_is_that_it_sees(folder, clock):
 async def test_drawn_key_says_when_it_was_drawn_and_is_newer_than_every_other(folder):
     at = datetime.now(UTC)
     assert abs(drawn_at(folder) - at) < timedelta(minutes=1)
-    drawn = [secrets.draw_kek(folder, moment) for moment in (START, START, START - timedelta(1))]
+    soon = START + timedelta(milliseconds=500)  # in the same second: names have whole ones
+    moments = (START, soon, START - timedelta(1))
+    drawn = [secrets.draw_kek(folder, moment) for moment in moments]
     assert drawn == ["20260301t120000", "20260301t120001", "20260301t120002"]
     assert drawn_at(folder) == START + timedelta(seconds=2)
     assert secrets.load(folder).kek_id == drawn[-1]

@@ -98,7 +98,7 @@ def draw_kek(folder: Path, now: datetime) -> str:
     """Draw a key-encryption key that is newer than every other; returns its id."""
     _, newest = load_keks(folder)
     last = kek_drawn_at(newest)
-    at = now if last is None or now > last else last + timedelta(seconds=1)
+    at = now if last is None else max(now, last + timedelta(seconds=1))
     kek_id = at.strftime(_DRAWN)
     if _order(kek_id) <= _order(newest):
         raise Invalid("secrets", f"kek-{newest}.key was not named by us; no newer name is left")
