@@ -99,7 +99,7 @@ SUITE = (
         "S1",
         "s1-mmc-endless",
         "fifo",
-        512,
+        640,
         (near("mean_wait", 0.10216, 0.01), near("sl", 89.908, 0.01)),
     ),
     Entry(
