@@ -35,8 +35,8 @@ _VERSION_BITS = 0xF << 76
 _DERIVED_BITS = 8 << 76  # the version that says "made by a rule of our own"
 _LATEST_MS = 10**14
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
-_LOW_BITS = (1 << 60) - 1
+PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+LOW_BITS = (1 << 60) - 1
 _DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _OWN = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 _WHOLE = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -44,21 +44,22 @@ _TENANT = re.compile(r"[0-9a-z]{1,32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-def _encode(number: int) -> str:
-    high, low = number >> 60, number & _LOW_BITS
+def written(number: int) -> str:
+    """Write a number below 2**128 as 26 characters."""
+    high, low = number >> 60, number & LOW_BITS
     return (
-        f"{_PAIRS[high >> 60 & 1023]}{_PAIRS[high >> 50 & 1023]}{_PAIRS[high >> 40 & 1023]}"
-        f"{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
-        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 50]}{_PAIRS[low >> 40 & 1023]}"
-        f"{_PAIRS[low >> 30 & 1023]}{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}"
-        f"{_PAIRS[low & 1023]}"
+        f"{PAIRS[high >> 60 & 1023]}{PAIRS[high >> 50 & 1023]}{PAIRS[high >> 40 & 1023]}"
+        f"{PAIRS[high >> 30 & 1023]}{PAIRS[high >> 20 & 1023]}{PAIRS[high >> 10 & 1023]}"
+        f"{PAIRS[high & 1023]}{PAIRS[low >> 50]}{PAIRS[low >> 40 & 1023]}"
+        f"{PAIRS[low >> 30 & 1023]}{PAIRS[low >> 20 & 1023]}{PAIRS[low >> 10 & 1023]}"
+        f"{PAIRS[low & 1023]}"
     )
 
 
 @lru_cache(maxsize=CACHED_MAX)
 def encode(raw: bytes) -> str:
     """Write 16 bytes as 26 characters; a story's ids come again with each of its messages."""
-    return _encode(int.from_bytes(raw, "big"))
+    return written(int.from_bytes(raw, "big"))
 
 
 @lru_cache(maxsize=CACHED_MAX)
@@ -89,24 +90,13 @@ def spelled(*parts: str | bytes | int) -> bytes:
 def derived(said: bytes) -> str:
     """Make the id that `derive` makes of a kind and spelled parts, for who joined them already."""
     number = int.from_bytes(hashlib.sha256(said).digest()[:16], "big")
-    return _encode(number & ~_VERSION_BITS | _DERIVED_BITS)  # made once: no place in a memory
+    return written(number & ~_VERSION_BITS | _DERIVED_BITS)  # made once: no place in a memory
 
 
-def series(kind: str, *parts: str | bytes | int) -> tuple[str, int]:
-    """Begin a row of own ids that follow from `parts` and their number alone (see `nth`)."""
+def first_of_series(kind: str, *parts: str | bytes | int) -> int:
+    """Say as a number the id that a series begins with, which follows from `parts`."""
     said = hashlib.sha256(kind.encode() + spelled(*parts)).digest()[:16]
-    number = int.from_bytes(said, "big") & ~_VERSION_BITS | _DERIVED_BITS
-    return _encode(number)[:14], number & _LOW_BITS
-
-
-def nth(row: tuple[str, int], number: int) -> str:
-    """Make the id of a `number` below 2**48 in a row: different numbers, different ids."""
-    first, low = row
-    low ^= number
-    return (
-        f"{first}{_PAIRS[low >> 50]}{_PAIRS[low >> 40 & 1023]}{_PAIRS[low >> 30 & 1023]}"
-        f"{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
-    )
+    return int.from_bytes(said, "big") & ~_VERSION_BITS | _DERIVED_BITS
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:

@@ -7,8 +7,8 @@ the contacts and what agents declare. Every offer is accepted at once.
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from math import inf, log
+from typing import Final
 
-from toldonce.kernel.ids import nth, series
 from toldonce.kernel.instants import MINUTE, instant, micros
 from toldonce.kernel.story.types import Case
 from toldonce.lab.dice import Dice, next_arrival
@@ -25,11 +25,12 @@ from toldonce.routing.core.facts import (
     StoryChanged,
     Tick,
 )
+from toldonce.routing.core.series import Series
 from toldonce.routing.core.types import Availability, Presence
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
-START_US = micros(START)
-EVENTS_MAX = 1_000_000_000
+START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+START_US: Final = micros(START)
+EVENTS_MAX: Final = 1_000_000_000
 
 
 _ARRIVE, _END, _HANG_UP, _SHIFT, _REDIAL = range(5)
@@ -69,7 +70,7 @@ class Desk:
         self._until_us = self._from_us + round(scenario.length * MINUTE)
         self._heap: list[tuple[int, int, int, object]] = []
         self._number = self._sequence = 0
-        self._row = series("lab", scenario.name)
+        self._series = Series("lab", scenario.name)
         self._waiting: dict[str, Contact] = {}
         self._inside = 0
         self._closed = False
@@ -132,7 +133,7 @@ class Desk:
         self, type_: int, came_us: int, period: int, draws: tuple[float, float]
     ) -> Contact:
         self._sequence += 1
-        customer = nth(self._row, self._sequence)
+        customer = self._series.nth(self._sequence)
         return Contact(customer, type_, came_us=came_us, period=period, draws=draws)
 
     def _come(self, contact: Contact, *, first: bool) -> None:

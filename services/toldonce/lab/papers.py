@@ -1,6 +1,7 @@
 """A scenario written down as a tenant's document, and its contacts as the cases of a log."""
 
 from types import MappingProxyType
+from typing import Final
 
 from toldonce.kernel.config.types import (
     Agent,
@@ -17,12 +18,12 @@ from toldonce.kernel.instants import instant
 from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.lab.scenario import Policy, Scenario
 
-CHANNEL = "phone"
-NOBODY_US = 0
-_NOBODY = Own("")
-_DAY_S = 86_400
-_MONTH_S = 30 * _DAY_S
-_NOTHING: MappingProxyType[str, int] = MappingProxyType({})
+CHANNEL: Final = "phone"
+NOBODY_US: Final = 0
+_NOBODY: Final = Own("")
+_DAY_S: Final = 86_400
+_MONTH_S: Final = 30 * _DAY_S
+_NOTHING: Final[MappingProxyType[str, int]] = MappingProxyType({})
 
 
 class Contact:

@@ -8,15 +8,16 @@ is over, left on purpose and is not counted.
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from toldonce.kernel.instants import MINUTE, instant, micros
 from toldonce.routing.core.state import Agent
 from toldonce.routing.core.types import Availability, Presence
 
-BURST_MIN = 5
-BURST_SHARE = 10  # one in ten
-BURST_WINDOW_US = MINUTE
-FREEZE_MAX_US = 10 * MINUTE
+BURST_MIN: Final = 5
+BURST_SHARE: Final = 10  # one in ten
+BURST_WINDOW_US: Final = MINUTE
+FREEZE_MAX_US: Final = 10 * MINUTE
 
 
 class Absences:

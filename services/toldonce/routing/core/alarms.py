@@ -5,7 +5,7 @@ clock there may be a quarter of a second behind, and what comes too early is ref
 time comes soon, the next ones after a second each, and only then is there a real pause.
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.story.types import Case, CaseState, WorkState
@@ -16,17 +16,17 @@ from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.core.timers import Alarm, Timer
 from toldonce.routing.core.types import CancelReason
 
-APART_US = 3 * SECOND // 10
-SOON_US = SECOND
-SOON_MAX_US = 4 * SECOND
-AGAIN_US = 5 * SECOND
+APART_US: Final = 3 * SECOND // 10
+SOON_US: Final = SECOND
+SOON_MAX_US: Final = 4 * SECOND
+AGAIN_US: Final = 5 * SECOND
 
 
 def still_counts(timer: Timer, absences: Absences) -> bool:
     """Tell whether a timer still means something."""
+    if isinstance(timer.subject, Live):  # as most are
+        return timer.subject.live
     match timer.alarm, timer.subject:
-        case Alarm.OFFER, Live() as live:
-            return live.live
         case Alarm.HANDOFF, Item() as item:
             handoff = item.case.handoff
             return item.alive and handoff is not None and handoff.own == timer.guard

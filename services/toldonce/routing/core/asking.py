@@ -7,6 +7,7 @@ the gates they name. Either way it ends in an offer, or in an answer that names 
 """
 
 from heapq import heapify, heappop
+from typing import Final
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.ids import Own
@@ -23,16 +24,16 @@ from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import Availability, Gate
 
-FORCED = "FORCED"
-NOT_LEADING = "NOT_LEADING"
-OVERRIDABLE = frozenset(
+FORCED: Final = "FORCED"
+NOT_LEADING: Final = "NOT_LEADING"
+OVERRIDABLE: Final = frozenset(
     {Gate.PRESENCE, Gate.AVAILABILITY, Gate.CAPACITY, Gate.QUEUE, Gate.SKILL, Gate.LANGUAGE}
 )
-_POLICY = frozenset({Gate.COOL_DOWN, Gate.OWNER_PREFERRED})
-_NONE: frozenset[Gate] = frozenset()
-_OWN_COOL_DOWN = frozenset({Gate.COOL_DOWN})
-_PATIENCE_US = 3 * SECOND  # while another's offer is being taken back
-_LOOKS_MAX = 256
+_POLICY: Final = frozenset({Gate.COOL_DOWN, Gate.OWNER_PREFERRED})
+_NONE: Final[frozenset[Gate]] = frozenset()
+_OWN_COOL_DOWN: Final = frozenset({Gate.COOL_DOWN})
+_PATIENCE_US: Final = 3 * SECOND  # while another's offer is being taken back
+_LOOKS_MAX: Final = 256
 
 
 class Asks:

@@ -8,15 +8,16 @@ kept for another, say, or refused again and again by the log.
 
 from collections.abc import Collection, Mapping
 from itertools import islice
+from typing import Final
 
 from toldonce.kernel.instants import SECOND
 from toldonce.routing.core.gates import able_and_free, closed, first_gate, keeper_of
 from toldonce.routing.core.state import Agent, Item
 
-AGENTS_LOOKED_AT_MAX = 2_000
-ITEMS_LOOKED_AT_MAX = 16
-NEVER_US = 1 << 62
-_EVERY_US = SECOND
+AGENTS_LOOKED_AT_MAX: Final = 2_000
+ITEMS_LOOKED_AT_MAX: Final = 16
+NEVER_US: Final = 1 << 62
+_EVERY_US: Final = SECOND
 
 
 class Audit:

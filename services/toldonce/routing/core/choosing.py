@@ -36,7 +36,7 @@ def admissible_us(pair: Pair, heap: list[Ready], now_us: int) -> Iterator[int]:
     whom they do not bar.
     """
     head = pair.work.head
-    items = [entry[3] for entry in pair.work.special]
+    items = [one.item for one in pair.work.special]
     for item in items if head is None else [head, *items]:
         first = first_of(heap, item, now_us)
         if first is not None:

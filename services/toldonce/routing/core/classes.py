@@ -5,16 +5,18 @@ the lower, and between them whether they have work already: so the first of a cl
 idle of all in it.
 """
 
+from typing import Final
+
 from toldonce.routing.core.kinds import WorkKind
 from toldonce.routing.core.state import Agent, Item
 
-ABSENT = -3
-UNAVAILABLE = -2
-COOLING = -1
-UNKNOWN = -9
-HARD_BITS = 16
-_BUSY = 1 << (HARD_BITS - 1)
-SOFT_MASK = _BUSY - 1
+ABSENT: Final = -3
+UNAVAILABLE: Final = -2
+COOLING: Final = -1
+UNKNOWN: Final = -9
+HARD_BITS: Final = 16
+_BUSY: Final = 1 << (HARD_BITS - 1)
+SOFT_MASK: Final = _BUSY - 1
 
 
 def fits(klass: int, work: WorkKind) -> bool:

@@ -7,7 +7,7 @@ step, and nothing is ever swept.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from toldonce.kernel.ids import derive
 from toldonce.kernel.instants import SECOND, instant, micros
@@ -38,13 +38,13 @@ from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.snapshot import Head, Snapshot
 from toldonce.routing.core.standing import digest_of, position_of, queues_of
-from toldonce.routing.core.state import Item, Place
+from toldonce.routing.core.state import NOWHERE, Item
 from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
 from toldonce.routing.core.types import ENDED, DecisionTrace, QueueStanding, Schedule
 
-_BACK_OFF_US = SECOND // 4
-_BACK_OFF_DOUBLINGS_MAX = 7  # 32 s
+_BACK_OFF_US: Final = SECOND // 4
+_BACK_OFF_DOUBLINGS_MAX: Final = 7  # 32 s
 
 
 class Engine:
@@ -108,7 +108,10 @@ class Engine:
 
     def _at(self, now: datetime) -> int:
         """Let time pass; it never goes back."""
-        self._now_us = max(self._now_us, micros(now))
+        now_us = micros(now)
+        if now_us >= self._now_us:
+            self._now_us = now_us
+            self._ledger.look_up(now, now_us)
         if not self._audit.due_us:
             self._audit.count(self._now_us)
         return self._now_us
@@ -250,10 +253,10 @@ class Engine:
     def _take_in(self, fact: Fact, now_us: int) -> None:
         ledger = self._ledger
         match fact:
-            case ConfigChanged(config):
-                self._configure(Rules(config, ledger.seed))
             case StoryChanged():
                 apply_story(ledger, self._timers, fact)
+            case ConfigChanged(config):
+                self._configure(Rules(config, ledger.seed))
             case StoriesLoaded(customers, position):
                 keep_only(ledger, customers, position, instant(now_us))
             case AgentChanged(name):
@@ -289,14 +292,15 @@ class Engine:
         for name in rules.config.agents:
             ledger.agent(name)
         for agent in ledger.agents.values():
-            before, agent.rule = agent.rule, rules.agent(agent.name)
+            before = agent.rule
+            agent.follow(rules.agent(agent.name))
             recheck(agent, before, rules, self._now_us)
             self._index.enlist(agent, rules)
             ledger.touch(agent)
         self._hours.begin(rules.config, self._now_us)
         self._wake_for_hours()
         for item in ledger.items():
-            item.place, item.work = Place.NOWHERE, None
+            item.place, item.work = NOWHERE, None
             ledger.price(item)
             ledger.charge(item)
             ledger.stir(item)

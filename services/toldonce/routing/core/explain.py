@@ -7,6 +7,7 @@ agents are counted by gate and by what was compared; whoever the case treats alo
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from toldonce.kernel.instants import EPOCH, SECOND, instant, wall
 from toldonce.kernel.skills import meets
@@ -33,16 +34,16 @@ from toldonce.routing.core.scores import score
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
 
-LISTED_MAX = 64
-TRACE_BYTES_MAX = 4_096
-_LINES_BYTES_MAX = 3_000  # what is left is for the rest of the trace
-_LINE_BYTES = 12  # numbers, tags and lengths of one line
-_DETAIL_MAX = 96
-REASON_MAX = 400
-_LATER = {gate: place for place, gate in enumerate(GATE_ORDER)}
+LISTED_MAX: Final = 64
+TRACE_BYTES_MAX: Final = 4_096
+_LINES_BYTES_MAX: Final = 3_000  # what is left is for the rest of the trace
+_LINE_BYTES: Final = 12  # numbers, tags and lengths of one line
+_DETAIL_MAX: Final = 96
+REASON_MAX: Final = 400
+_LATER: Final = {gate: place for place, gate in enumerate(GATE_ORDER)}
 
 
-UNTOLD = DecisionTrace("", "", 0, 0, EPOCH, "", 0, None, 0.0, 0, (), "")
+UNTOLD: Final = DecisionTrace("", "", 0, 0, EPOCH, "", 0, None, 0.0, 0, (), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,11 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
         rules.policy_version,
         rules.revision,
         scene.engine_epoch,
-        instant(now_us),
+        scene.ledger.instant(now_us),
         name,
         item.step,
         None if relax_us is None else instant(relax_us),
-        max(0, now_us - wait_began_us(item.case)) / SECOND,
+        max(0, now_us - item.began_us) / SECOND,
         rules.known,
         (),
         reason,
@@ -301,7 +302,7 @@ def _why_not(scene: Scene, item: Item, keeper: Agent | None, now_us: int) -> str
     return f"no {whom} is free: {told}"
 
 
-_STATES = {
+_STATES: Final = {
     Gate.PRESENCE: "not connected",
     Gate.AVAILABILITY: "away",
     Gate.COOL_DOWN: "cooling down",
@@ -309,4 +310,4 @@ _STATES = {
     Gate.OWNER_PREFERRED: "free",
     Gate.APART: "kept for other work",
 }
-_TOLD = ("busy", "kept for other work", "cooling down", "away", "not connected", "free")
+_TOLD: Final = ("busy", "kept for other work", "cooling down", "away", "not connected", "free")

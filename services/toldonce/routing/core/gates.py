@@ -6,6 +6,7 @@ wait or are free, which a policy may weigh, is taken from the counts that the in
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from toldonce.kernel.instants import wall
 from toldonce.kernel.skills import Gate as StandingGate
@@ -17,12 +18,12 @@ from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import Availability, Gate, Presence
 
-_PRESENCE = {
+_PRESENCE: Final = {
     Presence.UNKNOWN: "not seen yet",
     Presence.STALE: "heartbeat late",
     Presence.GONE: "gone",
 }
-_AVAILABILITY = {
+_AVAILABILITY: Final = {
     Availability.AWAY: "away",
     Availability.DO_NOT_ROUTE: "takes nothing new",
     Availability.OFFLINE: "offline",

@@ -6,6 +6,7 @@ that somebody in particular may not have stand apart, so the head of a line is a
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.choosing import admissible_us, by_lot, first_of, older, own_first
@@ -20,10 +21,10 @@ from toldonce.routing.core.kinds import (
 )
 from toldonce.routing.core.lacks import finding
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Agent, Item, Place
+from toldonce.routing.core.state import NOWHERE, PLAIN, SPECIAL, Agent, Item, Place
 from toldonce.routing.core.tallies import Count, Paces, Tallies
 
-_WORK_KINDS_MAX = 10_000
+_WORK_KINDS_MAX: Final = 10_000
 
 
 class Index:
@@ -127,18 +128,18 @@ class Index:
         """Let a case wait among its kind."""
         self._stamp += 1
         item.place = place
-        work.put(item, self._stamp, special=place is Place.SPECIAL)
+        work.put(item, self._stamp, special=place is SPECIAL)
         work.tally.waiting.add(1)
 
     def take(self, item: Item) -> None:
         """Take a case out of the places where its kind waits."""
         work, place = item.work, item.place
-        if work is None or not (place is Place.PLAIN or place is Place.SPECIAL):
+        if work is None or not (place is PLAIN or place is SPECIAL):
             return
         self._stamp += 1
-        work.take(item, self._stamp, special=place is Place.SPECIAL)
+        work.take(item, self._stamp, special=place is SPECIAL)
         work.tally.waiting.add(-1)
-        item.place = Place.NOWHERE
+        item.place = NOWHERE
 
     def agent_for(self, item: Item, work: WorkKind, now_us: int) -> Agent | None:
         """Return who should have this case, of those who may and have the units for it.
@@ -250,7 +251,7 @@ class Index:
         """Give the cases that bar somebody and that somebody free might have."""
         free = [kind for kind in self.agent_kinds.values() if kind.ready_count]
         works = dict.fromkeys(work for kind in free for work in kind.active if work.special)
-        return [entry[3] for work in works for entry in work.special]
+        return [one.item for work in works for one in work.special]
 
 
 def _klass(entry: tuple[int, list[Ready]]) -> int:

@@ -9,6 +9,7 @@ said again after a while. Every decision names its rule: the cause, then what wa
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
+from typing import Final
 
 from toldonce.kernel.config.owning import AbsentPolicy
 from toldonce.kernel.config.types import Agent as AgentRule
@@ -34,8 +35,8 @@ from toldonce.routing.core.types import (
     LOST_RIGHT,
 )
 
-AGAIN_US = 5 * SECOND
-_AT_ONCE = frozenset({LOST_RIGHT, FAILOVER, AGENT_DRAINED})
+AGAIN_US: Final = 5 * SECOND
+_AT_ONCE: Final = frozenset({LOST_RIGHT, FAILOVER, AGENT_DRAINED})
 
 
 class Cause(StrEnum):

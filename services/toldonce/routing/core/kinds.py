@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from toldonce.kernel.config.weighing import MILLI, Weighing
 from toldonce.kernel.instants import MINUTE
@@ -19,13 +20,29 @@ from toldonce.routing.core.rules import QueueRules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.tallies import Count, Pace, Tally
 
-POINT = MILLI * MINUTE  # one point in units of worth
-OVERDUE = 1 << 100  # more than anything else is ever worth
-SLACK_MAX = 64
+POINT: Final = MILLI * MINUTE  # one point in units of worth
+OVERDUE: Final = 1 << 100  # more than anything else is ever worth
+SLACK_MAX: Final = 64
 
-type Entry = tuple[int, str, int, Item]
 type Ready = tuple[int, int, int, str, int, Agent]
 type WorkKey = tuple[str, tuple[tuple[str, int], ...], str, int, int, bool]
+
+
+class Waiter:
+    """A case's place in a line; it is left when the case has another `stamp`."""
+
+    __slots__ = ("enqueued_us", "item", "own", "stamp")
+
+    def __init__(self, item: Item, stamp: int) -> None:
+        """Take the place that the case's age gives it."""
+        self.enqueued_us, self.own, self.stamp, self.item = item.enqueued_us, item.own, stamp, item
+
+    def __lt__(self, other: "Waiter") -> bool:
+        if self.enqueued_us != other.enqueued_us:
+            return self.enqueued_us < other.enqueued_us
+        if self.own != other.own:
+            return self.own < other.own
+        return self.stamp < other.stamp
 
 
 class AgentKind:
@@ -70,9 +87,9 @@ class WorkKind:
         self.count = 0  # of those in line whom anybody may have
         self.head: Item | None = None  # the first of these
         self.head_us = 0
-        self.special: list[Entry] = []
-        self._line: deque[Entry] = deque()  # in the order in which they came
-        self._late: list[Entry] = []  # a heap of those who came back and are older than the last
+        self.special: list[Waiter] = []
+        self._line: deque[Waiter] = deque()  # in the order in which they came
+        self._late: list[Waiter] = []  # a heap of those who came back and are older than the last
 
     def put(self, item: Item, stamp: int, *, special: bool) -> None:
         """Let a case wait in line; `special` are those that somebody may not have."""
@@ -80,7 +97,7 @@ class WorkKind:
         if not self.count and not self.special and not self.tally.closed:
             for pair in self.pairs:
                 pair.agents.active[self] = pair
-        entry = (item.enqueued_us, item.own, stamp, item)
+        entry = Waiter(item, stamp)
         if special:
             insort(self.special, entry)
             return
@@ -91,17 +108,21 @@ class WorkKind:
         else:
             heappush(self._late, entry)
         if len(line) + len(self._late) > 2 * self.count + SLACK_MAX:
-            self._line = deque([one for one in line if one[3].stamp == one[2]])
-            self._late = [one for one in self._late if one[3].stamp == one[2]]
+            self._line = deque([one for one in line if one.item.stamp == one.stamp])
+            self._late = [one for one in self._late if one.item.stamp == one.stamp]
             heapify(self._late)
         head = self.head  # it may be one who came back, and younger than this one
-        if head is None or (entry[0], entry[1]) < (self.head_us, head.own):
+        if (
+            head is None
+            or item.enqueued_us < self.head_us
+            or (item.enqueued_us == self.head_us and item.own < head.own)
+        ):
             self._behead()
 
     def take(self, item: Item, stamp: int, *, special: bool) -> None:
         """Take a case out of the line."""
         if special:
-            del self.special[bisect_left(self.special, (item.enqueued_us, item.own, item.stamp))]
+            del self.special[bisect_left(self.special, Waiter(item, item.stamp))]
             item.stamp = stamp
         else:
             self.count -= 1
@@ -126,24 +147,31 @@ class WorkKind:
     def first_for(self, agent: str, now_us: int) -> Item | None:
         """Return the first in line that this agent may have."""
         head = self.head
-        for entry in self.special:
-            if head is not None and (self.head_us, head.own) < (entry[0], entry[1]):
+        for one in self.special:
+            if head is not None and (self.head_us, head.own) < (one.enqueued_us, one.own):
                 break
-            if not entry[3].bars(agent, now_us):
-                return entry[3]
+            if not one.item.bars(agent, now_us):
+                return one.item
         return head
 
     def _behead(self) -> None:
         """Find the first of those in line whom anybody may have."""
         line, late = self._line, self._late
-        while line and line[0][3].stamp != line[0][2]:
+        first: Waiter | None = None
+        while line:
+            first = line[0]
+            if first.item.stamp == first.stamp:
+                break
             line.popleft()
-        while late and late[0][3].stamp != late[0][2]:
+            first = None
+        while late and late[0].item.stamp != late[0].stamp:
             heappop(late)
-        first = line[0] if line else None
         if late and (first is None or late[0] < first):
             first = late[0]
-        self.head, self.head_us = (None, 0) if first is None else (first[3], first[0])
+        if first is None:
+            self.head, self.head_us = None, 0
+        else:
+            self.head, self.head_us = first.item, first.enqueued_us
 
 
 class Pair:

@@ -1,6 +1,7 @@
 """What somebody lacks for a piece of work, by the configuration alone, as gate and detail."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import Requirement
@@ -8,7 +9,7 @@ from toldonce.routing.core.types import Gate
 
 type Finding = tuple[Gate, str]
 
-_STANDING = {
+_STANDING: Final = {
     StandingGate.QUEUE: Gate.QUEUE,
     StandingGate.EXCLUDED: Gate.EXCLUDED,
     StandingGate.SKILL: Gate.SKILL,

@@ -5,9 +5,10 @@ holds its units from the decision until the log, or a refusal, says that it is o
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from toldonce.kernel.ids import Own
-from toldonce.kernel.instants import micros
+from toldonce.kernel.instants import EPOCH, instant, micros
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import Rules, tie
 from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live
@@ -31,13 +32,23 @@ class Ledger:
         self.paces = Paces()
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
+        self._now, self._now_us = EPOCH, 0
+
+    def look_up(self, now: datetime, now_us: int) -> None:
+        """Take over what time it is, in both ways of saying it."""
+        if now.tzinfo is UTC:
+            self._now, self._now_us = now, now_us
+
+    def instant(self, at_us: int) -> datetime:
+        """Say which instant that is: at no cost when it is now."""
+        return self._now if at_us == self._now_us else instant(at_us)
 
     def agent(self, name: str) -> Agent:
         """Return what is known of an agent, which may be nothing yet."""
         found = self.agents.get(name)
         if found is None:
             found = self.agents[name] = Agent(name, tie(self.seed, name))
-            found.rule = None if self.rules is None else self.rules.agent(name)
+            found.follow(None if self.rules is None else self.rules.agent(name))
         return found
 
     def item(self, customer: str, own: str) -> Item | None:
@@ -81,12 +92,16 @@ class Ledger:
             agent.used += units
             agent.soft += soft
         item.debits = debits
-        if debits and item.held is None:
-            item.held = self.tallies.of(item.wants.queue or item.case.queue)
-            item.held.serving += 1
-        elif not debits and item.held is not None:
+        if debits:
+            self._serve(item)
+        elif item.held is not None:
             item.held.serving -= 1
             item.held = None
+
+    def _serve(self, item: Item) -> None:
+        if item.held is None:
+            item.held = self.tallies.of(item.wants.queue or item.case.queue)
+            item.held.serving += 1
 
     def price(self, item: Item) -> None:
         """Say what units the case takes by the configuration in force."""
@@ -118,7 +133,10 @@ class Ledger:
         live = Live(own, item, agent.name, expires_us, trace)
         item.offers = {**item.offers, own: live} if item.offers else {own: live}
         agent.offers[own] = live
-        self.charge(item)
+        item.debits = (*item.debits, (agent.name, item.cost, item.soft))
+        agent.used += item.cost
+        agent.soft += item.soft
+        self._serve(item)
         return live
 
     def see_offers(self, item: Item, case: Case) -> list[Live]:

@@ -7,10 +7,10 @@ free is looked at once more: how many wait or are free has changed, and so has w
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from toldonce.kernel.ids import Own, nth, series
-from toldonce.kernel.instants import SECOND, instant, micros
+from toldonce.kernel.ids import Own
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.routing.core.acts import CancelHandoff, Decision, MakeOffer
 from toldonce.routing.core.classes import klass_of
 from toldonce.routing.core.explain import REASON_MAX, UNTOLD, Scene, brief, trace
@@ -18,7 +18,6 @@ from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.overflow import AGAIN_US, goes_on, in_words
 from toldonce.routing.core.placing import (
-    handoff_own,
     no_receiver,
     place_of,
     settle_wants,
@@ -26,14 +25,15 @@ from toldonce.routing.core.placing import (
     wake_of,
 )
 from toldonce.routing.core.rules import Rules
+from toldonce.routing.core.series import Series
 from toldonce.routing.core.standing import Crowd
-from toldonce.routing.core.state import Agent, Item, Place
+from toldonce.routing.core.state import NOWHERE, PLAIN, SPECIAL, Agent, Item, Place
 from toldonce.routing.core.timers import Alarm, Timers
 from toldonce.routing.core.types import CancelReason
 
-_NOBODY: list[Agent] = []
-ALL_TRACED = 1 << 62
-TRACED_MAX = 64  # agents of a desk whose offers carry a whole trace
+_NOBODY: Final[list[Agent]] = []
+ALL_TRACED: Final = 1 << 62
+TRACED_MAX: Final = 64  # agents of a desk whose offers carry a whole trace
 
 
 class Claim(NamedTuple):
@@ -65,7 +65,7 @@ class Matcher:
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
         self.traced_max = traced_max
         self._led = 0
-        self._row = ("", 0)
+        self._series = Series("offer")
         self._scene: Scene | None = None
 
     def settle(self, rules: Rules, now_us: int, found: list[Decision]) -> None:
@@ -97,7 +97,7 @@ class Matcher:
             taker = self._taker(item, now_us)
             if taker is not None:
                 self.offer(item, taker, rules, now_us, found)
-            elif item.place is Place.NOWHERE:
+            elif item.place is NOWHERE:
                 self._let_wait(item, rules, now_us)
         if rules.overflowing:
             self._overflow(items, rules, now_us, found)
@@ -161,7 +161,7 @@ class Matcher:
         self._match(kept, rules, now_us, found)
         self.look_again(rules, now_us, found)
         kinds = [work for work in self.index.work_kinds.values() if work.queue in queues]
-        barred = [entry[3] for work in kinds for entry in work.special]
+        barred = [one.item for work in kinds for one in work.special]
         self._match(barred, rules, now_us, found)
 
     def _match(self, items: list[Item], rules: Rules, now_us: int, found: list[Decision]) -> None:
@@ -184,7 +184,7 @@ class Matcher:
 
     def arrange(self, item: Item, rules: Rules, now_us: int, found: list[Decision]) -> bool:
         """Take a case out of wherever it stands; tell whether it waits."""
-        if item.place is not Place.NOWHERE or item.preferred or item.target:
+        if item.place is not NOWHERE or item.preferred or item.target:
             self._displace(item)
         item.waiting = item.alive and waits(item)
         if not item.waiting:
@@ -215,13 +215,13 @@ class Matcher:
         return True
 
     def _displace(self, item: Item) -> None:
-        if item.place is Place.PLAIN or item.place is Place.SPECIAL:
+        if item.place is PLAIN or item.place is SPECIAL:
             self.index.take(item)
         if item.preferred:
             self.ledger.agent(item.preferred).hopes.pop(item, None)
         if item.target:
             self.ledger.agent(item.target).targeted.pop(item, None)
-        item.place = Place.NOWHERE
+        item.place = NOWHERE
 
     def _cease(self, item: Item) -> None:
         if item in self.waiting:
@@ -231,7 +231,7 @@ class Matcher:
     def _let_wait(self, item: Item, rules: Rules, now_us: int) -> None:
         """Put a case where it belongs until somebody, or time, comes for it."""
         place = place_of(item, self.ledger, now_us)
-        if item.work is not None and (place is Place.PLAIN or place is Place.SPECIAL):
+        if item.work is not None and (place is PLAIN or place is SPECIAL):
             self.index.put(item, item.work, place)
         elif place is Place.TARGETED:
             self.ledger.agent(item.target).targeted[item] = None
@@ -300,12 +300,14 @@ class Matcher:
             why = why._replace(reason=claim.reason[:REASON_MAX])
         self._displace(item)
         self._cease(item)
-        expires_us = now_us + rules.queue(item.wants.queue).offer_us
-        case = item.case
-        if case.handoff is not None:
-            expires_us = min(expires_us, micros(case.handoff.expires_at))
-        elif case.lapse is not None:
-            expires_us = min(expires_us, micros(case.lapse.until_at))
+        case, queue = item.case, rules.queue(item.wants.queue)
+        expires_us, handoff = now_us + queue.offer_us, case.handoff
+        until_at = case.lapse.until_at if case.lapse is not None else None
+        until_at = until_at if handoff is None else handoff.expires_at
+        if until_at is not None and micros(until_at) < expires_us:
+            expires_us, expires_at = micros(until_at), until_at
+        else:
+            expires_at = self.ledger.instant(now_us) + queue.offer_s
         live = self.ledger.reserve(item, agent, own, expires_us, why)
         live.forced = claim is not None and claim.forced
         self.timers.set(expires_us, Alarm.OFFER, live, own)
@@ -318,8 +320,8 @@ class Matcher:
                 case.epoch,
                 agent.name,
                 own,
-                instant(expires_us),
-                handoff_own(case),
+                expires_at,
+                Own("") if handoff is None else handoff.own,
                 why,
                 0 if claim is None else claim.overdraft,
                 live.forced,
@@ -329,8 +331,8 @@ class Matcher:
     def _next_own(self) -> Own:
         """Name the next offer: one series an epoch, as unlike others as hashes are."""
         if self._led != self.epoch:
-            self._led, self._row = self.epoch, series("offer", self.ledger.seed, self.epoch)
-        return Own(nth(self._row, self.decisions))
+            self._led, self._series = self.epoch, Series("offer", self.ledger.seed, self.epoch)
+        return self._series.nth(self.decisions)
 
 
 def by_rank(items: list[Item], now_us: int) -> list[Item]:

@@ -6,13 +6,15 @@ is the last to come, or to come back from an offer that was not taken, who goes 
 kept for somebody counts when that is over.
 """
 
+from typing import Final
+
 from toldonce.routing.core.acts import Requeue
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item, Place
 
 FULL, CLOSED = "OVERFLOW_FULL", "OVERFLOW_CLOSED"
-AGAIN_US = 5_000_000
-_WORDS = {FULL: "full", CLOSED: "closed"}
+AGAIN_US: Final = 5_000_000
+_WORDS: Final = {FULL: "full", CLOSED: "closed"}
 
 
 def goes_on(item: Item, rules: Rules) -> Requeue | None:

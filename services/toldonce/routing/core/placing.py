@@ -1,6 +1,7 @@
 """Where a case that waits belongs at this instant, and when time alone will change that."""
 
 from math import inf
+from typing import Final
 
 from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import SECOND, micros
@@ -10,7 +11,11 @@ from toldonce.routing.core.index import Index
 from toldonce.routing.core.kinds import POINT
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules, released
-from toldonce.routing.core.state import Agent, Item, Place
+from toldonce.routing.core.state import PLAIN, SPECIAL, Agent, Item, Place
+
+_CLOSED: Final = CaseState.CLOSED
+_QUEUED: Final = WorkState.QUEUED
+_OFFERED: Final = WorkState.OFFERED
 
 
 def waits(item: Item) -> bool:
@@ -20,12 +25,12 @@ def waits(item: Item) -> bool:
     its way.
     """
     case = item.case
-    if case.state is CaseState.CLOSED or item.offers:
+    if item.offers or case.state is _CLOSED:
         return False
     if case.handoff is not None or case.lapse is not None:
         return True
     work = case.work
-    return not case.owner and (work is WorkState.QUEUED or work is WorkState.OFFERED)
+    return not case.owner and (work is _QUEUED or work is _OFFERED)
 
 
 def wait_began_us(case: Case) -> int:
@@ -39,18 +44,22 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     """Work out what the case asks for now, its rank, and whom it waits for."""
     case = item.case
     asked = rules.asked(case)
-    queue = rules.queue(asked.requirement.queue)
-    item.asked = item.wants = asked.requirement
+    wants = asked.requirement
+    queue = rules.queue(wants.queue)
+    item.asked = item.wants = wants
     item.target, item.preferred, item.excluded = asked.target, asked.preferred, asked.excluded
     item.step = 0
     item.enqueued_us, item.wait_max_us = micros(case.enqueued_at), queue.wait_max_us
+    # so it is as long as nobody had it: then one of them tells both
+    same = case.waiting_since == case.enqueued_at and case.handoff is None and case.lapse is None
+    item.began_us = item.enqueued_us if same else wait_began_us(case)
     item.points, item.wait = case.priority * POINT, queue.wait
     if queue.steps and not asked.target:
-        waited_us = now_us - wait_began_us(case)
+        waited_us = now_us - item.began_us
         item.wants = relaxed(asked.requirement, queue.steps, waited_us / SECOND)
         item.step = sum(1 for step in queue.steps if step.after_s * SECOND <= waited_us)
     if asked.preferred:
-        item.hold_us = wait_began_us(case) + queue.prefer_owner_us
+        item.hold_us = item.began_us + queue.prefer_owner_us
     if case.last_owner and taken_from(case):
         until_us = micros(case.waiting_since) + queue.cool_us
         item.cool_down(case.last_owner, max(until_us, item.cool.get(case.last_owner, 0)))
@@ -73,7 +82,7 @@ def place_of(item: Item, ledger: Ledger, now_us: int) -> Place:
         agent = ledger.agents.get(item.preferred)
         if agent is not None and worth_waiting_for(agent, item, now_us):
             return Place.HELD
-    return Place.SPECIAL if item.excluded or item.cool else Place.PLAIN
+    return SPECIAL if item.excluded or item.cool else PLAIN
 
 
 def worth_waiting_for(agent: Agent, item: Item, now_us: int) -> bool:

@@ -14,6 +14,7 @@ from toldonce.routing.core.hours import Hours
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import Matcher
+from toldonce.routing.core.placing import wait_began_us
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.snapshot import (
     AGENT_PLAIN,
@@ -97,8 +98,9 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
 
 def _timers(timers: Timers, number: dict[Item, int]) -> Iterable[TimerState]:
     """Take down the timers that may ever count again."""
-    for at_us, order, alarm, subject, guard in timers.all():
-        match subject:
+    for timer in timers.all():
+        at_us, order, alarm, guard = timer.at_us, timer.number, timer.alarm, timer.guard
+        match timer.subject:
             case Live(live=True) as live:
                 yield TimerState(at_us, order, alarm, "", number[live.item], live.own, guard)
             case Item(alive=True) as item:
@@ -190,6 +192,7 @@ class Restorer:
     def _item(self, customer: str, state: ItemState) -> Item:
         ledger, index, matcher = self.parts.ledger, self.parts.kinds, self.parts.matcher
         item = Item(customer, state.case)
+        item.began_us = wait_began_us(state.case)
         for name in ITEM_PLAIN:
             setattr(item, name, getattr(state, name))
         if state.lives:

@@ -6,6 +6,8 @@ somebody than no one. A channel the configuration forgot costs one unit.
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
 from toldonce.kernel.config.owning import OwnerAbsent
 from toldonce.kernel.config.types import Agent as AgentRule
@@ -17,8 +19,8 @@ from toldonce.kernel.story.types import Case, TargetKind
 
 type _PlainKey = tuple[str, str, str, tuple[tuple[str, int], ...]]
 
-_TIE_BYTES = 8
-_PLAIN_MAX = 4_096
+_TIE_BYTES: Final = 8
+_PLAIN_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class QueueRules:
     wait: int
     wait_max_us: int
     offer_us: int
+    offer_s: timedelta
     weigh: Weighing
     overflow: Overflow | None
 
@@ -104,6 +107,7 @@ class Rules:
                 wait=policy.weigh.wait,
                 wait_max_us=policy.wait_max_s * SECOND,
                 offer_us=self.config.offer_timeout_s(name) * SECOND,
+                offer_s=timedelta(seconds=self.config.offer_timeout_s(name)),
                 weigh=policy.weigh,
                 overflow=None if known is None else known.overflow,
             )

@@ -156,8 +156,8 @@ class Snapshot(NamedTuple):
 
 
 # What a state of its own name does not hold: it is held elsewhere, or made anew.
-AGENT_ELSEWHERE = frozenset({"tie", "rule", "kind", "entry", "stamp"})
-ITEM_ELSEWHERE = frozenset({"customer", "own", "alive", "offers", "work", "stamp"})
+AGENT_ELSEWHERE = frozenset({"tie", "rule", "capacity", "kind", "entry", "stamp"})
+ITEM_ELSEWHERE = frozenset({"customer", "own", "alive", "began_us", "offers", "work", "stamp"})
 LIVE_ELSEWHERE = frozenset({"item", "live"})
 
 _AGENT_LINES = ("owned", "offers", "hopes", "targeted")

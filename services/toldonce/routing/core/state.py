@@ -5,7 +5,7 @@ Units of capacity are integers; `*_us` are microseconds since 1970.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.ids import Own
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 type Rank = tuple[bool, int, int, str, str]
 
 
-_NOTHING = Requirement("")
-_NOBODY: frozenset[str] = frozenset()
+_NOTHING: Final = Requirement("")
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Place(IntEnum):
@@ -33,6 +33,14 @@ class Place(IntEnum):
     HELD = 3  # kept a while for the one who had it before
     TARGETED = 4  # handed to one agent by name
     BACK_OFF = 5  # ownership refused the last offer; looked at again soon
+
+
+# looked at in every step: a name of a module costs less than one of a class
+NOWHERE: Final = Place.NOWHERE
+PLAIN: Final = Place.PLAIN
+SPECIAL: Final = Place.SPECIAL
+_CONNECTED: Final = Presence.CONNECTED
+_AVAILABLE: Final = Availability.AVAILABLE
 
 
 class Live:
@@ -79,6 +87,7 @@ class Live:
 class Agent:
     """An agent: the three facts, the ledger and the place in the index.
 
+    `rule` and `capacity`, in units, are what the configuration says (see `follow`).
     `used` units are held by owned and wrapping cases and by offers, `soft` of them by work that may
     be interrupted. `worked_us` is when work was
     last accepted or ended, `cool_us` until when a missed offer keeps new ones away. `absent_us` is
@@ -93,6 +102,7 @@ class Agent:
     name: str
     tie: int
     rule: AgentRule | None = None
+    capacity: int = 0
     kind: "AgentKind | None" = None
     availability: Availability = Availability.OFFLINE
     available_us: int = 0
@@ -124,20 +134,18 @@ class Agent:
             self.rule is not None
             and self.off_us is None
             and not self.drained_us
-            and self.presence is Presence.CONNECTED
-            and self.availability is Availability.AVAILABLE
+            and self.presence is _CONNECTED
+            and self.availability is _AVAILABLE
         )
 
-    @property
-    def capacity(self) -> int:
-        """Units in all."""
-        return 0 if self.rule is None else self.rule.capacity_units
+    def follow(self, rule: AgentRule | None) -> None:
+        """Be what the configuration says from now on: nobody, when it says nothing."""
+        self.rule, self.capacity = rule, 0 if rule is None else rule.capacity_units
 
     @property
     def free(self) -> int:
         """Units left; below 0 after a change of configuration or of channel."""
-        rule = self.rule
-        return -self.used if rule is None else rule.capacity_units - self.used
+        return self.capacity - self.used
 
     def room(self, item: "Item") -> int:
         """Units left for this work: what may be interrupted does not stand in the way of others."""
@@ -154,16 +162,16 @@ class Agent:
         return (1 if self.used else 0, self.idle_us, self.tie, self.name)
 
 
-NO_OFFERS: dict[str, Live] = {}  # of everybody who has none; replaced, never written to
-NO_COOLS: dict[str, int] = {}
+NO_OFFERS: Final[dict[str, Live]] = {}  # of everybody who has none; replaced, never written to
+NO_COOLS: Final[dict[str, int]] = {}
 
 
 class Item:
     """A case and its wait for a person.
 
-    `asked` is the requirement on entry, `wants` the relaxed one, `step` how many steps are in
-    force. Its points are `points` and `wait` x the microseconds since `enqueued_us`, in units of
-    worth (`kinds`). `debits` are who holds how many units for it, and how many of them give way.
+    `asked` is the requirement on entry (at `began_us`), `wants` the relaxed one, `step` how many
+    steps are in force. Its points are `points` and `wait` x the microseconds since `enqueued_us`,
+    in units of worth (`kinds`). `debits` are who holds how many units for it, how many give way.
     `cool` is until when somebody is not asked for it. `lost_us` is since when its owner has no
     right to it any more (0: they have), `asked_us` when its ownership was last asked to end, lapse
     or go on. `counted` is the queue in whose crowd it is, if in any, and `held` the tally in which
@@ -175,6 +183,7 @@ class Item:
         "alive",
         "asked",
         "asked_us",
+        "began_us",
         "case",
         "cool",
         "cost",
@@ -219,11 +228,11 @@ class Item:
         self.debits: tuple[tuple[str, int, int], ...] = ()
         self.alive = True
         self.waiting = False
-        self.place = Place.NOWHERE
+        self.place = NOWHERE
         self.work: WorkKind | None = None
         self.asked = self.wants = _NOTHING
         self.cost, self.soft, self.step = 1, 0, 0
-        self.enqueued_us = self.points = self.wait = self.wait_max_us = 0
+        self.enqueued_us = self.began_us = self.points = self.wait = self.wait_max_us = 0
         self.hold_us = self.retry_us = self.retries = 0
         self.lost_us = self.asked_us = self.wake_us = self.stamp = 0
         self.target = self.preferred = self.declined = self.refused = self.counted = ""

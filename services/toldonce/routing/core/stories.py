@@ -1,6 +1,7 @@
 """What the log says of stories, taken over into the ledger."""
 
 from datetime import datetime
+from typing import Final
 
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.types import Case
@@ -10,7 +11,7 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.state import Item
 from toldonce.routing.core.timers import Alarm, Timers
 
-_NONE: tuple[Item, ...] = ()
+_NONE: Final[tuple[Item, ...]] = ()
 
 
 def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:

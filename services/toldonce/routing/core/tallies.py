@@ -1,11 +1,12 @@
 """How many there are of each, and how long they take: what the worth of a pair depends on."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from toldonce.kernel.instants import MINUTE, SECOND
 
-_PRIOR = 10  # cases that what is known of many counts for
-_UNKNOWN_US = 5 * MINUTE  # what a case takes until anything is known
+_PRIOR: Final = 10  # cases that what is known of many counts for
+_UNKNOWN_US: Final = 5 * MINUTE  # what a case takes until anything is known
 
 
 class Count:

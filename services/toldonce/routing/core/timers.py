@@ -6,11 +6,11 @@ A timer is never taken out: it carries a guard, and whoever set it says whether 
 from collections.abc import Callable
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import Final
 
 from toldonce.routing.core.state import Agent, Item, Live
 
-_SLACK_MAX = 1_024
+_SLACK_MAX: Final = 1_024
 
 
 class Alarm(IntEnum):
@@ -30,17 +30,25 @@ class Alarm(IntEnum):
 type Subject = Item | Agent | Live | None
 
 
-class Timer(NamedTuple):
+class Timer:
     """One alarm; `guard` tells a timer that counts from one that was overtaken.
 
-    `number` rises with each, so that no two are compared any further.
+    They sort by when they go off, then by `number`, which rises with each.
     """
 
-    at_us: int
-    number: int
-    alarm: Alarm
-    subject: Subject
-    guard: int | str
+    __slots__ = ("alarm", "at_us", "guard", "number", "subject")
+
+    def __init__(
+        self, at_us: int, number: int, alarm: Alarm, subject: Subject, guard: int | str
+    ) -> None:
+        """Make one that may go off then."""
+        self.at_us, self.number, self.alarm = at_us, number, alarm
+        self.subject, self.guard = subject, guard
+
+    def __lt__(self, other: "Timer") -> bool:
+        if self.at_us == other.at_us:
+            return self.number < other.number
+        return self.at_us < other.at_us
 
 
 class Timers:
@@ -79,12 +87,12 @@ class Timers:
         heap = self._heap
         while heap and not self._counts(heap[0]):
             heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0].at_us if heap else None
 
     def pop_due(self, now_us: int) -> Timer | None:
         """Take out the next timer that counts and is due."""
         heap = self._heap
-        while heap and heap[0][0] <= now_us:
+        while heap and heap[0].at_us <= now_us:
             timer = heappop(heap)
             if self._counts(timer):
                 return timer
