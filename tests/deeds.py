@@ -40,7 +40,6 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
-    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
     SetPriority,
@@ -169,8 +168,8 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
         None,
     ),
     "resume": lambda s: (ResumeOwnership(s.own, s.epoch), s.who, None),
-    "requeue": lambda s: (
-        RequeueCase(
+    "overflow": lambda s: (
+        ChangeQueue(
             s.own,
             s.epoch,
             s.case.queue if s.case else QUEUES[0],
@@ -196,7 +195,11 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
     ),
     "split": lambda s: (SplitCase(s.own, s.epoch, (s.contact,)), s.who, None),
     "set priority": lambda s: (SetPriority(s.own, s.number % 7 * 100, "TEST"), SUPERVISOR, None),
-    "change queue": lambda s: (ChangeQueue(s.own, QUEUES[s.number % 3], "TEST"), s.who, None),
+    "change queue": lambda s: (
+        ChangeQueue(s.own, 0, "", QUEUES[s.number % 3], "TEST"),
+        s.who,
+        None,
+    ),
     "incident": lambda s: (LinkIncident(s.own, ("", "storm")[s.number % 2]), ENGINE, None),
 }
 

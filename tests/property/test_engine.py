@@ -29,7 +29,7 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
 )
 from toldonce.kernel.story.types import Case, CaseState, TargetKind, WorkState
-from toldonce.routing.core.acts import LapseOwnership, MakeOffer, ReleaseOwnership, Requeue
+from toldonce.routing.core.acts import ChangeQueue, LapseOwnership, MakeOffer, ReleaseOwnership
 from toldonce.routing.core.asking import OVERRIDABLE
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import AgentChanged, ConfigChanged, LeadershipChanged, OfferAsked
@@ -336,7 +336,7 @@ def check_no_owner_is_given_up_who_can_see_to_the_case(world: World) -> None:
 def check_nothing_overflows_twice(world: World) -> None:
     for story in world.stories.values():
         assert all(len(case.former_queues) <= 1 for case in story.cases if not case.epoch)
-    moves = [one for one in world.said if isinstance(one, Requeue)]
+    moves = [one for one in world.said if isinstance(one, ChangeQueue)]
     assert len({(one.case, one.queue) for one in moves}) == len({one.case for one in moves})
 
 

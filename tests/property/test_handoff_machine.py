@@ -20,7 +20,6 @@ from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
     CaseReopened,
-    CaseRequeued,
     CaseSplit,
     ConsultJoined,
     ConsultLeft,
@@ -295,13 +294,11 @@ class HandoffMachine(StoryMachine):
             case Escalated(case, _, queue):
                 trail = self.trails[case]
                 trail.queue = trail.queue if trail.owner else queue
-            case CaseRequeued(case, left, queue):
+            case QueueChanged(case, left, queue, reason):
                 trail = self.trails[case]
                 assert (trail.queue, trail.owner) == (left, "")
+                assert reason != "OVERFLOW_FULL" or queue not in trail.queues, "it came from there"
                 trail.queue, trail.queues = queue, _latest(trail.queues, left)
-            case QueueChanged(case, queue):
-                assert not self.trails[case].owner
-                self.trails[case].queue = queue
             case ConsultJoined():
                 trail = self.trails[event.case]
                 if event.kind is AdviserKind.WARM:

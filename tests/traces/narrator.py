@@ -6,13 +6,13 @@ from typing import Any
 from tests.unit.routing.world import World
 from toldonce.routing.core.acts import (
     CancelHandoff,
+    ChangeQueue,
     CompleteWrapUp,
     Decision,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -82,7 +82,7 @@ class Narrator(World):
                 )
             case ResumeOwnership():
                 self.says(f"=> {who} is {decision.agent}'s again")
-            case Requeue():
+            case ChangeQueue():
                 self.says(f"=> {who} {in_words(decision)}")
         super().obey(decision)
 

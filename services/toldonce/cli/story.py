@@ -114,7 +114,7 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
         f"{'; the customer had to tell it again' if f.get('re_told') == 'true' else ''}"
     ),
     "case_abandoned": lambda f: f"the customer left: {f.get('reason', '?')}",
-    "case_requeued": lambda f: (
+    "queue_changed": lambda f: (
         f"waits in queue {f.get('queue', '?')} from now on, was in {f.get('from_queue', '?')}: "
         f"{f.get('reason', '?')}"
     ),
@@ -133,7 +133,6 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
     "ownership_resumed": lambda f: f"{f.get('agent', '?')} is back and keeps it",
     "incident_linked": lambda f: f"part of incident {f.get('incident') or 'no more'}",
     "priority_set": lambda f: f"priority {f.get('priority', '0')} now: {f.get('reason', '?')}",
-    "queue_changed": lambda f: f"waits in {f.get('queue', '?')} now: {f.get('reason', '?')}",
     "sla_warned": lambda f: f"clock {f.get('clock', '?')} runs out at {_due(f)}",
     "sla_breached": lambda f: f"clock {f.get('clock', '?')} ran out at {_due(f)}",
     "moved": lambda _: "this story goes on in another customer's",

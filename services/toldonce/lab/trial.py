@@ -15,18 +15,20 @@ from statistics import median
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.instants import SECOND, instant
 from toldonce.kernel.skills import meets
+from toldonce.kernel.story.events import QueueChanged
+from toldonce.kernel.story.fold_case import evolve_case
 from toldonce.kernel.story.types import Case, Handoff, Offer, TargetKind, WorkState
 from toldonce.lab.yesterday import Matter, Visit, Yesterday, fresh, opening
 from toldonce.routing.core.acts import (
     AnswerAsk,
     CancelHandoff,
+    ChangeQueue,
     CompleteWrapUp,
     Decision,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -236,8 +238,9 @@ class Trial:
                     work=WorkState.QUEUED,
                     waiting_since=instant(now_us),
                 )
-            case Requeue(queue=queue):
-                course.case = replace(case, queue=queue)
+            case ChangeQueue(from_queue=left, queue=queue, reason=reason):
+                changed = QueueChanged(case.own, left, queue, reason)
+                course.case = evolve_case(case, changed, instant(now_us))
             case CompleteWrapUp() | ResumeOwnership():
                 return []
         return [self._told(key, now_us, missed)]

@@ -14,7 +14,6 @@ from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import (
     AppendEntry,
     BreakCommitment,
-    ChangeQueue,
     CloseCase,
     CompleteWrapUp,
     DeclineOffer,
@@ -391,24 +390,6 @@ def test_priority_is_set_once_up_or_down_by_who_may_and_with_a_reason() -> None:
     assert tale.refused(SetPriority(case, 1_001, "VIP"), SAM).startswith("priority: ")
     assert tale.refused(SetPriority(case, 7, ""), SAM).startswith("reason: ")
     assert tale.refused(up, ANNA) == "Denied"
-
-
-def test_waiting_case_moves_to_another_queue_at_its_age_and_is_on_offer_to_nobody() -> None:
-    tale = Tale()
-    case = tale.waiting()
-    tale.offered(case.own, "anna")
-    tale.later(60)
-    moved = tale.do(ChangeQueue(case.own, "returns", "MISROUTED"), SAM)
-    assert kinds(moved) == ["OfferRevoked", "QueueChanged"]
-    now = tale.case(case.own)
-    assert (now.queue, now.skills, now.offers, now.work) == ("returns", (), (), WorkState.QUEUED)
-    assert (now.enqueued_at, now.waiting_since) == (case.enqueued_at, case.waiting_since)
-    assert tale.do(ChangeQueue(case.own, "returns", "MISROUTED"), SAM) == ()
-    assert tale.refused(ChangeQueue(case.own, "nowhere", "X"), SAM).startswith("queue: ")
-    assert tale.refused(ChangeQueue(case.own, "orders", "X"), ANNA) == "Denied"
-    tale.offered(case.own, "anna")
-    tale.accept(case.own)
-    assert tale.refused(ChangeQueue(case.own, "orders", "X"), SAM) == "OWNED"
 
 
 def test_close_by_who_lost_the_case_is_refused() -> None:

@@ -14,8 +14,9 @@ from tests.unit.routing.world import (
     with_overflow,
 )
 from toldonce.kernel.config.types import Config
+from toldonce.kernel.story.events import QueueChanged
 from toldonce.kernel.story.types import TargetKind
-from toldonce.routing.core.acts import Requeue
+from toldonce.routing.core.acts import ChangeQueue
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import LeadershipChanged
 
@@ -24,7 +25,7 @@ def moves(world: World) -> list[tuple[str, str, str]]:
     return [
         (world.names[one.customer], one.queue, one.reason)
         for one in world.said
-        if isinstance(one, Requeue)
+        if isinstance(one, ChangeQueue)
     ]
 
 
@@ -47,12 +48,31 @@ def test_whoever_comes_to_a_full_queue_goes_on_at_the_old_age() -> None:
     assert [world.asked(name) for name in ("two", "three")] == ["", ""]
 
 
+def test_what_overflowed_asks_what_its_new_queue_asks() -> None:
+    config = crowded(0)
+    anna = replace(config.agents["anna"], skills={"billing": 3})
+    world = World(replace(config, agents={**config.agents, "anna": anna})).open_doors()
+    world.contact("one", billing=3)
+    world.contact("two", billing=3)
+    assert (world.asked("one"), world.asked("two")) == ("anna", "bob")
+
+
+def test_case_that_a_supervisor_moved_does_not_overflow() -> None:
+    config = with_overflow(office(person("anna", queues=("technical",))), "billing", "experts", 0)
+    world = World(config).open_doors(all_in=False)
+    customer = world.contact("one", "technical")
+    world.happen(customer, QueueChanged(own("one"), "technical", "billing", "MISROUTED"))
+    world.wait(60)
+    assert (world.case("one").queue, moves(world)) == ("billing", [])
+    assert world.reason("one").endswith("(came from technical)")
+
+
 def test_offer_of_what_overflowed_says_where_it_came_from() -> None:
     world = World(crowded(0)).open_doors()
     world.contact("one")
     world.contact("two")
     reason = world.reason("two")
-    assert reason == "bob is the only one who can take it now (overflowed from billing)"
+    assert reason == "bob is the only one who can take it now (came from billing)"
 
 
 def test_full_queue_with_somebody_free_sends_nothing_on() -> None:

@@ -28,7 +28,6 @@ from toldonce.kernel.skills import Step
 from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
-    CaseRequeued,
     Event,
     HandoffBegun,
     HandoffCancelled,
@@ -41,6 +40,7 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
     OwnershipResumed,
     PriorityRaised,
+    QueueChanged,
     WrapUpBegun,
     WrapUpCompleted,
 )
@@ -48,13 +48,13 @@ from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.types import EMPTY, Case, SkillNeed, Story, TargetKind
 from toldonce.routing.core.acts import (
     CancelHandoff,
+    ChangeQueue,
     CompleteWrapUp,
     Decision,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -419,10 +419,10 @@ class World:
             case ResumeOwnership(customer, own_, agent, epoch, _):
                 if case is not None and case.epoch == epoch and case.lapse is not None:
                     self.happen(customer, *revoked(case), OwnershipResumed(own_, agent, epoch))
-            case Requeue(customer, own_, epoch, left, queue, reason):
+            case ChangeQueue(customer, own_, epoch, left, queue, reason):
                 if case is not None and (case.epoch, case.queue, case.owner) == (epoch, left, ""):
-                    requeued = CaseRequeued(own_, left, queue, reason)
-                    self.happen(customer, *revoked(case), requeued)
+                    changed = QueueChanged(own_, left, queue, reason)
+                    self.happen(customer, *revoked(case), changed)
 
     def _offer(self, made: MakeOffer, case: Case | None) -> None:
         if case is None or case.epoch != made.case_epoch:

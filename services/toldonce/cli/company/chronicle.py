@@ -16,7 +16,6 @@ from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
-    CaseRequeued,
     ContactReceived,
     DeliveryConfirmed,
     EntryAppended,
@@ -191,8 +190,6 @@ class Chronicle:
             case Escalated(queue=queue) | QueueChanged(queue=queue):
                 if not case.owner:
                     case.queue = queue
-            case CaseRequeued(_, _, queue):
-                case.queue = queue
             case CaseClosed(_, disposition):
                 case.ended, case.owner = disposition, ""
             case CaseAbandoned():

@@ -16,7 +16,6 @@ from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
-    CaseRequeued,
     ContactReceived,
     Escalated,
     Event,
@@ -171,8 +170,6 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
             wait.since, wait.plain = at, False
             if not wait.owner:
                 wait.queue, wait.waiting = queue, True
-        case CaseRequeued(_, _, queue):
-            wait.since, wait.plain, wait.queue, wait.waiting = at, False, queue, True
         case ContactReceived(channel=channel):
             if channel != wait.channel:  # it asks for other units from now on
                 wait.channel, wait.since = channel, at

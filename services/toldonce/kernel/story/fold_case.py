@@ -8,7 +8,6 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
     CaseClosed,
     CaseOpened,
-    CaseRequeued,
     ConsultJoined,
     ConsultLeft,
     Escalated,
@@ -60,7 +59,6 @@ type _CaseEvent = (
     | ConsultJoined
     | ConsultLeft
     | IncidentLinked
-    | CaseRequeued
 )
 
 
@@ -81,14 +79,17 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
             if case.owner:
                 return replace(case, rung=rung)
             return replace(case, rung=rung, queue=queue, offers=(), work=WorkState.QUEUED)
-        case CaseRequeued(_, before, queue):
-            former = _former(case.former_queues, before)
-            waits = replace(case, queue=queue, offers=(), former_queues=former)
-            return waits if case.owner else replace(waits, work=WorkState.QUEUED)
         case PriorityRaised(_, priority) | PrioritySet(_, priority):
             return replace(case, priority=priority)
-        case QueueChanged(_, queue):
-            return replace(case, queue=queue, skills=(), offers=(), work=WorkState.QUEUED)
+        case QueueChanged(_, before, queue):
+            return replace(
+                case,
+                queue=queue,
+                skills=(),
+                offers=(),
+                work=WorkState.QUEUED,
+                former_queues=_former(case.former_queues, before),
+            )
         case SlaWarned(_, timer):
             return timed(case, timer)
         case WrapUpBegun(_, _, until_at):

@@ -157,8 +157,9 @@ class Case:
     `enqueued_at` is the age that counts for order and never gets younger; `waiting_since` is when
     the present wait began and `owned_at` when it ended: a handoff changes neither. `epoch` rises
     with every change of owner. `priority`: higher first. `former_owners` and `former_queues` are
-    where handoffs came from, the latest last; of a case that nobody has had (epoch 0) the queue is
-    the one it overflowed from. `incident`: the one cause it shares with others.
+    where handoffs came from, the latest last, and the queues where it waited before it went to
+    wait in another. `skills`: what it asks by itself, no more once it went to wait elsewhere.
+    `incident`: the one cause it shares with others.
     """
 
     own: Own

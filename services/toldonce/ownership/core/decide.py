@@ -15,7 +15,6 @@ from toldonce.ownership.core import (
     matters,
     moves,
     offers,
-    queues,
     transfers,
 )
 from toldonce.ownership.core.commands import (
@@ -51,7 +50,6 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
-    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
     SetPriority,
@@ -128,8 +126,6 @@ def decide(
             return matters.split(story, command, by, now)
         case LinkIncident():
             return matters.link_incident(story, command)
-        case RequeueCase():
-            return queues.requeue(story, command, by, rules)
         case SetPriority():
             return matters.set_priority(story, command, by)
         case ChangeQueue():

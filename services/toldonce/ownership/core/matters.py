@@ -5,6 +5,7 @@ from datetime import datetime
 
 from toldonce.kernel.errors import Denied, Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
+from toldonce.kernel.principal import Role
 from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
     CaseMerged,
@@ -86,7 +87,11 @@ def set_priority(story: Story, command: SetPriority, by: Asked) -> tuple[Event, 
 def change_queue(story: Story, command: ChangeQueue, by: Asked, rules: Rules) -> tuple[Event, ...]:
     """Let a case that nobody owns wait elsewhere at its old age: who is asked now is not any more.
 
-    The same again changes nothing.
+    One rule for the engine's overflow and a supervisor's wish. In the new queue the case asks what
+    that asks of everybody: what it asked until now was the old queue's requirement as well, which
+    those who work elsewhere need not meet, and then nobody would ever come for it. Where it was is
+    remembered. So the engine never sends it back; whoever hands it back says why; a supervisor has
+    said why, and may send it anywhere. A case that is there already needs nothing.
     """
     case = open_case(story, command.case)
     _steers(by, command.reason)
@@ -94,14 +99,19 @@ def change_queue(story: Story, command: ChangeQueue, by: Asked, rules: Rules) ->
         raise Invalid("queue", "no queue of this name is configured")
     if case.owner:
         raise Rejected("OWNED", "an agent owns the case: it goes elsewhere by a handoff")
+    held(case, by, command.epoch)
     if case.queue == command.queue:
         return ()
-    moved = QueueChanged(case.own, command.queue, command.reason)
-    return (*revoked(case, "QUEUE_CHANGED"), moved)
+    if command.from_queue not in {"", case.queue}:
+        raise Rejected("QUEUE_CHANGED", f"the case is in {case.queue} now; decide again")
+    if by.principal.role is Role.SERVICE and command.queue in case.former_queues:
+        raise Rejected("PING_PONG", f"the case has waited in {command.queue} before")
+    changed = QueueChanged(case.own, case.queue, command.queue, command.reason)
+    return (*revoked(case, "QUEUE_CHANGED"), changed)
 
 
 def _steers(by: Asked, reason: str) -> None:
     if by.principal.role not in OVERRIDERS:
-        raise Denied("only a supervisor changes how a case waits")
+        raise Denied("only the engine or a supervisor changes how a case waits")
     if not reason:
         raise Invalid("reason", "say why: a code such as MISROUTED")

@@ -191,7 +191,7 @@ def _guard(command: BeginHandoff, case: Case, target: str, rules: Rules) -> None
     agent = command.target_kind is TargetKind.AGENT
     if target in (case.former_owners if agent else case.former_queues):
         raise Rejected(
-            "PING_PONG", f"{target} has handed this case on before; say why it should go back"
+            "PING_PONG", f"the case has been with {target} before; say why it should go back"
         )
     if case.hops >= rules.hops_max:
         raise Rejected(

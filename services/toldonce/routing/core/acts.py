@@ -119,7 +119,7 @@ class ResumeOwnership:
 
 
 @dataclass(frozen=True, slots=True)
-class Requeue:
+class ChangeQueue:
     """The case waits in `queue` from now on; `reason` is OVERFLOW_FULL or OVERFLOW_CLOSED.
 
     Said again until the log shows it, or the reason is gone.
@@ -156,7 +156,7 @@ type Act = (
     | ReleaseOwnership
     | LapseOwnership
     | ResumeOwnership
-    | Requeue
+    | ChangeQueue
 )
 """What is done in the log."""
 

@@ -84,7 +84,7 @@ def trace(
     if item.case.priority:
         why = f"{why} (priority {item.case.priority})"
     if before := came_from(item):
-        why = f"{why} (overflowed from {before})"
+        why = f"{why} (came from {before})"
     return DecisionTrace(
         decision_id=decision,
         policy_version=rules.policy_version,

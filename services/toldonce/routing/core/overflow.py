@@ -8,7 +8,7 @@ kept for somebody counts when that is over.
 
 from typing import Final
 
-from toldonce.routing.core.acts import Requeue
+from toldonce.routing.core.acts import ChangeQueue
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Item, Place
 
@@ -17,7 +17,7 @@ AGAIN_US: Final = 5_000_000
 _WORDS: Final = {FULL: "full", CLOSED: "closed"}
 
 
-def goes_on(item: Item, rules: Rules) -> Requeue | None:
+def goes_on(item: Item, rules: Rules) -> ChangeQueue | None:
     """Say where a case goes that waits in line now, and why; None: it stays."""
     case, work = item.case, item.work
     if work is None or item.place not in (Place.PLAIN, Place.SPECIAL):
@@ -31,15 +31,15 @@ def goes_on(item: Item, rules: Rules) -> Requeue | None:
         reason = FULL
     else:
         return None
-    return Requeue(item.customer, item.own, case.epoch, work.queue, rule.to, reason)
+    return ChangeQueue(item.customer, item.own, case.epoch, work.queue, rule.to, reason)
 
 
-def in_words(going: Requeue) -> str:
+def in_words(going: ChangeQueue) -> str:
     """Say it for people."""
     return f"overflows from {going.from_queue} to {going.queue}: {_WORDS[going.reason]}"
 
 
 def came_from(item: Item) -> str:
-    """Name the queue that a waiting case overflowed from; "" for none."""
+    """Name the queue where a case that nobody has had waited before; "" for none."""
     case = item.case
     return case.former_queues[-1] if case.former_queues and not case.epoch else ""

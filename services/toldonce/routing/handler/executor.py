@@ -16,12 +16,12 @@ from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.routing.core.acts import (
     Act,
     CancelHandoff,
+    ChangeQueue,
     CompleteWrapUp,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -208,7 +208,7 @@ def key_of(decision: Act) -> tuple[str, ...]:
             return (*name, str(epoch), str(sequence))
         case ResumeOwnership(epoch=epoch, lapsed_at=at):
             return (*name, str(epoch), at.isoformat())
-        case Requeue(epoch=epoch, from_queue=left, queue=queue):
+        case ChangeQueue(epoch=epoch, from_queue=left, queue=queue):
             return (*name, str(epoch), left, queue)
         case _:
             assert_never(decision)

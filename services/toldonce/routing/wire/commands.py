@@ -18,12 +18,12 @@ from toldonce.kernel.principal import Principal
 from toldonce.routing.core.acts import (
     Act,
     CancelHandoff,
+    ChangeQueue,
     CompleteWrapUp,
     ExpireOffer,
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    Requeue,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -94,10 +94,10 @@ def decided(tenant: str, decision: Act, epoch: int, issued_at: datetime) -> byte
             command.resume_ownership.CopyFrom(
                 internal_pb2.ResumeOwnership(case_id=case_id, epoch=case_epoch)
             )
-        case Requeue(epoch=case_epoch, from_queue=left, queue=queue, reason=reason):
-            operation = derive("requeue", case_id, case_epoch, left, queue)
-            command.requeue_case.CopyFrom(
-                internal_pb2.RequeueCase(
+        case ChangeQueue(epoch=case_epoch, from_queue=left, queue=queue, reason=reason):
+            operation = derive("change-queue", case_id, case_epoch, left, queue)
+            command.change_queue.CopyFrom(
+                internal_pb2.ChangeQueue(
                     case_id=case_id, epoch=case_epoch, from_queue=left, queue=queue, reason=reason
                 )
             )

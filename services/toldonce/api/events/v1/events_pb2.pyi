@@ -587,7 +587,7 @@ class Case(_message.Message):
 
     @_builtins.property
     def former_queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the queues it was handed on from, the latest last, at most 4."""
+        """Names of the queues it was handed on or moved from, the latest last, at most 4."""
 
     @_builtins.property
     def advisers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adviser]:
@@ -1319,38 +1319,6 @@ class PrioritySet(_message.Message):
 Global___PrioritySet: _TypeAlias = PrioritySet  # noqa: Y015
 
 @_typing.final
-class QueueChanged(_message.Message):
-    """Somebody had the waiting case wait in another queue at its old age. It asks what that queue asks
-    of everybody: the skills of its first matter are dropped.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CASE_FIELD_NUMBER: _builtins.int
-    QUEUE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    case: _builtins.bytes
-    """The case, own id (16 bytes)."""
-    queue: _builtins.str
-    """Name of the queue."""
-    reason: _builtins.str
-    """Why: UPPER_SNAKE."""
-    def __init__(
-        self,
-        *,
-        case: _builtins.bytes = ...,
-        queue: _builtins.str = ...,
-        reason: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___QueueChanged: _TypeAlias = QueueChanged  # noqa: Y015
-
-@_typing.final
 class SlaWarned(_message.Message):
     """A clock came near its due time."""
 
@@ -1998,8 +1966,10 @@ class OwnershipResumed(_message.Message):
 Global___OwnershipResumed: _TypeAlias = OwnershipResumed  # noqa: Y015
 
 @_typing.final
-class CaseRequeued(_message.Message):
-    """The case, which nobody owns, waits in another queue from now on, at its old age."""
+class QueueChanged(_message.Message):
+    """The case, which nobody owns, waits in another queue from now on, at its old age, and asks what that
+    queue asks of everybody. The actor of the append is the engine, or who had it moved.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2014,7 +1984,7 @@ class CaseRequeued(_message.Message):
     queue: _builtins.str
     """Name of the queue it waits in now."""
     reason: _builtins.str
-    """Why: UPPER_SNAKE, such as OVERFLOW_FULL."""
+    """Why: UPPER_SNAKE, such as OVERFLOW_FULL or MISROUTED."""
     def __init__(
         self,
         *,
@@ -2029,7 +1999,7 @@ class CaseRequeued(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CaseRequeued: _TypeAlias = CaseRequeued  # noqa: Y015
+Global___QueueChanged: _TypeAlias = QueueChanged  # noqa: Y015
 
 @_typing.final
 class CaseMerged(_message.Message):
@@ -2402,9 +2372,8 @@ class Event(_message.Message):
     INCIDENT_LINKED_FIELD_NUMBER: _builtins.int
     FORGOTTEN_FIELD_NUMBER: _builtins.int
     CARRIED_FIELD_NUMBER: _builtins.int
-    CASE_REQUEUED_FIELD_NUMBER: _builtins.int
-    PRIORITY_SET_FIELD_NUMBER: _builtins.int
     QUEUE_CHANGED_FIELD_NUMBER: _builtins.int
+    PRIORITY_SET_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the schema of this event, from 1."""
     critical: _builtins.bool
@@ -2558,16 +2527,12 @@ class Event(_message.Message):
         """A story from an older epoch."""
 
     @_builtins.property
-    def case_requeued(self) -> Global___CaseRequeued:
+    def queue_changed(self) -> Global___QueueChanged:
         """A waiting case went to another queue."""
 
     @_builtins.property
     def priority_set(self) -> Global___PrioritySet:
         """Somebody had the case count for so much from now on."""
-
-    @_builtins.property
-    def queue_changed(self) -> Global___QueueChanged:
-        """Somebody had the waiting case wait in another queue at its old age."""
 
     def __init__(
         self,
@@ -2611,15 +2576,14 @@ class Event(_message.Message):
         incident_linked: Global___IncidentLinked | None = ...,
         forgotten: Global___Forgotten | None = ...,
         carried: Global___Carried | None = ...,
-        case_requeued: Global___CaseRequeued | None = ...,
-        priority_set: Global___PrioritySet | None = ...,
         queue_changed: Global___QueueChanged | None = ...,
+        priority_set: Global___PrioritySet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_requeued", b"case_requeued", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "case_requeued", "priority_set", "queue_changed"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "queue_changed", "priority_set"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 

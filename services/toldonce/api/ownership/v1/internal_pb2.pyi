@@ -72,9 +72,8 @@ class Command(_message.Message):
     RESUME_OWNERSHIP_FIELD_NUMBER: _builtins.int
     LINK_INCIDENT_FIELD_NUMBER: _builtins.int
     FORGET_CUSTOMER_FIELD_NUMBER: _builtins.int
-    REQUEUE_CASE_FIELD_NUMBER: _builtins.int
-    SET_PRIORITY_FIELD_NUMBER: _builtins.int
     CHANGE_QUEUE_FIELD_NUMBER: _builtins.int
+    SET_PRIORITY_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters; from the caller's token."""
     role: _options_pb2.Role.ValueType
@@ -226,16 +225,12 @@ class Command(_message.Message):
         """Destroy the words."""
 
     @_builtins.property
-    def requeue_case(self) -> Global___RequeueCase:
-        """Let a waiting case wait in another queue. From the engine."""
+    def change_queue(self) -> Global___ChangeQueue:
+        """Let a waiting case wait in another queue. From the engine, or from routing for a supervisor."""
 
     @_builtins.property
     def set_priority(self) -> Global___SetPriority:
         """Change a priority. From routing, for a supervisor."""
-
-    @_builtins.property
-    def change_queue(self) -> Global___ChangeQueue:
-        """Let a waiting case wait in another queue. From routing, for a supervisor."""
 
     def __init__(
         self,
@@ -280,15 +275,14 @@ class Command(_message.Message):
         resume_ownership: Global___ResumeOwnership | None = ...,
         link_incident: Global___LinkIncident | None = ...,
         forget_customer: _ownership_pb2.ForgetCustomerRequest | None = ...,
-        requeue_case: Global___RequeueCase | None = ...,
-        set_priority: Global___SetPriority | None = ...,
         change_queue: Global___ChangeQueue | None = ...,
+        set_priority: Global___SetPriority | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "requeue_case", b"requeue_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "set_priority", b"set_priority", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "set_priority", b"set_priority", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "requeue_case", b"requeue_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "requeue_case", "set_priority", "change_queue"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "change_queue", "set_priority"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -698,8 +692,10 @@ class ResumeOwnership(_message.Message):
 Global___ResumeOwnership: _TypeAlias = ResumeOwnership  # noqa: Y015
 
 @_typing.final
-class RequeueCase(_message.Message):
-    """A case that nobody owns waits in another queue from now on, at its old age."""
+class ChangeQueue(_message.Message):
+    """A case that nobody owns waits in another queue from now on, at its old age. Refused OWNED when
+    somebody owns it; PING_PONG when the engine sends it where it has been.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -711,13 +707,13 @@ class RequeueCase(_message.Message):
     case_id: _builtins.str
     """The case, 52 characters."""
     epoch: _builtins.int
-    """The case's epoch."""
+    """The case's epoch when this was decided; 0 = any."""
     from_queue: _builtins.str
-    """Name of the queue it was in when this was decided. Another: QUEUE_CHANGED."""
+    """Name of the queue it was in when this was decided. Another: QUEUE_CHANGED. Empty = any."""
     queue: _builtins.str
     """Name of the queue it goes to."""
     reason: _builtins.str
-    """Why: a code such as OVERFLOW_FULL (A-Z, 0-9 and _, at most 64 bytes)."""
+    """Why: a code such as OVERFLOW_FULL or MISROUTED (A-Z, 0-9 and _, 1 to 64 bytes)."""
     def __init__(
         self,
         *,
@@ -733,7 +729,7 @@ class RequeueCase(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RequeueCase: _TypeAlias = RequeueCase  # noqa: Y015
+Global___ChangeQueue: _TypeAlias = ChangeQueue  # noqa: Y015
 
 @_typing.final
 class BreakCommitment(_message.Message):
@@ -972,36 +968,6 @@ class SetPriority(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetPriority: _TypeAlias = SetPriority  # noqa: Y015
-
-@_typing.final
-class ChangeQueue(_message.Message):
-    """Let a waiting case wait in another queue, at its old age. Refused OWNED when somebody owns it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CASE_ID_FIELD_NUMBER: _builtins.int
-    QUEUE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    case_id: _builtins.str
-    """The case, 52 characters."""
-    queue: _builtins.str
-    """Name of the queue."""
-    reason: _builtins.str
-    """Why: a code such as MISROUTED (A-Z, 0-9 and _, 1 to 64 bytes)."""
-    def __init__(
-        self,
-        *,
-        case_id: _builtins.str = ...,
-        queue: _builtins.str = ...,
-        reason: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ChangeQueue: _TypeAlias = ChangeQueue  # noqa: Y015
 
 @_typing.final
 class BeginWrapUp(_message.Message):

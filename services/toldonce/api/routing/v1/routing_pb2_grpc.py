@@ -181,7 +181,7 @@ class RoutingServiceServicer:
 
     def MoveWork(self, request, context):
         """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
-        is not asked any more. It asks what that queue asks of everybody.
+        is not asked any more. It asks what that queue asks of everybody, and does not overflow any more.
         Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

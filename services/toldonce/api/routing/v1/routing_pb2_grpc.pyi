@@ -74,7 +74,7 @@ class RoutingServiceStub:
     """
     MoveWork: _aio.UnaryUnaryMultiCallable[_routing_pb2.MoveWorkRequest, _types_pb2.CaseView]
     """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
-    is not asked any more. It asks what that queue asks of everybody.
+    is not asked any more. It asks what that queue asks of everybody, and does not overflow any more.
     Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
     """
     SetPriority: _aio.UnaryUnaryMultiCallable[_routing_pb2.SetPriorityRequest, _types_pb2.CaseView]
@@ -196,7 +196,7 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_routing_pb2.MoveWorkRequest, _abc.Awaitable[_types_pb2.CaseView]],
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
         """Move a waiting case to another queue at its original age, with a reason; who is asked to take it
-        is not asked any more. It asks what that queue asks of everybody.
+        is not asked any more. It asks what that queue asks of everybody, and does not overflow any more.
         Errors: NOT_FOUND; INVALID_ARGUMENT (no such queue); FAILED_PRECONDITION OWNED, CASE_CLOSED.
         """
 

@@ -10,7 +10,6 @@ from toldonce.kernel.story.events.cases import (
     CaseMerged,
     CaseOpened,
     CaseReopened,
-    CaseRequeued,
     CaseSplit,
     IncidentLinked,
     PriorityRaised,
@@ -71,7 +70,6 @@ __all__ = [
     "CaseMerged",
     "CaseOpened",
     "CaseReopened",
-    "CaseRequeued",
     "CaseSplit",
     "CommitmentBroken",
     "CommitmentKept",
@@ -151,7 +149,6 @@ type Event = (
     | IncidentLinked
     | Forgotten
     | Carried
-    | CaseRequeued
     | PrioritySet
     | QueueChanged
 )

@@ -43,12 +43,14 @@ class PrioritySet:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
-    """Somebody, for the named reason, had the waiting case wait in `queue` at its old age.
+    """The case, which nobody owns, waits in `queue` from now on, for the named reason.
 
-    It asks what that queue asks of everybody: the skills of the first queue's matter are dropped.
+    It keeps its age, remembers where it was, and asks what the new queue asks of everybody: what it
+    asked by itself was made of the first queue's requirement and its topic's place there.
     """
 
     case: Own
+    from_queue: str
     queue: str
     reason: str
 
@@ -120,16 +122,6 @@ class CaseAbandoned:
     """The customer went away or took the contact back."""
 
     case: Own
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRequeued:
-    """The case, which nobody owns, waits in `queue` from now on, at its old age."""
-
-    case: Own
-    from_queue: str
-    queue: str
     reason: str
 
 

@@ -43,7 +43,6 @@ from toldonce.ownership.core.commands.owning import (
     LeaveConsult,
     MakeOffer,
     ReleaseOwnership,
-    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -88,7 +87,6 @@ __all__ = [
     "RecordTimer",
     "ReleaseOwnership",
     "ReopenCase",
-    "RequeueCase",
     "ResumeOwnership",
     "RevokeOffer",
     "SetPriority",
@@ -130,5 +128,4 @@ type Command = (
     | Forget
     | MoveOut
     | Absorb
-    | RequeueCase
 )

@@ -33,9 +33,14 @@ class SetPriority:
 
 @dataclass(frozen=True, slots=True)
 class ChangeQueue:
-    """Let a waiting case wait in another queue, at its old age; `reason` is a code."""
+    """Let a case that nobody owns wait in another queue, at its old age; `reason` is a code.
+
+    Decided of a case of this `epoch` that waited in `from_queue`; 0 and "" stand for any.
+    """
 
     case: Own
+    epoch: int
+    from_queue: str
     queue: str
     reason: str
 

@@ -122,17 +122,6 @@ class Escalate:
 
 
 @dataclass(frozen=True, slots=True)
-class RequeueCase:
-    """Let a case that nobody owns wait in `queue`: decided while it waited in `from_queue`."""
-
-    case: Own
-    epoch: int
-    from_queue: str
-    queue: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReleaseOwnership:
     """Let go of a case, or make its owner let go, by the named rule.
 

@@ -84,8 +84,9 @@ def _priority(body: internal_pb2.SetPriority) -> Parsed:
 
 def _queue(body: internal_pb2.ChangeQueue) -> Parsed:
     customer, case = case_of("case_id", body.case_id)
+    left = parse_name("from_queue", body.from_queue) if body.from_queue else ""
     queue = parse_name("queue", body.queue)
-    return customer, ChangeQueue(case, queue, reason_of(body.reason)), None
+    return customer, ChangeQueue(case, body.epoch, left, queue, reason_of(body.reason)), None
 
 
 PARSERS: Parsers = {

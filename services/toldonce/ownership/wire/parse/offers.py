@@ -9,7 +9,6 @@ from toldonce.ownership.core.commands import (
     LapseOwnership,
     MakeOffer,
     ReleaseOwnership,
-    RequeueCase,
     ResumeOwnership,
     RevokeOffer,
 )
@@ -76,21 +75,6 @@ def _resume(body: internal_pb2.ResumeOwnership) -> Parsed:
     return customer, ResumeOwnership(case, body.epoch), None
 
 
-def _requeue(body: internal_pb2.RequeueCase) -> Parsed:
-    customer, case = case_of("case_id", body.case_id)
-    return (
-        customer,
-        RequeueCase(
-            case,
-            body.epoch,
-            parse_name("from_queue", body.from_queue),
-            parse_name("queue", body.queue),
-            reason_of(body.reason),
-        ),
-        None,
-    )
-
-
 PARSERS: Parsers = {
     "offer": _offer,
     "expire_offer": _expire,
@@ -100,5 +84,4 @@ PARSERS: Parsers = {
     "release_ownership": _release,
     "lapse_ownership": _lapse,
     "resume_ownership": _resume,
-    "requeue_case": _requeue,
 }
