@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from tests.deeds import DEEDS, NAMES, QUEUES, SAID, Scene, forward
+from tests.deeds import DEEDS, NAMES, QUEUES, SAID, SUPERVISOR, Scene, forward
 from tests.machines import WHO, StoryMachine
 from tests.replicas import Answered, answered, runs
 from tests.tellers import ENGINE, ENVELOPE, RULES, TENANT, agent, offer
@@ -42,7 +42,7 @@ from toldonce.kernel.story.types import (
     TargetKind,
 )
 from toldonce.ownership.core import Command
-from toldonce.ownership.core.commands import AcceptOffer, AppendEntry, BeginHandoff
+from toldonce.ownership.core.commands import AcceptOffer, AppendEntry, BeginHandoff, ChangeQueue
 from toldonce.ownership.core.reconciling import operation_of, remedy
 
 HOPS_MAX = 3
@@ -163,6 +163,26 @@ class HandoffMachine(StoryMachine):
         after = self.case(case.own)
         assert (after.owner, after.epoch, after.handoff) == (to, case.epoch + 1, None)
 
+    @rule(data=st.data(), at=where, to=st.sampled_from(QUEUES), by=st.sampled_from(("", "sue")))
+    def waiting_case_goes_elsewhere_and_back(
+        self, data: st.DataObject, at: int, to: str, by: str
+    ) -> None:
+        """By overflow it never goes back where it was; a supervisor sends it anywhere."""
+        cases = [one for one in self.head().cases if _is_open(one) and not one.owner]
+        if not cases:
+            return
+        self.number += 1
+        case = data.draw(st.sampled_from(cases), "case")
+        for left, queue in ((case.queue, to), (to, case.queue)):
+            been = left != queue and queue in self.trails[case.own].queues
+            change = ChangeQueue(case.own, case.epoch, left, queue, "TEST")
+            changed = self._ask(change, by, at)
+            assert changed.reason == ("PING_PONG" if been and not by else "")
+            if changed.reason:
+                break
+            assert self.case(case.own).queue == queue
+        assert self.case(case.own).enqueued_at == case.enqueued_at
+
     @rule(data=st.data(), at=where)
     def adviser_writes(self, data: st.DataObject, at: int) -> None:
         """Advisers add notes without an epoch, and never speak to the customer."""
@@ -254,7 +274,7 @@ class HandoffMachine(StoryMachine):
     def _ask(self, command: Command, name: str, at: int) -> Answered:
         said = ENVELOPE if isinstance(command, BeginHandoff) else None
         said = SAID if isinstance(command, AppendEntry) else said
-        who = agent(name) if name else ENGINE
+        who = {"": ENGINE, SUPERVISOR.subject: SUPERVISOR}.get(name) or agent(name)
         ask = self.world.ask(WHO, command, who, words=said)
         ended = self.loop.run(answered(self.replicas[at], ask))
         self.ledger.note(ended)
@@ -294,10 +314,9 @@ class HandoffMachine(StoryMachine):
             case Escalated(case, _, queue):
                 trail = self.trails[case]
                 trail.queue = trail.queue if trail.owner else queue
-            case QueueChanged(case, left, queue, reason):
+            case QueueChanged(case, left, queue):
                 trail = self.trails[case]
                 assert (trail.queue, trail.owner) == (left, "")
-                assert reason != "OVERFLOW_FULL" or queue not in trail.queues, "it came from there"
                 trail.queue, trail.queues = queue, _latest(trail.queues, left)
             case ConsultJoined():
                 trail = self.trails[event.case]
