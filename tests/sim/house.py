@@ -55,7 +55,12 @@ channels:
 topics:
 %(topics)s
 queues:
-  - {name: orders, policy: quick, sla: soon, skills: {care: 1}, dispositions: [solved]}
+  - name: orders
+    policy: quick
+    sla: soon
+    skills: {care: 1}
+    dispositions: [solved]
+    overflow: {to: repairs, waiting_max: 3}
   - {name: repairs, policy: quick, skills: {care: 2}, dispositions: [solved], wrap_up_s: 2}
   - {name: escalations, policy: quick, skills: {lead: 1}, dispositions: [solved]}
 policies:
