@@ -1,4 +1,4 @@
-"""Writes the users of the NATS servers, and what each may do, from the one table of names.
+"""Writes the users of the NATS servers, and what each may do, from the one table.
 
     python deploy/nats_conf.py            write deploy/k8s/base/nats/users.conf
     python deploy/nats_conf.py --check    exit 1 when the file there is not what would be written
@@ -12,11 +12,11 @@ import json
 import sys
 from pathlib import Path
 
-from toldonce.runtime.names import nats_users
+from toldonce.runtime.permissions import nats_users
 
 TARGET = Path(__file__).parent / "k8s" / "base" / "nats" / "users.conf"
 _HEAD = """\
-# Written by deploy/nats_conf.py from services/toldonce/runtime/names.py: change it there.
+# Written by deploy/nats_conf.py from services/toldonce/runtime/permissions.py: change it there.
 include "../nats-passwords/passwords.conf"
 
 authorization {
@@ -39,7 +39,9 @@ def main() -> int:
         return 0
     if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == wanted:
         return 0
-    sys.stderr.write(f"{TARGET.name} is not what names.py says: run python deploy/nats_conf.py\n")
+    sys.stderr.write(
+        f"{TARGET.name} is not what permissions.py says: run python deploy/nats_conf.py\n"
+    )
     return 1
 
 

@@ -14,11 +14,12 @@ from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.seen import Offer
 from toldonce.kernel.principal import Principal, Role
-from toldonce.runtime import names, secrets
+from toldonce.runtime import secrets
 from toldonce.runtime.auth import issue
 from toldonce.runtime.child import Child, free_port
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.embedded import embedded, nats_binary
+from toldonce.runtime.permissions import nats_users
 
 TENANT = "demo"
 WITHIN_S = 30.0
@@ -43,7 +44,7 @@ class Cluster:
         return [line for line in log.splitlines() if "Violation" in line]
 
     def nats(self):
-        users = [user | {"password": f"of-{user['user']}"} for user in names.nats_users()]
+        users = [user | {"password": f"of-{user['user']}"} for user in nats_users()]
         config = {
             "server_name": "n0",
             "listen": f"127.0.0.1:{self.port}",

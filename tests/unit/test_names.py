@@ -7,6 +7,7 @@ import pytest
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import encode
 from toldonce.runtime import names
+from toldonce.runtime.permissions import operator, permissions
 
 CUSTOMER = encode(bytes(16))
 BAD = ["", "*", ">", "a.b", "a b", "a\nb", "é", "A", "a\x00", "x" * 64, "a*", "t\r\n"]
@@ -62,7 +63,7 @@ def test_a_story_says_whose_it_is():
 
 
 def test_only_ownership_may_publish_to_stories_and_nobody_may_take_a_stream_away():
-    for service, may in names.permissions().items():
+    for service, may in permissions().items():
         writes = [
             subject for subject in may.publish if subject.startswith("story.") or subject == ">"
         ]
@@ -76,15 +77,15 @@ def test_only_ownership_may_publish_to_stories_and_nobody_may_take_a_stream_away
 
 
 def test_only_an_operator_may_seal_or_drop_an_epoch():
-    may = names.operator(2)
+    may = operator(2)
     for verb in ("CREATE", "UPDATE", "DELETE"):
         assert f"$JS.API.STREAM.{verb}.STORIES_2" in may.publish
-    assert "operator" not in names.permissions()
+    assert "operator" not in permissions()
     assert not any("PURGE" in subject or subject.startswith("story.") for subject in may.publish)
 
 
 def test_each_service_hears_only_its_own_replies():
-    table = names.permissions()
+    table = permissions()
     for service, may in table.items():
         assert may.subscribe[0] == f"_INBOX_{service}.>"
         assert not any(s.startswith("_INBOX.") or s == ">" for s in may.subscribe)

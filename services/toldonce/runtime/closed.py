@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator
 from toldonce.kernel.errors import Denied
 from toldonce.runtime import names
 from toldonce.runtime.log import READ_MAX, Epochs, Fence, LogInfo, Outcome, Stored
+from toldonce.runtime.permissions import permissions
 from toldonce.runtime.table import Row
 from toldonce.runtime.trail import Kept
 
 
 def may_read(service: str, stream: str, epoch: int = names.STORY_EPOCH) -> bool:
     """Say whether a service may read a stream; who is no service (the embedded process) may."""
-    may = names.permissions(epoch).get(service)
+    may = permissions(epoch).get(service)
     return may is None or any(each.endswith(f".STREAM.INFO.{stream}") for each in may.publish)
 
 

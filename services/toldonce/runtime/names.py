@@ -1,13 +1,11 @@
-"""Every name on the wires (subjects, table keys, queues, Redis keys) and who may use it.
+"""Every name on the wires: subjects, table keys, queues, Redis keys.
 
 Nothing else in the house writes a subject or a key as text. Each token is checked here once more,
 because a `*` or `>` that slips into an id would read other people's stories.
-Adding a name: a function here, and its owner in `permissions`.
+Adding a name: a function here, and who may use it in `runtime.permissions`.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import (
@@ -68,6 +66,11 @@ def stories_stream(epoch: int = STORY_EPOCH) -> str:
 def stories_subjects(epoch: int = STORY_EPOCH) -> tuple[str, ...]:
     """Every subject of that stream."""
     return (f"story.{_epoch(epoch)}.>",)
+
+
+def near(epoch: int) -> tuple[str, ...]:
+    """Name the streams of an epoch, the one before and the one after."""
+    return tuple(stories_stream(one) for one in range(max(1, epoch - 1), epoch + 2))
 
 
 def story(tenant: str, customer: str, epoch: int = STORY_EPOCH) -> str:
@@ -192,6 +195,7 @@ def decisions(tenant: str) -> str:
     return f"decisions.{parse_tenant(tenant)}"
 
 
+EVERY_STORY = "story.>"
 EVERY_COMMAND = "cmd.*"
 EVERY_ENGINE = "engine.*"
 EVERY_HINT = "hint.*"
@@ -217,136 +221,3 @@ def redis_key(view: str, tenant: str, generation: int, *parts: str) -> str:
 def redis_timers(part: str) -> str:
     """Key of the timers of all tenants, which one replica claims with one look."""
     return f"td:{{all-tenants}}:timers:{parse_name('part', part)}"
-
-
-# ---- who may do what
-
-
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What one NATS user may publish and subscribe; everything else is denied."""
-
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
-    responds: bool = False
-
-
-def _reads(*streams: str) -> tuple[str, ...]:
-    """Publish rights to look at streams with a short-lived consumer; nothing that changes them."""
-    each = (
-        "STREAM.INFO.{}",
-        "STREAM.MSG.GET.{}",
-        "CONSUMER.CREATE.{}.>",
-        "CONSUMER.INFO.{}.>",
-        "CONSUMER.MSG.NEXT.{}.>",
-    )
-    asked = (form.format(stream) for stream in streams for form in each)
-    return tuple(map(jetstream, ("INFO", *asked)))
-
-
-def _user(
-    service: str,
-    *,
-    reads: Sequence[str],
-    publish: Sequence[str] = (),
-    subscribe: Sequence[str] = (),
-    responds: bool = False,
-) -> Permissions:
-    return Permissions(
-        (*_reads(*reads), *publish),
-        (f"{inbox(service)}.>", *map(elected, reads), EVERY_HINT, EVERY_CONFIG_HINT, *subscribe),
-        responds=responds,
-    )
-
-
-def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
-    """Give the NATS permissions of each user; `ownership` alone publishes to stories.
-
-    `setup` may create streams, which no service may; nobody may change, purge or delete one. The
-    epochs beside this one can be read too, so that the log can go on in the next.
-    """
-    logs = near(epoch)
-    streams = (*logs, *(bucket.stream for bucket in BUCKETS), DECISIONS)
-    return MappingProxyType(
-        {
-            "ownership": _user(
-                "ownership",
-                reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
-                publish=("story.>", *OPEN.subjects, *KEYS.subjects, *LEASES.subjects, EVERY_HINT),
-                subscribe=(f"{EVERY_COMMAND} {COMMANDS_QUEUE}",),
-                responds=True,
-            ),
-            "intake": _user(
-                "intake",
-                reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
-                publish=(EVERY_COMMAND,),
-            ),
-            "routing": _user(
-                "routing",
-                reads=(
-                    *logs,
-                    OPEN.stream,
-                    CONFIG.stream,
-                    AGENTS.stream,
-                    LEASES.stream,
-                    DECISIONS,
-                ),
-                publish=(
-                    EVERY_COMMAND,
-                    EVERY_ENGINE,
-                    EVERY_PRESENCE,
-                    EVERY_DECISION,
-                    *AGENTS.subjects,
-                    *LEASES.subjects,
-                ),
-                subscribe=(EVERY_PRESENCE, EVERY_ENGINE),
-                responds=True,
-            ),
-            "sla": _user(
-                "sla",
-                reads=(*logs, OPEN.stream, CONFIG.stream, LEASES.stream),
-                publish=(EVERY_COMMAND, EVERY_ENGINE, *LEASES.subjects),
-            ),
-            "config": _user(
-                "config",
-                reads=(CONFIG.stream,),
-                publish=(*CONFIG.subjects, EVERY_CONFIG_HINT),
-            ),
-            "setup": Permissions(
-                (
-                    jetstream("INFO"),
-                    *(jetstream(f"STREAM.INFO.{stream}") for stream in streams),
-                    *(jetstream(f"STREAM.CREATE.{stream}") for stream in streams),
-                ),
-                (f"{inbox('setup')}.>",),
-            ),
-        }
-    )
-
-
-def near(epoch: int) -> tuple[str, ...]:
-    """Name the streams of an epoch, the one before and the one after."""
-    return tuple(stories_stream(one) for one in range(max(1, epoch - 1), epoch + 2))
-
-
-def operator(epoch: int = STORY_EPOCH) -> Permissions:
-    """Give what a person needs to end an epoch: a user of this kind is let in only meanwhile."""
-    streams = (*near(epoch), LEASES.stream)
-    verbs = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE")
-    changes = (jetstream(f"{verb}.{stream}") for verb in verbs for stream in near(epoch))
-    return Permissions((*_reads(*streams), *changes, *LEASES.subjects), (f"{inbox('operator')}.>",))
-
-
-def nats_users(epoch: int = STORY_EPOCH) -> list[dict[str, object]]:
-    """Give the `users` of a NATS server's configuration, without what they prove themselves by."""
-    return [
-        {
-            "user": name,
-            "permissions": {
-                "publish": {"allow": list(may.publish)},
-                "subscribe": {"allow": list(may.subscribe)},
-                **({"allow_responses": True} if may.responds else {}),
-            },
-        }
-        for name, may in permissions(epoch).items()
-    ]
