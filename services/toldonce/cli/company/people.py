@@ -17,10 +17,11 @@ from typing import Any
 import msgspec
 
 from toldonce.cli.company.customers import Visit, day
+from toldonce.cli.company.day import Day
 from toldonce.cli.company.entrance import Entrance
 from toldonce.cli.company.notes import Notes
 from toldonce.cli.company.place import Place, place_of
-from toldonce.cli.company.staff import Day, Member
+from toldonce.cli.company.staff import Member
 from toldonce.runtime.app import run
 from toldonce.runtime.document import check, demo_text
 from toldonce.runtime.logs import set_up_logging

@@ -1,89 +1,28 @@
-"""The agents of the demo: they think, decline, overlook, answer, hand over, close; one vanishes.
-
-Who does what is drawn from the seed; that enough handoffs, declines and silences happen is seen to
-by counting, so that a small demo shows them too.
-"""
+"""The demo's agents: they think, decline, overlook, answer, hand over, close; one vanishes."""
 
 import asyncio
-import random
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+from toldonce.cli.company.day import Day
 from toldonce.cli.company.messages import REPLIES
-from toldonce.cli.company.notes import Notes, Owned
+from toldonce.cli.company.notes import Owned
 from toldonce.cli.company.place import Place
 from toldonce.client import Client
 from toldonce.client.agent import AgentSession, Taken
 from toldonce.client.context import Envelope
 from toldonce.client.news import CaseNews, HandoffOver, Leaving, News, OfferOver
 from toldonce.client.seen import CaseSeen, Offer
-from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import own_of
 from toldonce.kernel.principal import Role
 
-HANDOFF_EVERY = 14  # accepted offers
-DECLINE_EVERY = 22  # offers
-SILENT_EVERY = 55  # offers
 HANDOFF_WAIT_S = 14.0
 COMES_BACK_S = 9.0
-WAITING_MAX = 70
-LOOK_S = 1.0
 _THINK_S = {"voice": (0.05, 0.3), "chat": (0.05, 0.4)}
 _WORK_S = {"voice": (0.5, 1.3), "chat": (0.4, 1.0)}
 _PAPERS_S = (0.05, 0.4)
 _LOST = frozenset({"STALE_EPOCH", "NOT_OWNER", "NOT_OWNED", "CASE_CLOSED"})
-
-
-@dataclass(slots=True)
-class Day:
-    """What all agents together have done today."""
-
-    config: Config
-    notes: Notes
-    draw: random.Random
-    offers: int = 0
-    accepted: int = 0
-    handing: int = 0
-    handed: int = 0
-    declined: int = 0
-    silent: int = 0
-    vanishes: bool = False
-    present: set[str] = field(default_factory=set)
-    _fewer: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def room(self) -> None:
-        """Wait until not too many wait: a slow machine makes a longer day, not a bad one."""
-        while len(self.notes.waiting) > WAITING_MAX:
-            self._fewer.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._fewer.wait()
-
-    def accepts(self, case_id: str) -> None:
-        """Count an accepted offer."""
-        self.accepted += 1
-        self.notes.waiting.discard(case_id)
-        self._fewer.set()
-
-    def owes_handoff(self) -> bool:
-        """Tell whether the next case should be handed over."""
-        return self.accepted // HANDOFF_EVERY + 1 > self.handed + self.handing
-
-    def declines(self) -> bool:
-        """Tell whether the next offer is declined."""
-        if self.offers // DECLINE_EVERY <= self.declined:
-            return False
-        self.declined += 1
-        return True
-
-    def overlooks(self) -> bool:
-        """Tell whether the next offer is overlooked."""
-        if self.offers // SILENT_EVERY <= self.silent:
-            return False
-        self.silent += 1
-        return True
 
 
 class Member:
