@@ -9,9 +9,10 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 from toldonce.cli.company.chronicle import Chronicle
-from toldonce.cli.company.judge import Verdict, judge
+from toldonce.cli.company.judge import judge
 from toldonce.cli.company.people import SEATED_S, Job
 from toldonce.cli.company.troupe import Troupe
+from toldonce.cli.company.verdict import Verdict
 from toldonce.cli.company.wipe import Wipe
 from toldonce.cli.house import TENANT, House, house
 from toldonce.kernel.config import Config

@@ -4,7 +4,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from toldonce.cli.company.judge import Verdict
+from toldonce.cli.company.verdict import Verdict
 
 _TRY = """
 What to try next
