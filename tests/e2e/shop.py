@@ -15,9 +15,10 @@ from toldonce.cli.house import House
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.desk import Desk
-from toldonce.client.gateway import Ack, Address, Answer, Gateway, Submission
+from toldonce.client.gateway import Answer, Gateway
 from toldonce.client.news import News, OfferOver
 from toldonce.client.seen import CaseSeen, Offer
+from toldonce.client.submission import Ack, Address, Submission
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import Event

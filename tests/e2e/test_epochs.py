@@ -14,7 +14,8 @@ import pytest
 from tests.e2e.shop import DOCUMENT, Person, Shop, customer, message, opened, patiently, refusal
 from tests.servers import eventually
 from toldonce.cli.house import TENANT, House, house
-from toldonce.client.gateway import Ack, Gateway
+from toldonce.client.gateway import Gateway
+from toldonce.client.submission import Ack
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story.events import ContactReceived
 from toldonce.runtime import names

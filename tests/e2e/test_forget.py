@@ -35,9 +35,10 @@ from toldonce.cli.house import TENANT
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.context import Envelope
-from toldonce.client.gateway import Address, Gateway
+from toldonce.client.gateway import Gateway
 from toldonce.client.news import CaseNews
 from toldonce.client.privacy import Privacy
+from toldonce.client.submission import Address
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.record import Logged

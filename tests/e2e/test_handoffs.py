@@ -34,9 +34,9 @@ from toldonce.cli.work import Work
 from toldonce.client.agent import Taken
 from toldonce.client.cases import Cases
 from toldonce.client.context import Envelope
-from toldonce.client.gateway import Ack
 from toldonce.client.news import CaseNews, HandoffOver, OfferOver
 from toldonce.client.seen import CaseSeen, Offer
+from toldonce.client.submission import Ack
 from toldonce.kernel.context import Item, context_hash
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import own_of

@@ -13,7 +13,8 @@ from tests.servers import eventually, servers
 from toldonce.cli.house import TENANT
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
-from toldonce.client.gateway import Ack, Gateway, Submission
+from toldonce.client.gateway import Gateway
+from toldonce.client.submission import Ack, Submission
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import ContactReceived
 from toldonce.runtime import names, secrets

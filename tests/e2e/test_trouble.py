@@ -9,8 +9,9 @@ import pytest
 from tests.e2e.shop import Person, Shop, check_history, customer, message, patiently, refusal
 from tests.servers import eventually
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
-from toldonce.client.gateway import Ack, Gateway, Submission
+from toldonce.client.gateway import Gateway
 from toldonce.client.seen import Offer
+from toldonce.client.submission import Ack, Submission
 from toldonce.kernel.errors import Rejected, Unavailable
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import ContactReceived, OfferAccepted, OwnershipReleased

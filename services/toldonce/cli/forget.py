@@ -17,8 +17,8 @@ from toldonce.cli.output import Out
 from toldonce.kernel.errors import Invalid
 
 if TYPE_CHECKING:
-    from toldonce.client.gateway import Address
     from toldonce.client.privacy import ForgottenSeen
+    from toldonce.client.submission import Address
 
 CustomerOption = Annotated[
     str, typer.Option("--customer", metavar="ID", help="Who, by id.", show_default=False)
@@ -78,7 +78,7 @@ def forget(
 
 def customer_named(customer: str, **addresses: str) -> "str | Address":
     """Read who is meant; raises Invalid unless it is said in exactly one way."""
-    from toldonce.client.gateway import Address
+    from toldonce.client.submission import Address
 
     given = [Address(kind, value) for kind, value in addresses.items() if value]
     if len(given) + bool(customer) != 1:

@@ -19,8 +19,9 @@ from rich.progress import (
 from toldonce.cli.output import Out
 from toldonce.client import Client
 from toldonce.client.desk import Desk
-from toldonce.client.gateway import Ack, Gateway, Submission
+from toldonce.client.gateway import Gateway
 from toldonce.client.seen import TraceSeen
+from toldonce.client.submission import Ack, Submission
 from toldonce.kernel.errors import Missing, Refusal, Unavailable
 
 ASKING_MAX = 16

@@ -21,7 +21,7 @@ from toldonce.kernel.errors import Invalid
 if TYPE_CHECKING:
     from toldonce.cli.handing import Handed
     from toldonce.client import Client
-    from toldonce.client.gateway import Submission
+    from toldonce.client.submission import Submission
 
 _KINDS = ("email", "phone", "handle", "account")
 _USUAL = "service:cli"
@@ -99,7 +99,7 @@ def submit(
 def _one(
     text: str, channel: str, addresses: dict[str, str], *, name: str, subject: str, message_id: str
 ) -> "Submission":
-    from toldonce.client.gateway import Address, Submission
+    from toldonce.client.submission import Address, Submission
     from toldonce.runtime.ids import new_id
 
     given = tuple(Address(kind.upper(), value) for kind, value in addresses.items() if value)

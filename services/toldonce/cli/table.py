@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from toldonce.client.gateway import Address, Submission
+from toldonce.client.submission import Address, Submission
 from toldonce.kernel.errors import Invalid, Problem
 
 ROWS_MAX = 1_000_000

@@ -14,8 +14,8 @@ from typing import Self, cast
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.client.calls import Stream
 from toldonce.client.channel import Client
-from toldonce.client.gateway import Ack, Submission, ack_of, request_of
 from toldonce.client.retry import again
+from toldonce.client.submission import Ack, Submission, ack_of, request_of
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.runtime.rpc import from_status
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.channel import Client
-from toldonce.client.gateway import Address
 from toldonce.client.retry import again
+from toldonce.client.submission import Address
 from toldonce.runtime.ids import new_id
 
 FORGET_S = 30.0

@@ -11,7 +11,8 @@ import pytest
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client import Client
-from toldonce.client.gateway import Ack, Address, Gateway, Submission
+from toldonce.client.gateway import Gateway
+from toldonce.client.submission import Ack, Address, Submission
 from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.runtime.rpc import to_status
 

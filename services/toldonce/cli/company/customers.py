@@ -17,7 +17,7 @@ from toldonce.cli.company.messages import (
     MESSAGES,
     Message,
 )
-from toldonce.client.gateway import Address, Submission
+from toldonce.client.submission import Address, Submission
 
 PER_S = 16.0
 DAY_MIN_S = 6.0

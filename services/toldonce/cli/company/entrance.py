@@ -15,8 +15,9 @@ from toldonce.cli.company.customers import GATEWAYS, LIVE, Repeat, Visit
 from toldonce.cli.company.notes import Acknowledged, Notes
 from toldonce.cli.company.place import Place
 from toldonce.client import Client
-from toldonce.client.gateway import Ack, Answer, Gateway, Submission
+from toldonce.client.gateway import Answer, Gateway
 from toldonce.client.line import SubmitLine
+from toldonce.client.submission import Ack, Submission
 from toldonce.kernel.errors import Refusal, Rejected
 from toldonce.kernel.principal import Role
 

@@ -8,7 +8,7 @@ from toldonce.cli.company.chronicle import Chronicle, OfferTold
 from toldonce.cli.company.notes import Notes
 from toldonce.cli.company.verdict import ChannelTold, Promise, Verdict
 from toldonce.cli.company.waiting import Waiting, judge_waiting
-from toldonce.client.gateway import Ack
+from toldonce.client.submission import Ack
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 

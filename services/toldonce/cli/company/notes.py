@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from toldonce.client.gateway import Ack, Submission
+from toldonce.client.submission import Ack, Submission
 
 
 @dataclass(frozen=True, slots=True)
