@@ -21,8 +21,9 @@ from toldonce.ownership import bind as ownership_bind
 from toldonce.routing import bind as routing_bind
 from toldonce.routing.bind import Routing
 from toldonce.runtime import names, secrets
-from toldonce.runtime.app import App, Listen, run
+from toldonce.runtime.app import App, run
 from toldonce.runtime.clock import SystemClock
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.logs import set_up_logging
 from toldonce.runtime.ports import Ports, Where, begin, connect
 from toldonce.sla import bind as sla_bind

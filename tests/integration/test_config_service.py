@@ -11,10 +11,11 @@ from toldonce.client.channel import Client
 from toldonce.config.bind import bind
 from toldonce.kernel.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
 from toldonce.kernel.principal import Principal, Role
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
 from toldonce.runtime.auth import issue
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import demo_text
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.secrets import make
 from toldonce.runtime.testing.bus import FakeBus
 from toldonce.runtime.testing.table import FakeTable

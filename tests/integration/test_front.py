@@ -33,10 +33,11 @@ from toldonce.kernel.errors import (
 )
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime import secrets
-from toldonce.runtime.app import App, Crashed, Listen, Tls
+from toldonce.runtime.app import App, Crashed
 from toldonce.runtime.auth import current_principal, issue
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.front import Limits
+from toldonce.runtime.listening import Listen, Tls
 from toldonce.runtime.logs import set_up_logging
 from toldonce.runtime.rpc import Broken, from_call_error
 

@@ -48,9 +48,10 @@ from toldonce.ownership.wire import command_of
 from toldonce.routing import bind as routing_bind
 from toldonce.routing.bind import Routing
 from toldonce.runtime import names
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_logged
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, begin
 from toldonce.runtime.rpc import from_status
 from toldonce.runtime.testing.ports import FakeServers, fake_ports, fake_servers

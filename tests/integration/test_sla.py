@@ -26,11 +26,12 @@ from toldonce.kernel.story.events import Escalated, Event, SlaBreached, SlaWarne
 from toldonce.ownership.bind import bind as bind_ownership
 from toldonce.ownership.wire import command_of
 from toldonce.runtime import names
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
 from toldonce.runtime.auth import issue
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import Stored, pack
 from toldonce.runtime.envelope import decode_record
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, Where, begin, connect
 from toldonce.runtime.rpc import from_status
 from toldonce.sla.bind import bind as bind_sla

@@ -19,7 +19,8 @@ from toldonce.intake import bind as intake_bind
 from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership import bind as ownership_bind
 from toldonce.routing import bind as routing_bind
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, Tables, assemble, begin
 from toldonce.runtime.testing.ports import FakeServers, fake_servers
 from toldonce.sla import bind as sla_bind

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from toldonce.kernel.errors import Invalid
-from toldonce.runtime.app import Listen, refuse_plain_text
+from toldonce.runtime.listening import Listen, refuse_plain_text
 from toldonce.runtime.settings import ServiceSettings, Settings, read, refuse_unknown
 
 

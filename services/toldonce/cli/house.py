@@ -18,11 +18,12 @@ from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership import bind as ownership_bind
 from toldonce.routing import bind as routing_bind
 from toldonce.runtime import secrets
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
 from toldonce.runtime.auth import issue, write_development_tokens
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import demo_text
 from toldonce.runtime.embedded import Embedded, embedded
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, Where, begin, connect
 from toldonce.runtime.rotation import keep_rotating
 from toldonce.sla import bind as sla_bind

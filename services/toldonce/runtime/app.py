@@ -12,12 +12,9 @@ sentence; nothing is restarted behind anybody's back.
 
 import asyncio
 import gc
-import ipaddress
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,10 +25,11 @@ from grpc_channelz.v1 import channelz  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
-from toldonce.kernel.errors import Invalid, Refusal
+from toldonce.kernel.errors import Refusal
 from toldonce.runtime.auth import Gate, Tokens, rules_of
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.front import Front, Limits, make_server
+from toldonce.runtime.listening import Listen, open_port, refuse_plain_text
 from toldonce.runtime.logs import frames
 from toldonce.runtime.scrape import Scrape
 from toldonce.runtime.secrets import Secrets
@@ -47,27 +45,6 @@ _log = structlog.get_logger()
 
 class Crashed(Exception):
     """A part of the process failed, so the process ends; `str` is the sentence to show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files (PEM) for mutual TLS: our certificate, its key, and whose clients are believed."""
-
-    cert: Path
-    key: Path
-    ca: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where a process listens; port 0 picks a free one, `metrics_port` None opens none."""
-
-    host: str = "127.0.0.1"
-    port: int = 7700
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = 7790
-    metrics_open: bool = False
-    tls: Tls | None = None
 
 
 class App:
@@ -168,7 +145,7 @@ class App:
         for _, attach in self._services:
             attach(server)
         await self._say_serving(server)
-        port = _open_port(server, listen)
+        port = open_port(server, listen)
         await server.start()
         self._server = server
         self.address = f"{listen.host}:{port}"
@@ -249,50 +226,6 @@ def run[T](main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
-
-
-def refuse_plain_text(listen: Listen) -> None:
-    """Raise Invalid where a plain-text listener would be heard outside this machine."""
-    if listen.tls is None and not _loopback(listen.host):
-        raise Invalid(
-            "host",
-            f"{listen.host} can be reached from outside and this port would speak plain text: "
-            "give TOLDONCE_TLS_CERT, TOLDONCE_TLS_KEY and TOLDONCE_TLS_CA, or use 127.0.0.1",
-        )
-    if listen.metrics_port is None or listen.metrics_open or _loopback(listen.metrics_host):
-        return
-    raise Invalid(
-        "metrics_host",
-        f"metrics on {listen.metrics_host} can be read from outside in plain text: say "
-        "TOLDONCE_METRICS_OPEN=true if a network policy guards them, or use 127.0.0.1",
-    )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _open_port(server: grpc.aio.Server, listen: Listen) -> int:
-    where = f"{listen.host}:{listen.port}"
-    try:
-        if listen.tls is None:
-            return server.add_insecure_port(where)
-        return server.add_secure_port(where, _credentials(listen.tls))
-    except RuntimeError as exc:
-        raise Invalid("port", f"cannot listen on {where}: is something else there?") from exc
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    try:
-        key, cert, ca = (path.read_bytes() for path in (tls.key, tls.cert, tls.ca))
-    except OSError as exc:
-        raise Invalid("tls", f"cannot read {exc.filename}: {exc.strerror}") from exc
-    return grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

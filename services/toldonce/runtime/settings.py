@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from toldonce.kernel.errors import Invalid, Problem
-from toldonce.runtime.app import Listen, Tls
+from toldonce.runtime.listening import Listen, Tls
 
 PREFIX = "TOLDONCE_"
 

@@ -23,9 +23,10 @@ from toldonce.routing.servicer import Servicer
 from toldonce.routing.session import AgentSession
 from toldonce.routing.wire.tables import read_declared, write_declared
 from toldonce.runtime import auth, secrets
-from toldonce.runtime.app import App, Listen
+from toldonce.runtime.app import App
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_record
+from toldonce.runtime.listening import Listen
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.names import config_hint, story
 from toldonce.runtime.ports import Ports, Tables, begin
