@@ -29,10 +29,10 @@ from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.envelope import digest, encode_record
 from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.log import Committed, Log
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import place_of, unpack_open
 from toldonce.runtime.store import Store
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable

@@ -26,12 +26,12 @@ from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.embedded import log_of
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.keys import KeyRing
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.names import KEYS, LEASES, OPEN
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import NatsLog, nats_log
 from toldonce.runtime.streams import Wants
 from toldonce.runtime.table import open_table
-from toldonce.runtime.telemetry import Meter
 
 
 @dataclass

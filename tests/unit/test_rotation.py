@@ -10,6 +10,7 @@ from toldonce.runtime import secrets
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.key_blocks import pack, unpack
 from toldonce.runtime.keys import KeyRing
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.names import block_key
 from toldonce.runtime.rotation import (
     DUE_S,
@@ -21,7 +22,6 @@ from toldonce.runtime.rotation import (
     rotate,
     tell_age,
 )
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.table import FakeTable
 
 pytestmark = pytest.mark.looptime

@@ -22,8 +22,9 @@ from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey
-from toldonce.runtime.telemetry import RECONCILED, STUCK_ITEMS, Meter
+from toldonce.runtime.telemetry import RECONCILED, STUCK_ITEMS
 
 TICK_S = 1.0
 AGAIN_S = 5.0

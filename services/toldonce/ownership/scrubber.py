@@ -20,9 +20,10 @@ from toldonce.runtime import names
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.log import Log, Stored
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey, place_of
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import OWNERSHIP_CONFLICTS, SCRUBBED, SCRUBBED_UPTO, Meter
+from toldonce.runtime.telemetry import OWNERSHIP_CONFLICTS, SCRUBBED, SCRUBBED_UPTO
 
 SHARE = 0.05
 SHARE_IDLE = 0.5

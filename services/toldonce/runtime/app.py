@@ -31,9 +31,9 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.front import Front, Limits, make_server
 from toldonce.runtime.listening import Listen, open_port, refuse_plain_text
 from toldonce.runtime.logs import frames
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.scrape import Scrape
 from toldonce.runtime.secrets import Secrets
-from toldonce.runtime.telemetry import Meter
 
 type Attach = Callable[[grpc.aio.Server], None]
 type Check = Callable[[], str | None]

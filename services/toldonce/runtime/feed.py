@@ -22,9 +22,10 @@ from toldonce.runtime import names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
 from toldonce.runtime.history import last_of
 from toldonce.runtime.log import Log, Stored
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory, StoryKey, place_of, unpack_open
 from toldonce.runtime.table import Row, Table
-from toldonce.runtime.telemetry import UNREADABLE, Meter
+from toldonce.runtime.telemetry import UNREADABLE
 
 __all__ = ["Exact", "Feed", "OpenStory", "Subscriber"]
 

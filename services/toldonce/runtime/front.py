@@ -30,8 +30,9 @@ from toldonce.runtime.auth import Gate, Rule
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.logs import frames
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.rpc import Broken, Context, abort, code_of, to_status
-from toldonce.runtime.telemetry import RPC_SECONDS, Meter
+from toldonce.runtime.telemetry import RPC_SECONDS
 
 type _Anything = Any  # a message of the method, an iterator of them, or what a method makes of them
 type _Handler = grpc.RpcMethodHandler[Any, Any]

@@ -22,8 +22,9 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.history import TooNew, history_of
 from toldonce.runtime.log import Log
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey
-from toldonce.runtime.telemetry import OUTBOX_OVERDUE, Meter
+from toldonce.runtime.telemetry import OUTBOX_OVERDUE
 
 AGAIN_S = 30.0
 OVERDUE_S = 60.0

@@ -20,13 +20,13 @@ from toldonce.runtime.feed import Feed
 from toldonce.runtime.hints import Hints
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Epoch, Log
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
 from toldonce.runtime.rotation import tell_age
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.table import Table, open_table
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.trail import Trail, open_trail
 from toldonce.runtime.views import Views
 from toldonce.runtime.zones import WheelZones

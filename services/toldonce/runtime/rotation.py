@@ -22,6 +22,7 @@ from toldonce.kernel.errors import Conflict, Invalid, Refusal, Unavailable
 from toldonce.runtime.cipher import NONCE_BYTES, unwrap, wrap
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.key_blocks import pack, place, unpack
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.names import block_of
 from toldonce.runtime.secrets import (
     destroy_kek,
@@ -31,7 +32,7 @@ from toldonce.runtime.secrets import (
     load_keks,
 )
 from toldonce.runtime.table import Row, Table
-from toldonce.runtime.telemetry import KEK_AGE_SECONDS, Meter
+from toldonce.runtime.telemetry import KEK_AGE_SECONDS
 
 FINAL_S = 30 * 86_400.0
 DUE_S = 25 * 86_400.0

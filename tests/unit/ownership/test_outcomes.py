@@ -19,7 +19,7 @@ from toldonce.ownership.projector.outcomes import PAIRS_MAX
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_logged
 from toldonce.runtime.feed import OpenStory
-from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.testing.log import FakeLog
 
 

@@ -50,7 +50,8 @@ from toldonce.ownership.core.rules import Rules
 from toldonce.ownership.handler import Ownership, Writer
 from toldonce.ownership.handler.context import Told
 from toldonce.ownership.wire.context import parse_context_request
-from toldonce.runtime.telemetry import HANDOFF_CONTEXT_COMPLETE, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import HANDOFF_CONTEXT_COMPLETE
 
 CASE = whole(CustomerId(derive("customer")), derive("case"))
 FRESH = customer("fresh")

@@ -48,7 +48,7 @@ from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.reconciler import Reconciler
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.history import history_of
-from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.testing.table import FakeTable
 
 pytestmark = pytest.mark.looptime

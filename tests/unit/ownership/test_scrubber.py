@@ -35,8 +35,8 @@ from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.envelope import decode_record, encode_record
 from toldonce.runtime.epochs import EpochLog, epoch_log, pack_epochs
 from toldonce.runtime.log import READ_MAX, Epoch, Epochs, Log, Stored
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import place_of
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.table import FakeTable
 

@@ -16,7 +16,7 @@ from toldonce.routing.handler.journal import Journal
 from toldonce.routing.wire.journal import pieces, write_piece
 from toldonce.runtime import names
 from toldonce.runtime.clock import LoopClock
-from toldonce.runtime.telemetry import Meter
+from toldonce.runtime.meter import Meter
 
 from .world import TENANT, world
 

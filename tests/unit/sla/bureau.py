@@ -31,8 +31,8 @@ from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.document import Stored, check, pack
 from toldonce.runtime.envelope import decode_record
 from toldonce.runtime.feed import Feed
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.store import Store
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.zones import WheelZones

@@ -17,13 +17,13 @@ from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.ids import new_id
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.telemetry import (
     CONTACTS_ACKNOWLEDGED,
     CONTACTS_OFFERED,
     CONTACTS_REPEATED,
     LANGUAGE_UNKNOWN,
-    Meter,
 )
 
 TENANTS_MAX = 10_000

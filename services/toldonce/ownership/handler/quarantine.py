@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from toldonce.kernel.errors import Conflict, Missing, Unavailable
 from toldonce.runtime import names
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey, place_of
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import QUARANTINED, Meter
+from toldonce.runtime.telemetry import QUARANTINED
 
 REFRESH_S = 10.0
 _PLACE_BYTES = 8

@@ -31,12 +31,12 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.envelope import digest, encode_record
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.log import Committed, Log, Refused, Unknown, message_id
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.telemetry import (
     APPEND_OUTCOMES,
     APPEND_SECONDS,
     HANDOFF_CONTEXT_COMPLETE,
     REPEATS,
-    Meter,
 )
 
 TRIES_MAX = 8

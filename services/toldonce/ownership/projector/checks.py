@@ -7,7 +7,8 @@ from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.ring import times
 from toldonce.ownership.projector.outcomes import Outcomes
 from toldonce.runtime.feed import OpenStory
-from toldonce.runtime.telemetry import DUPLICATES, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import DUPLICATES
 
 
 class Checks:

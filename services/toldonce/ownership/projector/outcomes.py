@@ -10,6 +10,7 @@ from toldonce.kernel.story.events import CaseClosed, CaseReopened
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import Case
 from toldonce.runtime.feed import OpenStory
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey
 from toldonce.runtime.telemetry import (
     CASE_HOPS,
@@ -19,7 +20,6 @@ from toldonce.runtime.telemetry import (
     ONCE_REOPENED,
     RESOLVED_FIRST,
     RETOLD,
-    Meter,
 )
 
 PAIRS_MAX = 500

@@ -10,9 +10,10 @@ from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import pack_open
 from toldonce.runtime.store import Store, Value
-from toldonce.runtime.telemetry import VIEW_REBUILDS, Meter
+from toldonce.runtime.telemetry import VIEW_REBUILDS
 from toldonce.runtime.view_keys import VIEW, ViewKeys, ms, places
 from toldonce.runtime.view_queries import CHECK
 from toldonce.runtime.view_scripts import APPLY, BEGIN, BUILDING, FILL, FLIP, row

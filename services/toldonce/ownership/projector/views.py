@@ -23,9 +23,9 @@ from toldonce.runtime.clock import Clock
 from toldonce.runtime.feed import Feed, OpenStory
 from toldonce.runtime.log import Log
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.store import Store
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.view_keys import FORMAT, ms
 
 TICK_S = 0.5

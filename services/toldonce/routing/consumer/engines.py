@@ -22,8 +22,8 @@ from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, Log
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.table import Row, Table
-from toldonce.runtime.telemetry import Meter
 from toldonce.runtime.trail import Trail
 
 LOOK_S = 1.0

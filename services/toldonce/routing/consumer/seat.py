@@ -23,7 +23,8 @@ from toldonce.routing.wire.tables import WHO_IS_THERE
 from toldonce.runtime import names
 from toldonce.runtime.bus import Bus, Subscription
 from toldonce.runtime.clock import Clock
-from toldonce.runtime.telemetry import OFFERS, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import OFFERS
 from toldonce.runtime.trail import Trail
 
 QUESTIONS_MAX = 32

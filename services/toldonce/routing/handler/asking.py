@@ -14,7 +14,8 @@ from toldonce.routing.core.acts import Act, AnswerAsk, Decision, MakeOffer
 from toldonce.routing.core.asking import NOT_LEADING
 from toldonce.routing.core.facts import Fact, OfferAsked, OfferFailed, StoryChanged
 from toldonce.routing.core.types import ENDED
-from toldonce.runtime.telemetry import OVERDRAFTS, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import OVERDRAFTS
 
 ASKS_MAX = 256
 AGAIN_S = 0.2

@@ -21,7 +21,8 @@ from toldonce.routing.core.record import Body, Piece, Step, Steps, told
 from toldonce.routing.core.snapshot import Head, Snapshot
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import frames, logger
-from toldonce.runtime.telemetry import JOURNAL_LOST, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import JOURNAL_LOST
 
 LINE_MAX = 32_768  # facts and decisions
 PIECE_MAX = 256  # of them in one piece

@@ -29,13 +29,13 @@ from toldonce.routing.handler.journal import Journal, Keep
 from toldonce.routing.handler.presence import Directory
 from toldonce.routing.handler.words import Leadership, Send, Sighting
 from toldonce.runtime.clock import Clock
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.telemetry import (
     DECISION_SECONDS,
     ELIGIBLE_IDLE,
     KEPT_FOR_ABSENT,
     QUEUED,
     WAIT_BOUND_BROKEN,
-    Meter,
 )
 
 INPUTS_MAX = 8_192

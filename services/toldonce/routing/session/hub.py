@@ -40,8 +40,9 @@ from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.feed import OpenStory
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.log import Log
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.table import Table
-from toldonce.runtime.telemetry import SESSIONS, Meter
+from toldonce.runtime.telemetry import SESSIONS
 
 SESSIONS_MAX = 16_384
 CATCH_UP_S = 5.0

@@ -19,8 +19,9 @@ from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.log import CLOCK_OFFSET_MAX_S, Log
 from toldonce.runtime.logs import logger
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory
-from toldonce.runtime.telemetry import TIMERS_ARMED, VIEW_REBUILDS, Meter
+from toldonce.runtime.telemetry import TIMERS_ARMED, VIEW_REBUILDS
 from toldonce.sla.consumer.teller import Teller
 from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
 

@@ -12,7 +12,8 @@ from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import logger
-from toldonce.runtime.telemetry import SLA_BREACHES, TIMERS_FIRED, TIMERS_LATE_SECONDS, Meter
+from toldonce.runtime.meter import Meter
+from toldonce.runtime.telemetry import SLA_BREACHES, TIMERS_FIRED, TIMERS_LATE_SECONDS
 from toldonce.sla.core import Act, Breach, Warn
 from toldonce.sla.handler import Book, Leased, Settled, Verdict
 from toldonce.sla.wire import command, read_reply
