@@ -25,7 +25,14 @@ setup(
     script_args=["build_ext", "--build-lib", sys.argv[1], "--build-temp", "temporary"],
 )
 """
-_SETTINGS = "[mypy]\nexplicit_package_bases = True\nnamespace_packages = True\nmypy_path = .\n"
+_SETTINGS = """
+[mypy]
+explicit_package_bases = True
+namespace_packages = True
+mypy_path = .
+[mypy-scipy.*]
+ignore_missing_imports = True
+"""
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from toldonce.routing.core.snapshot import (
 )
 from toldonce.routing.core.state import Agent, Item, Live
 from toldonce.routing.wire.journal import pieces
+from toldonce.runtime.assignment import assign
 
 
 def test_snapshot_leaves_nothing_out_that_an_engine_holds():
@@ -34,7 +35,7 @@ def test_snapshot_leaves_nothing_out_that_an_engine_holds():
 
 
 def restored(snapshot: Snapshot) -> Engine:
-    replayer = Replayer()
+    replayer = Replayer(assign)
     for number, body in enumerate(told(snapshot), 1):
         assert (
             list(replayer.take(Piece(1, number, 0, gap=False, first_us=0, last_us=0, body=body)))
@@ -67,7 +68,7 @@ def check_the_journal_says_what_was_decided(world: World, cut: int) -> None:
     scribe.take_down(engine)
     scribe.go_on(engine, world.facts[cut:])
     scribe.take_down(engine)
-    replayer = Replayer()
+    replayer = Replayer(assign)
     for piece in pieces(scribe.messages):
         assert all(replayed.same for replayed in replayer.take(piece))
     assert replayer.tally.steps == len(world.facts) - cut

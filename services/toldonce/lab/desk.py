@@ -27,6 +27,7 @@ from toldonce.routing.core.facts import (
 )
 from toldonce.routing.core.series import Series
 from toldonce.routing.core.types import Availability, Presence
+from toldonce.runtime.assignment import assign
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 START_US: Final = micros(START)
@@ -60,7 +61,7 @@ class Desk:
     def __init__(self, scenario: Scenario, policy: Policy, dice: Dice) -> None:
         """Open the doors."""
         self.scenario = scenario
-        self.engine = Engine(scenario.name, traced_max=-1, audited=False)
+        self.engine = Engine(scenario.name, traced_max=-1, audited=False, solve=assign)
         self.seen = [Tally() for _ in scenario.types]
         self.busy_us = [0] * len(scenario.groups)
         self.events = 0

@@ -10,6 +10,7 @@ from toldonce.routing.core.acts import Decision, MakeOffer
 from toldonce.routing.core.record import Step
 from toldonce.routing.core.replaying import Replayed, Replayer
 from toldonce.routing.wire.journal import Readable
+from toldonce.runtime.assignment import assign
 
 DIFFERENCES_MAX = 10
 
@@ -54,7 +55,7 @@ class Proof:
 
 def proof(messages: Iterable[bytes]) -> Proof:
     """Go through a journal with the policies it was made with; raises Invalid."""
-    found, replayer, readable = Proof(), Replayer(), Readable(messages)
+    found, replayer, readable = Proof(), Replayer(assign), Readable(messages)
     for piece in readable:
         for replayed in replayer.take(piece):
             _note(found, replayed)

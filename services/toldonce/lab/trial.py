@@ -41,6 +41,7 @@ from toldonce.routing.core.facts import (
     Tick,
     Untaken,
 )
+from toldonce.runtime.assignment import assign
 
 EPOCH = 1
 STEPS_MAX = 100_000_000
@@ -73,7 +74,7 @@ class Trial:
         self._day = day
         self._config = config or day.config
         self._fixed = config is not None
-        self._engine = Engine(day.seed, traced_max=-1, audited=False)
+        self._engine = Engine(day.seed, traced_max=-1, audited=False, solve=assign)
         self._heap: list[tuple[int, int, int, tuple[str, str], Fact | int]] = []
         self._order = self._sequence = 0
         self._medians = _Medians(day)

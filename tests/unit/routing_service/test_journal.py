@@ -15,6 +15,7 @@ from toldonce.routing.handler import journal as journalling
 from toldonce.routing.handler.journal import Journal
 from toldonce.routing.wire.journal import pieces, write_piece
 from toldonce.runtime import names
+from toldonce.runtime.assignment import assign
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.meter import Meter
 
@@ -79,7 +80,7 @@ async def desk():
 
 
 def replayed(shelf: Shelf) -> tuple[Replayer, bool]:
-    replayer = Replayer()
+    replayer = Replayer(assign)
     messages = [message for piece in shelf.pieces for message in write_piece(piece)]
     same = [one.same for piece in pieces(messages) for one in replayer.take(piece)]
     return replayer, all(same)
@@ -199,7 +200,7 @@ async def test_a_journal_over_a_failover_is_gone_through_alike(tmp_path):
             async for batch in trail.read(names.decisions(TENANT), first=1)
             for kept in batch
         ]
-    replayer = Replayer()
+    replayer = Replayer(assign)
     same = [one.same for piece in pieces(messages) for one in replayer.take(piece)]
     assert len(cases) == 4
     assert all(same)

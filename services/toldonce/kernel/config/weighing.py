@@ -28,6 +28,7 @@ KEYS = (
     "in_time",
     "pace",
 )
+_OTHERS = ("groups", "within_s", "adaptive", "cost", "by_lot", "batch")
 NOT_NEGATIVE = ("idle", "in_time", "pace")
 ADAPTIVE_BASE = 1_000
 ADAPTIVE_IN_TIME = 1_000
@@ -67,7 +68,9 @@ class Weighing:
     """The weights of a policy: those of a group of agents, and those of everybody else.
 
     Work that has waited less than `within_ms` milliseconds is in time. Of agents who are equal in
-    worth the longest idle comes first, or, `by_lot`, any of them.
+    worth the longest idle comes first, or, `by_lot`, any of them. In a `batch`, several cases and
+    several free agents who come together are matched as a whole: as many as can be, then those that
+    are worth most together.
     """
 
     everybody: Weights = PLAIN
@@ -75,6 +78,7 @@ class Weighing:
 
     within_ms: int = 0
     by_lot: bool = False
+    batch: bool = False
 
     def of(self, group: str) -> Weights:
         """Return the weights for agents of a group ("" for those who are in none)."""
@@ -91,7 +95,7 @@ def weighing(policy: Fields, points_per_minute: int) -> Weighing:
 
     With `adaptive`, weights that learn are what is changed by the others.
     """
-    entry = policy.section("weigh", (*KEYS, "groups", "within_s", "adaptive", "cost", "by_lot"))
+    entry = policy.section("weigh", (*KEYS, *_OTHERS))
     plain = replace(PLAIN, wait=points_per_minute * MILLI)
     within_ms = entry.milli("within_s", DAY_S) if "within_s" in entry.values else 0
     if within_ms < 0:
@@ -110,6 +114,7 @@ def weighing(policy: Fields, points_per_minute: int) -> Weighing:
         ),
         within_ms,
         entry.flag("by_lot", default=False),
+        entry.flag("batch", default=False),
     )
 
 

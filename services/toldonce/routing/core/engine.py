@@ -16,6 +16,7 @@ from toldonce.routing.core.acts import Decision
 from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.asking import Asks
 from toldonce.routing.core.audit import Audit
+from toldonce.routing.core.batching import Solver
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.facts import (
     AgentChanged,
@@ -50,9 +51,18 @@ _BACK_OFF_DOUBLINGS_MAX: Final = 7  # 32 s
 class Engine:
     """Matches waiting cases with agents; begins as a follower and leads when told to."""
 
-    def __init__(self, seed: str, *, traced_max: int = TRACED_MAX, audited: bool = True) -> None:
+    def __init__(
+        self,
+        seed: str,
+        *,
+        traced_max: int = TRACED_MAX,
+        audited: bool = True,
+        solve: Solver | None = None,
+    ) -> None:
         """`seed`, the tenant say, decides between agents who are equal in everything.
 
+        `solve` finds the best of small batches (see `batching`); without it they are matched pair
+        by pair.
         Offers of desks with more than `traced_max` agents carry their reason alone (below 0: not
         even that). `audited`: a second opinion looks for idle agents about once a second.
         """
@@ -61,7 +71,7 @@ class Engine:
         self._index = Index(self._ledger.tallies, self._ledger.paces)
         self._absences = Absences(self._ledger.agents)
         self._timers = Timers(self._counts)
-        self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max)
+        self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max, solve)
         self._hours = Hours(self._index, self._ledger.tallies)
         self._asks = Asks(self._ledger, self._matcher)
         self._audit = Audit(audited=audited)

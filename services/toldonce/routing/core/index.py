@@ -31,6 +31,7 @@ class Index:
     """All kinds of agents and of work.
 
     `loose`: some pair may be worth less than nothing. `quick`: none depends on who is free.
+    `batched`: some work is matched as a whole where several come together.
     """
 
     def __init__(self, tallies: Tallies, paces: Paces) -> None:
@@ -43,6 +44,7 @@ class Index:
         self._paces = paces
         self.loose = False
         self.quick = True
+        self.batched = False
         self._groups: dict[str, Count] = {}
         self._stamp = 0
 
@@ -54,7 +56,7 @@ class Index:
         self._groups.clear()
         self.free.own = 0
         self._tallies.nobody_waits()
-        self.loose, self.quick = False, True
+        self.loose, self.quick, self.batched = False, True, False
 
     def enlist(self, agent: Agent, rules: Rules) -> None:
         """Give an agent the kind that the configuration says; it has no class yet."""
@@ -120,6 +122,7 @@ class Index:
             tally = self._tallies.of(wants.queue)
             kind = WorkKind(key, wants, tally, rules.queue(wants.queue))
             self.work_kinds[key] = kind
+            self.batched = self.batched or kind.batch
             for agents in self.agent_kinds.values():
                 self._judge(kind, agents, rules)
         return kind

@@ -80,7 +80,7 @@ class WorkKind:
         self.wants = wants
         self.tally = tally
         self.wait_max_us = rules.wait_max_us
-        self.by_lot = rules.weigh.by_lot
+        self.by_lot, self.batch = rules.weigh.by_lot, rules.weigh.batch
         self.priority = priority * POINT
         self.pairs: list[Pair] = []
         self.barred: dict[Finding, list[AgentKind]] = {}
@@ -153,6 +153,18 @@ class WorkKind:
             if not one.item.bars(agent, now_us):
                 return one.item
         return head
+
+    def first(self, count: int) -> list[Item]:
+        """Give the first of those in line whom anybody may have, at most `count`."""
+        found = [one for one in self._late if one.item.stamp == one.stamp]
+        ahead = 0
+        for one in self._line:
+            if ahead == count:
+                break
+            if one.item.stamp == one.stamp:
+                ahead += 1
+                found.append(one)
+        return [one.item for one in sorted(found)[:count]]
 
     def _behead(self) -> None:
         """Find the first of those in line whom anybody may have."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.routing.core.acts import CancelHandoff, Decision, MakeOffer
+from toldonce.routing.core.batching import Solver, together
 from toldonce.routing.core.classes import klass_of
 from toldonce.routing.core.explain import REASON_MAX, UNTOLD, Scene, brief, trace
 from toldonce.routing.core.index import Index
@@ -49,9 +50,14 @@ class Matcher:
     """Puts cases and agents where they belong, and together. `epoch` 0 decides nothing."""
 
     def __init__(
-        self, ledger: Ledger, index: Index, timers: Timers, traced_max: int = TRACED_MAX
+        self,
+        ledger: Ledger,
+        index: Index,
+        timers: Timers,
+        traced_max: int = TRACED_MAX,
+        solve: Solver | None = None,
     ) -> None:
-        """Work on these.
+        """Work on these; `solve` (see `batching`) finds the best of small batches.
 
         Desks of more than `traced_max` agents get the reason of an offer only; below 0 nobody does.
         """
@@ -63,7 +69,7 @@ class Matcher:
         self.epoch = 0
         self.decisions = 0
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
-        self.traced_max = traced_max
+        self.traced_max, self.solve = traced_max, solve
         self._led = 0
         self._series = Series("offer")
         self._scene: Scene | None = None
@@ -86,9 +92,14 @@ class Matcher:
             for item in items:
                 self._let_wait(item, rules, now_us)
             return
-        if agents or not index.quick:  # what a pair is worth may count who stands in line
+        batch = index.batched and len(agents) + len(items) > 1
+        if agents or batch or not index.quick:  # what a pair is worth may count who is in line
             for item in items:
                 self._let_wait(item, rules, now_us)
+            if batch and self.solve is not None:
+                pairs = together(index, now_us, self.solve)
+                for item, agent in pairs:
+                    self.offer(item, agent, rules, now_us, found, batch=len(pairs))
             for agent in by_order(agents) if len(agents) > 1 else agents:
                 self._feed(agent, rules, now_us, found)
         for item in items:
@@ -282,8 +293,12 @@ class Matcher:
         found: list[Decision],
         *,
         claim: Claim | None = None,
+        batch: int = 0,
     ) -> None:
-        """Offer a case that was arranged; `claim` when somebody asked for it."""
+        """Offer a case that was arranged; `claim` when somebody asked for it.
+
+        `batch` is how many pairs were found together.
+        """
         self.decisions += 1
         own = self._next_own() if claim is None else claim.offer
         scene = self._scene
@@ -298,6 +313,8 @@ class Matcher:
             why = UNTOLD
         if claim is not None:
             why = why._replace(reason=claim.reason[:REASON_MAX])
+        elif batch > 1:
+            why = why._replace(reason=f"best of all ways to match {batch} cases at once")
         self._displace(item)
         self._cease(item)
         case, queue = item.case, rules.queue(item.wants.queue)

@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.instants import instant
 from toldonce.routing.core.acts import Decision
+from toldonce.routing.core.batching import Solver
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.record import (
     Agents,
@@ -53,8 +54,11 @@ class Tally:
 class Replayer:
     """Goes through pieces in the order of the journal."""
 
-    def __init__(self, before: Callable[[Engine, Step], None] | None = None) -> None:
-        """`before` is called with the engine ahead of each step."""
+    def __init__(
+        self, solve: Solver | None, before: Callable[[Engine, Step], None] | None = None
+    ) -> None:
+        """`solve` is that of the engine; `before` is called with the engine ahead of each step."""
+        self._solve = solve
         self.engine: Engine | None = None
         self.tally = Tally()
         self._before = before
@@ -103,7 +107,7 @@ class Replayer:
         return Replayed(step, decided)
 
     def _begin(self, head: Head) -> None:
-        self._next = Engine(head.seed)
+        self._next = Engine(head.seed, solve=self._solve)
         self._restorer = self._next.restorer(head)
         self._pieces = 1
         self._waiting, self._timers = [], []

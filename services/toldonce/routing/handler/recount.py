@@ -16,6 +16,7 @@ from toldonce.routing.core.explain import UNTOLD
 from toldonce.routing.core.record import Piece, Step, Steps
 from toldonce.routing.core.replaying import Replayed, Replayer
 from toldonce.routing.core.types import DecisionTrace
+from toldonce.runtime.assignment import assign
 
 RECOUNT_S = 20.0
 WAIT_S = 5.0
@@ -111,7 +112,7 @@ async def _recounted(
             engine.trace_all()
 
     found: dict[str, DecisionTrace] = {}
-    replayer = Replayer(listen)
+    replayer = Replayer(assign, listen)
     async for piece in book.pieces(first):
         if piece.epoch > epoch or piece.first_us > at_us:
             break

@@ -28,6 +28,7 @@ from toldonce.routing.handler.executor import Executor
 from toldonce.routing.handler.journal import Journal, Keep
 from toldonce.routing.handler.presence import Directory
 from toldonce.routing.handler.words import Leadership, Send, Sighting
+from toldonce.runtime.assignment import assign
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.meter import Meter
 from toldonce.runtime.telemetry import (
@@ -63,7 +64,7 @@ class Shell:
         What it hears and decides while it leads is journalled through `keep`.
         """
         self.tenant = tenant
-        self.engine = Engine(tenant)
+        self.engine = Engine(tenant, solve=assign)
         self.executor = Executor(send, leadership, clock, self._failed)
         self.journal = Journal(tenant, keep, clock, meter)
         self._asking = Asking(tenant, meter)
@@ -95,6 +96,8 @@ class Shell:
         """Take over a configuration."""
         self._patience = config.presence
         self._configured = True
+        if any(policy.weigh.batch for policy in config.policies.values()):
+            assign([[1]])  # what it needs is imported now, and not when the first batch waits
         self._add(ConfigChanged(config))
 
     def load(self, fact: StoriesLoaded) -> None:
