@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from toldonce.kernel.calendar import Calendar, Interval
 from toldonce.kernel.config.owning import OwnerAbsent
+from toldonce.kernel.config.success import Success
 from toldonce.kernel.config.types import (
     Agent,
     AgentKind,
@@ -61,6 +62,7 @@ from toldonce.routing.core.acts import (
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import (
     AgentChanged,
+    Closing,
     ConfigChanged,
     Fact,
     LeadershipChanged,
@@ -72,6 +74,7 @@ from toldonce.routing.core.facts import (
 )
 from toldonce.routing.core.types import Availability, Schedule
 from toldonce.routing.core.types import Presence as Seen
+from toldonce.routing.handler.facts import closing
 
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 COSTS = {"voice": 3, "chat": 1, "email": 1}
@@ -116,6 +119,7 @@ def office(
     wait_max_s: int = 3_600,
     absent: dict[str, OwnerAbsent] | None = None,
     weigh: Weighing | None = None,
+    success: Success | None = None,
 ) -> Config:
     asked = queue_skills or {}
     policy = RoutingPolicy(
@@ -126,6 +130,7 @@ def office(
         age_points_per_minute=age_points_per_minute,
         wait_max_s=wait_max_s,
         weigh=weigh or weighed(age_points_per_minute),
+        success=success or Success(),
     )
     names = ("billing", "technical", "experts")
     return Config(
@@ -323,8 +328,11 @@ class World:
         """Append events to a story and show the engine the head."""
         story = self.stories.get(customer, EMPTY)
         untaken: dict[type, list[Untaken]] = {OfferDeclined: [], OfferExpired: []}
+        closings: list[Closing] = []
         for event in events:
             story = evolve(story, event, self.now)
+            if isinstance(event, CaseClosed):
+                closings.append(closing(event))
             if isinstance(event, OfferDeclined | OfferExpired):
                 untaken[type(event)].append(Untaken(event.case, event.agent, self.now))
         self.stories[customer] = story
@@ -337,6 +345,7 @@ class World:
                 story.cases,
                 tuple(untaken[OfferDeclined]),
                 tuple(untaken[OfferExpired]),
+                closings=tuple(closings),
             )
         )
 
@@ -354,9 +363,10 @@ class World:
         offer = case.offers[0]
         self.happen(cid(name), OfferDeclined(offer.own, case.own, offer.agent, "busy"))
 
-    def close(self, name: str) -> None:
+    def close(self, name: str, disposition: str = "done", *, re_told: bool | None = None) -> None:
         case = self.case(name)
-        self.happen(cid(name), CaseClosed(case.own, "done", case.owner, re_told=False))
+        told = {"re_told": bool(re_told), "re_told_known": re_told is not None}
+        self.happen(cid(name), CaseClosed(case.own, disposition, case.owner, **told))
 
     def wrap_up(self, name: str, seconds: int) -> None:
         case = self.case(name)

@@ -8,6 +8,7 @@ from toldonce.kernel.config.owning import (
     HandoffPart,
     OwnerAbsent,
 )
+from toldonce.kernel.config.success import success
 from toldonce.kernel.config.tree import Fields
 from toldonce.kernel.config.types import (
     Limits,
@@ -44,6 +45,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
         "offer_timeout_s",
         "bad_experience_points",
         "weigh",
+        "success",
     )
     return [
         RoutingPolicy(
@@ -64,6 +66,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
                 "bad_experience_points", 0, PRIORITY_MAX, plain.bad_experience_points
             ),
             weigh=weighing(entry, points),
+            success=success(entry),
         )
         for entry in document.sections("policies", known)
     ]

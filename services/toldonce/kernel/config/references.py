@@ -15,6 +15,7 @@ def references(config: Config) -> Iterator[Problem]:
         "agent": config.agents.keys(),
         "channel": config.channels.keys(),
         "calendar": {*config.calendars, ALWAYS_NAME},
+        "disposition": {one for queue in config.queues.values() for one in queue.dispositions},
         "language": set(config.languages),
         "policy": config.policies.keys(),
         "queue": config.queues.keys(),
@@ -83,6 +84,8 @@ def _policies(config: Config) -> Iterator[_Reference]:
                 yield f"{path}.at_most.{skill}", "skill", skill
             for place, skill in enumerate(step.drop):
                 yield f"{path}.drop[{place}]", "skill", skill
+        for place, outcome in enumerate(policy.success.resolved):
+            yield f"policies[{index}].success.resolved[{place}]", "disposition", outcome
     for index, aims in enumerate(config.sla.values()):
         yield f"sla[{index}].calendar", "calendar", aims.calendar
         yield f"sla[{index}].on_breach.escalate_to", "queue", aims.escalate_to

@@ -13,6 +13,7 @@ from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.clocks import ClockKind, Target
 from toldonce.kernel.config.forecast import Forecast
 from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
+from toldonce.kernel.config.success import Success
 from toldonce.kernel.config.weighing import Weighing
 from toldonce.kernel.skills import Requirement, Step
 
@@ -136,8 +137,9 @@ class RoutingPolicy:
     Priority grows by `age_points_per_minute` while waiting. The owner of the case is preferred for
     `prefer_owner_s`; who declined is not asked again for `decline_cooldown_s`, never for ever.
     Work that has waited `wait_max_s` comes before everything that has not, and is not left apart.
-    `weigh` says what a pair of work and agent is worth. A customer's cases count for
-    `bad_experience_points` more from their second bad experience on.
+    `weigh` says what a pair of work and agent is worth, `success` what is learned of who resolves
+    what. A customer's cases count for `bad_experience_points` more from their second bad experience
+    on.
     """
 
     name: str = "default"
@@ -149,6 +151,7 @@ class RoutingPolicy:
     offer_timeout_s: int = 20
     bad_experience_points: int = 50
     weigh: Weighing = field(default_factory=Weighing)
+    success: Success = field(default_factory=Success)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ while a case that may be theirs waits: whatever changes who may have what is loo
 step, and nothing is ever swept.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -17,6 +17,7 @@ from toldonce.routing.core.alarms import ring, still_counts
 from toldonce.routing.core.asking import Asks
 from toldonce.routing.core.audit import Audit
 from toldonce.routing.core.batching import Solver
+from toldonce.routing.core.effects import Lift
 from toldonce.routing.core.explain import Scene, trace
 from toldonce.routing.core.facts import (
     AgentChanged,
@@ -68,7 +69,8 @@ class Engine:
         """
         self._led_epoch = 0
         self._ledger = Ledger(seed)
-        self._index = Index(self._ledger.tallies, self._ledger.paces)
+        ledger = self._ledger
+        self._index = Index(ledger.tallies, ledger.paces, ledger.outcomes.successes)
         self._absences = Absences(self._ledger.agents)
         self._timers = Timers(self._counts)
         self._matcher = Matcher(self._ledger, self._index, self._timers, traced_max, solve)
@@ -235,6 +237,16 @@ class Engine:
         rules = self._ledger.rules
         names = () if rules is None else rules.config.queues
         return {name: self._matcher.crowd.of(name) for name in names}
+
+    def lifts(self) -> tuple[Lift, ...]:
+        """Say what learned success does under each policy that learns it, or would do."""
+        rules, outcomes = self._ledger.rules, self._ledger.outcomes
+        return () if rules is None else outcomes.effects.lifts(rules.learners)
+
+    @property
+    def counted(self) -> Mapping[tuple[str, str, str], tuple[int, int]]:
+        """Cases by policy, cycle and outcome, with microseconds: those it saw end while leading."""
+        return self._ledger.outcomes.counted
 
     def position(self, customer: str, case: str) -> int:
         """Say the place of a waiting case in its queue, 1 is next; 0 when it does not wait."""

@@ -30,7 +30,7 @@ from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.overflow import came_from
 from toldonce.routing.core.placing import relaxes_us, wait_began_us
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.scores import score
+from toldonce.routing.core.scores import part_of, score
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
 
@@ -83,6 +83,8 @@ def trace(
     why = _why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us)
     if item.case.priority:
         why = f"{why} (priority {item.case.priority})"
+    if chosen and item.drawn is not None:
+        why = f"{why} ({part_of(item.drawn)})"
     if before := came_from(item):
         why = f"{why} (came from {before})"
     return DecisionTrace(
@@ -109,6 +111,8 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
         reason = meant_for(item)[1]
     else:
         reason = "had the case before" if name == item.preferred else "first in line"
+    if item.drawn is not None:
+        reason = f"{reason} ({part_of(item.drawn)})"
     return DecisionTrace(
         decision,
         rules.policy_version,
@@ -139,7 +143,9 @@ def _one_by_one(
     for agent in agents:
         found = None if agent is chosen else first_gate(agent, item, now_us, keeper=keeper)
         if found is None:
-            admitted.append((agent, *score(item, agent, scene.rules, now_us)))
+            admitted.append(
+                (agent, *score(item, agent, scene.rules, scene.ledger.outcomes.successes, now_us))
+            )
         else:
             others.append(Candidate(agent.name, found[0], found[1][:_DETAIL_MAX]))
     admitted.sort(key=lambda row: (row[0] is not chosen, row[0].used > 0, -row[1], row[0].order))

@@ -30,11 +30,25 @@ class Untaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """`case` was closed with a recorded outcome.
+
+    `re_told`: the customer had to tell it again; `resolved`: the first owner could resolve it; None
+    where nobody was asked.
+    """
+
+    case: str
+    disposition: str
+    re_told: bool | None = None
+    resolved: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoryChanged:
     """All cases of one story as they stand at log position `sequence`, appended at `at`.
 
-    What the head does not say is said beside it: which offers ended untaken by this append, and
-    which it made because somebody `forced` them.
+    What the head does not say is said beside it: which offers ended untaken by this append, which
+    it made because somebody `forced` them, and which cases it closed.
     """
 
     customer: str
@@ -44,6 +58,7 @@ class StoryChanged:
     declines: tuple[Untaken, ...] = ()
     expiries: tuple[Untaken, ...] = ()
     forced: tuple[str, ...] = ()
+    closings: tuple[Closing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,10 @@ from toldonce.routing.core.kinds import (
     WorkKind,
 )
 from toldonce.routing.core.lacks import finding
+from toldonce.routing.core.preferring import preferred
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import NOWHERE, PLAIN, SPECIAL, Agent, Item, Place
+from toldonce.routing.core.success import Successes
 from toldonce.routing.core.tallies import Count, Paces, Tallies
 
 _WORK_KINDS_MAX: Final = 10_000
@@ -34,14 +36,18 @@ class Index:
     `batched`: some work is matched as a whole where several come together.
     """
 
-    def __init__(self, tallies: Tallies, paces: Paces) -> None:
-        """Start empty; count who waits in `tallies`, and know from `paces` how long it takes."""
+    def __init__(self, tallies: Tallies, paces: Paces, successes: Successes) -> None:
+        """Start empty; count who waits in `tallies`, and know from `paces` how long it takes.
+
+        `successes` is who resolves what.
+        """
         self.agent_kinds: dict[object, AgentKind] = {}
         self.work_kinds: dict[object, WorkKind] = {}
         self.counts: dict[int, int] = {}
         self.free = Count()
         self._tallies = tallies
         self._paces = paces
+        self._successes = successes
         self.loose = False
         self.quick = True
         self.batched = False
@@ -150,6 +156,10 @@ class Index:
         Whoever has no work comes before those who have, then whoever makes the pair worth most,
         then the longest idle.
         """
+        if work.success is not None:
+            found = preferred(item, work, work.success, self._successes, now_us)
+            if found is not None:
+                return found
         if work.by_lot:
             return by_lot(item, work, now_us)
         best: tuple[int, int, Ready] | None = None

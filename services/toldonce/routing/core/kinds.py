@@ -81,6 +81,7 @@ class WorkKind:
         self.tally = tally
         self.wait_max_us = rules.wait_max_us
         self.by_lot, self.batch = rules.weigh.by_lot, rules.weigh.batch
+        self.success = rules.active
         self.priority = priority * POINT
         self.pairs: list[Pair] = []
         self.barred: dict[Finding, list[AgentKind]] = {}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import EPOCH, instant, micros
 from toldonce.kernel.story.types import Case
+from toldonce.routing.core.outcomes import Outcomes
 from toldonce.routing.core.rules import Rules, tie
 from toldonce.routing.core.state import NO_OFFERS, Agent, Item, Live
 from toldonce.routing.core.tallies import Paces, Tallies
@@ -30,6 +31,7 @@ class Ledger:
         self.stories: dict[str, tuple[int, tuple[Item, ...]]] = {}
         self.tallies = Tallies()
         self.paces = Paces()
+        self.outcomes = Outcomes(seed)
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
         self._now, self._now_us = EPOCH, 0

@@ -25,12 +25,13 @@ from toldonce.routing.core.placing import (
     waits,
     wake_of,
 )
+from toldonce.routing.core.preferring import decided
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.series import Series
 from toldonce.routing.core.standing import Crowd
 from toldonce.routing.core.state import NOWHERE, PLAIN, SPECIAL, Agent, Item, Place
 from toldonce.routing.core.timers import Alarm, Timers
-from toldonce.routing.core.types import CancelReason
+from toldonce.routing.core.types import Arm, CancelReason
 
 _NOBODY: Final[list[Agent]] = []
 ALL_TRACED: Final = 1 << 62
@@ -301,6 +302,8 @@ class Matcher:
         """
         self.decisions += 1
         own = self._next_own() if claim is None else claim.offer
+        if rules.learning:
+            self._draw(item, agent, rules, now_us, asked=claim is not None)
         scene = self._scene
         if scene is None or scene.rules is not rules or scene.engine_epoch != self.epoch:
             scene = self._scene = Scene(self.ledger, self.index, rules, self.epoch)
@@ -344,6 +347,15 @@ class Matcher:
                 live.forced,
             )
         )
+
+    def _draw(self, item: Item, agent: Agent, rules: Rules, now_us: int, *, asked: bool) -> None:
+        """Note of an offer which part success had in it; none where somebody asked for it."""
+        outcomes, item.drawn = self.ledger.outcomes, None
+        if not asked:
+            item.drawn = decided(item, agent, rules, outcomes.successes, now_us)
+        if item.drawn is not None and item.drawn.arm is Arm.SHADOW:
+            policy = rules.queue(item.wants.queue).policy
+            outcomes.effects.shadow(policy, otherwise=bool(item.drawn.would))
 
     def _next_own(self) -> Own:
         """Name the next offer: one series an epoch, as unlike others as hashes are."""

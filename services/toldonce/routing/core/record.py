@@ -14,6 +14,7 @@ from toldonce.routing.core.snapshot import AgentState, Head, Snapshot, StoryStat
 AGENTS_MAX = 512
 STORIES_MAX = 128
 PLACES_MAX = 8_192
+RECORDS_MAX = 8_192
 TIMERS_MAX = 2_048
 
 
@@ -49,6 +50,12 @@ class Alarms(NamedTuple):
     timers: tuple[TimerState, ...]
 
 
+class Records(NamedTuple):
+    """Some of what was learned of success."""
+
+    known: tuple[tuple[str, str, str, int, int, int], ...]
+
+
 class Ready(NamedTuple):
     """The snapshot is whole."""
 
@@ -61,7 +68,7 @@ class Steps(NamedTuple):
     steps: tuple[Step, ...]
 
 
-type Body = Head | Agents | Stories | Waiting | Alarms | Ready | Steps
+type Body = Head | Records | Agents | Stories | Waiting | Alarms | Ready | Steps
 
 
 class Piece(NamedTuple):
@@ -89,7 +96,9 @@ def told(snapshot: Snapshot) -> Iterator[Body]:
     yield Ready(count)
 
 
-def _inner(snapshot: Snapshot) -> Iterator[Agents | Stories | Waiting | Alarms]:
+def _inner(snapshot: Snapshot) -> Iterator[Records | Agents | Stories | Waiting | Alarms]:
+    for records in batched(snapshot.records, RECORDS_MAX, strict=False):
+        yield Records(records)
     for agents in batched(snapshot.agents, AGENTS_MAX, strict=False):
         yield Agents(agents)
     for stories in batched(snapshot.stories, STORIES_MAX, strict=False):

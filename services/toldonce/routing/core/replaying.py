@@ -17,6 +17,7 @@ from toldonce.routing.core.record import (
     Alarms,
     Piece,
     Ready,
+    Records,
     Step,
     Steps,
     Stories,
@@ -92,7 +93,7 @@ class Replayer:
                         self.tally.skipped += 1
                     else:
                         yield self._replay(self.engine, step)
-            case Agents() | Stories() | Waiting() | Alarms() | Ready() as body:
+            case Agents() | Stories() | Waiting() | Alarms() | Records() | Ready() as body:
                 if self._restorer is not None:
                     self._restore(self._restorer, body)
             case _:
@@ -113,12 +114,16 @@ class Replayer:
         self._waiting, self._timers = [], []
 
     def _restore(
-        self, restorer: Restorer, body: Agents | Stories | Waiting | Alarms | Ready
+        self,
+        restorer: Restorer,
+        body: Agents | Stories | Waiting | Alarms | Records | Ready,
     ) -> None:
         self._pieces += 1
         match body:
             case Agents(states):
                 restorer.agents(states)
+            case Records(known):
+                restorer.records(known)
             case Stories(states):
                 restorer.stories(states)
             case Waiting(places):

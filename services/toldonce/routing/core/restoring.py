@@ -30,6 +30,7 @@ from toldonce.routing.core.snapshot import (
     item_state,
 )
 from toldonce.routing.core.state import Agent, Item, Live, Place
+from toldonce.routing.core.success import Known
 from toldonce.routing.core.tallies import Tally
 from toldonce.routing.core.timers import Subject, Timer, Timers
 
@@ -69,6 +70,7 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         for customer, (sequence, items) in ledger.stories.items()
     )
     agents = tuple([agent_state(agent, number) for agent in ledger.agents.values()])
+    effects, shadows = ledger.outcomes.effects.known()
     head = Head(
         seed=ledger.seed,
         config=None if ledger.rules is None else ledger.rules.config,
@@ -91,9 +93,19 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         timers_swept=timers.swept,
         agents=len(agents),
         stories=len(stories),
+        done=tuple(ledger.outcomes.done.values()),
+        effects=effects,
+        shadows=shadows,
     )
     waiting = tuple([number[item] for item in matcher.waiting])
-    return Snapshot(head, agents, stories, waiting, tuple(_timers(timers, number)))
+    return Snapshot(
+        head,
+        agents,
+        stories,
+        waiting,
+        tuple(_timers(timers, number)),
+        ledger.outcomes.successes.known(),
+    )
 
 
 def _timers(timers: Timers, number: dict[Item, int]) -> Iterable[TimerState]:
@@ -125,6 +137,12 @@ class Restorer:
             parts.hours.begin(head.config, head.now_us)
         self._items: list[Item] = []
         self._agents: list[AgentState] = []
+        parts.ledger.outcomes.learn(head.done)
+        parts.ledger.outcomes.effects.learn(head.effects, head.shadows)
+
+    def records(self, known: Iterable[Known]) -> None:
+        """Take over what was learned."""
+        self.parts.ledger.outcomes.successes.learn(known)
 
     def agents(self, states: Iterable[AgentState]) -> None:
         """Put agents where they stood."""
@@ -195,6 +213,7 @@ class Restorer:
         item.began_us = wait_began_us(state.case)
         for name in ITEM_PLAIN:
             setattr(item, name, getattr(state, name))
+        item.drawn = state.drawn
         if state.lives:
             item.offers = {}
         for kept in state.lives:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from toldonce.kernel.config.owning import OwnerAbsent
+from toldonce.kernel.config.success import Mode, Success
 from toldonce.kernel.config.types import Agent as AgentRule
 from toldonce.kernel.config.types import Config, Overflow
 from toldonce.kernel.config.weighing import Weighing
@@ -25,7 +26,10 @@ _PLAIN_MAX: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """How one queue's work is routed; `wait` thousandths of a point a minute of age."""
+    """How one queue's work is routed; `wait` thousandths of a point a minute of age.
+
+    `success` None: nothing is learned of it.
+    """
 
     steps: tuple[Step, ...]
     prefer_owner_us: int
@@ -36,6 +40,9 @@ class QueueRules:
     offer_s: timedelta
     weigh: Weighing
     overflow: Overflow | None
+    policy: str
+    success: Success | None
+    active: Success | None  # the same where it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,13 @@ class Rules:
         self.known = len(config.agents)
         self.gone_us = config.presence.gone_s * SECOND
         self.stand_ins = config.stand_ins()
+        used = {config.policy_of(name).name: config.policy_of(name) for name in config.queues}
+        self.learners = {
+            name: policy.success.mode
+            for name, policy in sorted(used.items())
+            if policy.success.mode is not Mode.NONE
+        }
+        self.learning = bool(self.learners)
         self.overflowing = any(queue.overflow for queue in config.queues.values())
         self._spoken = frozenset(
             language for agent in config.agents.values() for language in agent.languages
@@ -110,6 +124,9 @@ class Rules:
                 offer_s=timedelta(seconds=self.config.offer_timeout_s(name)),
                 weigh=policy.weigh,
                 overflow=None if known is None else known.overflow,
+                policy=policy.name,
+                success=None if policy.success.mode is Mode.NONE else policy.success,
+                active=policy.success if policy.success.mode is Mode.ACTIVE else None,
             )
             self._queues[name] = found
         return found

@@ -16,13 +16,14 @@ from toldonce.kernel.story.types import Case
 from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.core.state import Agent, Item, Live, Place
 from toldonce.routing.core.timers import Alarm
-from toldonce.routing.core.types import Availability, DecisionTrace, Presence
+from toldonce.routing.core.types import Availability, DecisionTrace, Done, Draw, Presence
 
 
 class Head(NamedTuple):
     """What there is once; `config` is None of an engine that was not told one yet.
 
-    `paces` are queue, group, and how many cases took how many microseconds in all.
+    `paces` are queue, group, and how many cases took how many microseconds in all. `done`,
+    `effects` and `shadows` are what `Outcomes` knows, but for the records (`Snapshot.records`).
     """
 
     seed: str
@@ -46,6 +47,9 @@ class Head(NamedTuple):
     timers_swept: int
     agents: int
     stories: int
+    done: tuple[Done, ...] = ()
+    effects: tuple[tuple[str, int, int, int, int, int, int, int], ...] = ()
+    shadows: tuple[tuple[str, int, int], ...] = ()
 
 
 class AgentState(NamedTuple):
@@ -123,6 +127,7 @@ class ItemState(NamedTuple):
     excluded: frozenset[str]
     held: str | None
     lives: tuple[LiveState, ...]
+    drawn: Draw | None = None
 
 
 class StoryState(NamedTuple):
@@ -146,13 +151,17 @@ class TimerState(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Everything an engine knows. `waiting` are cases, `timers` in the order of going off."""
+    """Everything an engine knows. `waiting` are cases, `timers` in the order of going off.
+
+    `records` are subject, group, agent, and how many cases, resolved, microseconds.
+    """
 
     head: Head
     agents: tuple[AgentState, ...]
     stories: tuple[StoryState, ...]
     waiting: tuple[int, ...]
     timers: tuple[TimerState, ...]
+    records: tuple[tuple[str, str, str, int, int, int], ...] = ()
 
 
 # What a state of its own name does not hold: it is held elsewhere, or made anew.
@@ -161,7 +170,7 @@ ITEM_ELSEWHERE = frozenset({"customer", "own", "alive", "began_us", "offers", "w
 LIVE_ELSEWHERE = frozenset({"item", "live"})
 
 _AGENT_LINES = ("owned", "offers", "hopes", "targeted")
-_ITEM_LINES = ("held", "lives")
+_ITEM_LINES = ("held", "lives", "drawn")
 AGENT_PLAIN = tuple(name for name in AgentState._fields if name not in _AGENT_LINES)
 ITEM_PLAIN = tuple(name for name in ItemState._fields if name not in _ITEM_LINES)
 LIVE_PLAIN = LiveState._fields
@@ -186,4 +195,4 @@ def agent_state(agent: Agent, number: dict[Item, int]) -> AgentState:
 def item_state(item: Item, held: str | None) -> ItemState:
     """Take down a case; `held` names the tally in which it is served."""
     lives = tuple([LiveState._make(_of_live(live)) for live in item.offers.values()])
-    return ItemState._make((*_of_item(item), held, lives))
+    return ItemState._make((*_of_item(item), held, lives, item.drawn))

@@ -12,7 +12,7 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.skills import Requirement
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.tallies import Tally
-from toldonce.routing.core.types import Availability, DecisionTrace, Presence
+from toldonce.routing.core.types import Availability, DecisionTrace, Draw, Presence
 
 if TYPE_CHECKING:
     from toldonce.routing.core.kinds import AgentKind, WorkKind
@@ -176,7 +176,7 @@ class Item:
     right to it any more (0: they have), `asked_us` when its ownership was last asked to end, lapse
     or go on. `counted` is the queue in whose crowd it is, if in any, and `held` the tally in which
     it is being served. `moving` says in words where it is going while it is on its way to another
-    queue.
+    queue. `drawn` is how its last offer was decided where success is learned.
     """
 
     __slots__ = (
@@ -191,6 +191,7 @@ class Item:
         "customer",
         "debits",
         "declined",
+        "drawn",
         "enqueued_us",
         "excluded",
         "held",
@@ -240,6 +241,7 @@ class Item:
         self.overlong = False  # counted by the audit as waiting beyond its bound
         self.excluded: frozenset[str] = _NOBODY
         self.held: Tally | None = None
+        self.drawn: Draw | None = None
 
     def rank_at(self, now_us: int) -> Rank:
         """Sort among all: overdue first, then points, then the older."""

@@ -21,6 +21,9 @@ def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     known = _NONE if told is None else told[1]
     if told is not None and fact.sequence <= told[0]:
         return
+    rules = ledger.rules
+    if rules is not None and rules.learning:
+        ledger.outcomes.hear(fact, known, rules, ledger.agents, leads=ledger.epoch > 0)
     owns = [case.own for case in cases]
     for item in known:
         if item.own not in owns:
@@ -91,6 +94,7 @@ def _take_over(
     if case.offers or item.offers:
         for live in ledger.see_offers(item, case):
             live.forced = live.own in fact.forced
+            item.drawn = None  # another engine decided it
             timers.set(live.expires_us, Alarm.OFFER, live, live.own)
     if before != case.owner:
         ledger.own(item, before, micros(fact.at))

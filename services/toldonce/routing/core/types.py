@@ -132,3 +132,37 @@ class QueueStanding:
     oldest_enqueued_at: datetime | None
     agents_free: int
     agents_available: int
+
+
+class Arm(IntEnum):
+    """How a case was decided: success did not count then, did, was left out, is only told."""
+
+    OFF = 1
+    ON = 2
+    EXPLORED = 3
+    SHADOW = 4
+
+
+class Draw(NamedTuple):
+    """How a case was decided, in the two intervals since `pair_us`; `would` is a shadow's choice.
+
+    `would` is "" where success would have chosen nobody else.
+    """
+
+    arm: Arm
+    pair_us: int
+    would: str = ""
+
+
+class Done(NamedTuple):
+    """A case that counts as resolved unless its customer is back by `until_us`."""
+
+    customer: str
+    topic: str
+    at_us: int
+    until_us: int
+    subject: str
+    group: str
+    agent: str
+    policy: str
+    drawn: Draw | None

@@ -1,6 +1,7 @@
 """From the log to the engine's words."""
 
 from toldonce.kernel.story.events import (
+    CaseClosed,
     OfferAccepted,
     OfferDeclined,
     Offered,
@@ -8,14 +9,14 @@ from toldonce.kernel.story.events import (
     OfferRevoked,
 )
 from toldonce.kernel.story.record import Logged
-from toldonce.routing.core.facts import StoryChanged, Untaken
+from toldonce.routing.core.facts import Closing, StoryChanged, Untaken
 from toldonce.runtime.feed import OpenStory
 
 
 def story_changed(logged: Logged) -> StoryChanged:
-    """Say how a story stands after an append, and which offers ended untaken by it."""
+    """Say how a story stands after an append, and how offers and cases ended by it."""
     record = logged.record
-    declines, expiries, forced = [], [], []
+    declines, expiries, forced, closings = [], [], [], []
     for event in record.events:
         match event:
             case OfferDeclined(_, case, agent):
@@ -24,6 +25,8 @@ def story_changed(logged: Logged) -> StoryChanged:
                 expiries.append(Untaken(case, agent, record.at))
             case Offered(own, forced=True):
                 forced.append(own)
+            case CaseClosed():
+                closings.append(closing(event))
             case _:
                 pass
     return StoryChanged(
@@ -34,6 +37,17 @@ def story_changed(logged: Logged) -> StoryChanged:
         declines=tuple(declines),
         expiries=tuple(expiries),
         forced=tuple(forced),
+        closings=tuple(closings),
+    )
+
+
+def closing(event: CaseClosed) -> Closing:
+    """Say how a case was closed; what nobody was asked is None."""
+    return Closing(
+        event.case,
+        event.disposition,
+        event.re_told if event.re_told_known else None,
+        event.resolved_first_owner if event.resolved_known else None,
     )
 
 
