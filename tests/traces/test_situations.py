@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from tests.traces.narrator import Narrator
 from tests.unit.routing.world import office, person, weighed, with_hours, with_overflow
+from toldonce.kernel.config.success import Mode, Success
 from toldonce.kernel.skills import Step
+from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import LeadershipChanged
 
@@ -170,3 +172,35 @@ def test_supervisor_reads_how_a_closed_queue_opens(golden: Golden) -> None:
     tale.takes("lee")
     tale.wait(45)
     golden("closed_queue_opens", tale.text)
+
+
+def test_supervisor_reads_how_success_is_learned_and_measured(golden: Golden) -> None:
+    """The first half hour of this day is on, the second off."""
+    success = Success(Mode.ACTIVE, explore=0, repeat_s=3_600)
+    config = office(person("anna"), person("bob"), prefer_owner_s=0, success=success)
+    tale = Narrator(config).open_doors()
+    tale.says("nothing is known yet: the longest idle comes first")
+    tale.comes("kim", topic="refunds")
+    tale.takes("kim")
+    tale.comes("lee", topic="refunds")
+    tale.takes("lee")
+    tale.wait(60)
+    tale.ends("kim")
+    tale.says("who has lee hands it over, and kim's owner ends it")
+    tale.hand_over("lee", TargetKind.QUEUE, "billing")
+    tale.takes("lee")
+    tale.wait(60)
+    tale.ends("lee")
+    tale.comes("max", topic="refunds")
+    tale.takes("max")
+    tale.wait(60)
+    tale.ends("max")
+    tale.says("max is back about the same within the hour: that was no success")
+    tale.comes("max/again", topic="refunds")
+    tale.takes("max/again")
+    tale.wait(60)
+    tale.ends("max/again")
+    tale.wait(1_740)
+    tale.says("half an hour later success is off, so that its effect is seen")
+    tale.comes("ned", topic="refunds")
+    golden("success", tale.text)

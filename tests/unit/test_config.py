@@ -20,6 +20,7 @@ from toldonce.kernel.config import (
     parse,
     read,
 )
+from toldonce.kernel.config.success import Mode, Success
 from toldonce.kernel.config.types import Overflow
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.skills import Requirement
@@ -194,6 +195,42 @@ def test_holidays_and_exceptions_become_dates() -> None:
             "policies[0].steps[0].after_s",
             "",
         ),
+        (
+            "policies",
+            [{"name": "p", "success": {"by": ["topic", "age"]}}],
+            "policies[0].success.by[1]",
+            "never by an attribute of the customer",
+        ),
+        (
+            "policies",
+            [{"name": "p", "success": {"by": ["topic", "topic"]}}],
+            "policies[0].success.by[1]",
+            "there twice",
+        ),
+        (
+            "policies",
+            [{"name": "p", "success": {"mode": "on"}}],
+            "policies[0].success.mode",
+            "none, shadow, active",
+        ),
+        (
+            "policies",
+            [{"name": "p", "success": {"explore": 0.7}}],
+            "policies[0].success.explore",
+            "more than half",
+        ),
+        (
+            "policies",
+            [{"name": "p", "success": {"weight": -1}}],
+            "policies[0].success.weight",
+            "never a reason against",
+        ),
+        (
+            "policies",
+            [{"name": "p", "success": {"cycles": 3}}],
+            "policies[0].success.cycles",
+            "",
+        ),
         ("calendars.0.zone", "Europe/Amstelveen", "calendars[0].zone", "no IANA zone"),
         ("calendars.0.weekly", {}, "calendars[0].weekly", "no open time"),
         (
@@ -268,6 +305,12 @@ def test_what_is_no_document_is_refused(tree: object) -> None:
             "policies[0].steps[0].drop[0]",
             "did you mean calm?",
         ),
+        (
+            "policies",
+            [{"name": "p", "success": {"resolved": ["dome"]}}],
+            "policies[0].success.resolved[0]",
+            "no disposition 'dome'; did you mean done?",
+        ),
         ("queues.0.skills", {"orders": 4}, "queues[0].skills.orders", "the best has level 3"),
         ("topics.0.skills", {"calm": 1}, "topics[0].skills.calm", "no agent has it"),
         ("agents.0.queues", ["orders"], "queues[1]", "no agent works on queue up"),
@@ -291,6 +334,24 @@ def test_what_can_never_work_is_refused_with_the_path(
     found = problems(put(small(), path, value))
     assert field in found, found
     assert says in found[field]
+
+
+def test_policy_learns_success_as_it_says() -> None:
+    said = {
+        "mode": "active",
+        "weight": 2.5,
+        "explore": 0,
+        "cycle_minutes": 60,
+        "by": ["language", "topic"],
+        "resolved": ["done"],
+        "repeat_s": 0,
+    }
+    config = read(small(policies=[{"name": "p", "success": said}, {"name": "q"}]), ZONES)
+    assert config.policies["p"].success == Success(
+        Mode.ACTIVE, 2_500, 0, 60, ("topic", "language"), ("done",), 0
+    )
+    assert config.policies["q"].success == Success() == DEFAULT_POLICY.success
+    assert Success().mode is Mode.NONE
 
 
 def test_skills_that_nobody_combines_are_refused_unless_a_step_gives_way() -> None:

@@ -1,5 +1,6 @@
 """`toldonce status`: queues, agents, health and versions of a running system."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ async def _look(client: "Client") -> dict[str, Any]:
     from toldonce.client.desk import Desk
 
     desk = Desk(client)
-    queues, health = await asyncio.gather(desk.queues(), desk.health())
+    (queues, success), health = await asyncio.gather(desk.standing(), desk.health())
     try:
         config = await desk.config()
         policy = config.policy_version
@@ -83,6 +84,7 @@ async def _look(client: "Client") -> dict[str, Any]:
             }
             for queue in queues
         ],
+        "success": [asdict(one) for one in success],
     }
 
 
@@ -131,3 +133,27 @@ def _show(out: Out, found: dict[str, Any]) -> None:
             f"{queue['estimate_s']} s",
         )
     out.console.print(table)
+    for one in found["success"]:
+        out.say(success_in_words(one))
+
+
+def success_in_words(one: dict[str, Any]) -> str:
+    """Say what learned success does under a policy, in one sentence."""
+    if not one["active"]:
+        return (
+            f"success, policy {one['policy']} (shadow): would have chosen somebody else "
+            f"{one['otherwise']} of {one['asked']} times"
+        )
+    on, off = _ended(one, "on"), _ended(one, "off")
+    lift = "; too little to tell the lift yet"
+    if one["lift"] is not None:
+        points, half = 100 * one["lift"], 100 * one["half_width"]
+        lift = f"; lift {points:+.1f} ± {half:.1f} points"
+    return f"success, policy {one['policy']}: on {on}; off {off}{lift}"
+
+
+def _ended(one: dict[str, Any], cycle: str) -> str:
+    share, cases = one[f"{cycle}_share"], one[f"{cycle}_cases"]
+    if share is None:
+        return "none yet"
+    return f"{share:.1%} of {cases} cases, {one[f'{cycle}_took_s']:.0f} s each"

@@ -33,6 +33,29 @@ class QueueSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessSeen:
+    """What learned success does under a policy; shares from 0 to 1, None while not known.
+
+    `lift` is that of cases decided while it counted less that of others; `half_width` that of its
+    interval of 95 percent. A shadow (not `active`) was `asked` so often and would have chosen
+    somebody else in `otherwise` of these.
+    """
+
+    policy: str
+    active: bool
+    on_cases: int
+    on_share: float | None
+    on_took_s: float
+    off_cases: int
+    off_share: float | None
+    off_took_s: float
+    lift: float | None
+    half_width: float | None
+    asked: int
+    otherwise: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigSeen:
     """The document that stands."""
 
@@ -86,9 +109,13 @@ class Desk:
 
     async def queues(self) -> list[QueueSeen]:
         """List the queues."""
+        return (await self.standing())[0]
+
+    async def standing(self) -> tuple[list[QueueSeen], list[SuccessSeen]]:
+        """List the queues, and what learned success does where a policy learns it."""
         request = routing_pb2.ListQueuesRequest()
         answer = await again(lambda: self._client.routing.ListQueues(request))
-        return [
+        queues = [
             QueueSeen(
                 queue=view.queue,
                 waiting=view.waiting,
@@ -100,6 +127,7 @@ class Desk:
             )
             for view in answer.queues
         ]
+        return queues, [_success(effect) for effect in answer.success]
 
     async def explain(self, case_id: str) -> list[TraceSeen]:
         """Say why a case has or has not an owner, newest decision first; raises Missing."""
@@ -158,3 +186,20 @@ class Desk:
                 code = getattr(error, "code", None)
                 found[part] = str(code().name) if callable(code) else "UNKNOWN"
         return found
+
+
+def _success(effect: routing_pb2.SuccessEffect) -> SuccessSeen:
+    return SuccessSeen(
+        policy=effect.policy,
+        active=effect.active,
+        on_cases=effect.on_cases,
+        on_share=effect.on_resolved / effect.on_cases if effect.on_cases else None,
+        on_took_s=effect.on_took_s,
+        off_cases=effect.off_cases,
+        off_share=effect.off_resolved / effect.off_cases if effect.off_cases else None,
+        off_took_s=effect.off_took_s,
+        lift=effect.lift if effect.HasField("lift") else None,
+        half_width=effect.half_width if effect.HasField("half_width") else None,
+        asked=effect.asked,
+        otherwise=effect.otherwise,
+    )

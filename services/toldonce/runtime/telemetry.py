@@ -193,6 +193,25 @@ OFFERS = _counter(
     "offers by how they ended: accepted, declined, expired or revoked",
     "outcome",
 )
+SUCCESS_CASES = _counter(
+    "success_cases_total",
+    "cases",
+    "cases that ended for their first owner where a policy learns success, as the engine that "
+    "leads saw it, by policy, by cycle when they were decided (on, off, explored, shadow), and by "
+    "outcome: yes, no, and repeated for each yes whose customer came back; resolved ratio = "
+    "(yes - repeated) / (yes + no); lift = that of on - that of off",
+    "policy",
+    "cycle",
+    "outcome",
+)
+SUCCESS_SECONDS = _counter(
+    "success_handle_seconds_total",
+    "seconds",
+    "time from accept to the end of the first owner's part in these cases, by policy and cycle; "
+    "mean handle time = this / (yes + no)",
+    "policy",
+    "cycle",
+)
 OVERDRAFTS = _counter(
     "overdrafts_total",
     "offers",

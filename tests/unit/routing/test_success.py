@@ -371,9 +371,7 @@ def test_a_decision_says_what_success_was_worth():
     assert trace.reason == "bob is first in line of 2 who can take it now (success counts)"
     first, second = trace.candidates
     assert (first.agent, first.gate) == ("bob", Gate.NONE)
-    assert (
-        first.detail == "idle 0 s; resolves 0.88 at 1.06 pace (100 cases); worth 9.3: success 9.3"
-    )
+    assert first.detail == "idle 0 s; resolves 0.88 at 1.06 pace (100 seen); worth 9.3: success 9.3"
     assert second.detail.startswith("idle 0 s; resolves 0.62 ")
 
 

@@ -157,7 +157,8 @@ class Seat:
                 return queries.answer_position(epoch, position, queue, self.waits)
             case queries.Queues(wanted):
                 found = [one for one in engine.queues() if not wanted or one.queue in wanted]
-                return queries.answer_queues(epoch, found, self.waits, now)
+                lifts = () if wanted else engine.lifts()
+                return queries.answer_queues(epoch, found, self.waits, now, lifts)
             case queries.Explain("", customer, case):
                 trace = engine.explain(customer, case, now, whole=False)
                 waits = bool(engine.queue_of(customer, case))

@@ -28,6 +28,11 @@ class Share(NamedTuple):
     resolved: int
     took_s: float
 
+    @property
+    def mean_s(self) -> float:
+        """Seconds a case, 0 where there is none."""
+        return self.took_s / self.cases if self.cases else 0.0
+
 
 class Lift(NamedTuple):
     """What success does under a policy; None until enough is known to say how sure that is.

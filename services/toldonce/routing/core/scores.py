@@ -50,7 +50,7 @@ def _success(
     found = successes.of(subject, agent.name, successes.of_group(subject, group))
     arm = draw(rule, successes.seed, item.case, now_us).arm
     share, pace = found.resolved / MILLI, speed(found, average) / MILLI
-    said = f"resolves {share:.2f} at {pace:.2f} pace ({found.cases} cases)"
+    said = f"resolves {share:.2f} at {pace:.2f} pace ({found.cases} seen)"
     if arm is not Arm.ON:
         return 0, f"{said}, {_NOT_USED[arm]}"
     return points(rule, rate(found, average)), said
@@ -60,7 +60,7 @@ def part_of(drawn: Draw) -> str:
     """Say which part success had in a decision."""
     if drawn.arm is Arm.SHADOW:
         return f"success would choose {drawn.would}" if drawn.would else "success agrees"
-    return "success counts" if drawn.arm is Arm.ON else f"success {_NOT_USED[drawn.arm]}"
+    return "success counts" if drawn.arm is Arm.ON else f"success is {_NOT_USED[drawn.arm]}"
 
 
 def _pair(item: Item, agent: Agent) -> Pair | None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.config.types import Presence as Patience
+from toldonce.kernel.instants import SECOND
 from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import (
@@ -36,6 +37,8 @@ from toldonce.runtime.telemetry import (
     ELIGIBLE_IDLE,
     KEPT_FOR_ABSENT,
     QUEUED,
+    SUCCESS_CASES,
+    SUCCESS_SECONDS,
     WAIT_BOUND_BROKEN,
 )
 
@@ -80,6 +83,7 @@ class Shell:
         self._configured = self._loaded = False
         self._idle_s = 0.0
         self._overlong = 0
+        self._counted: dict[tuple[str, str, str], tuple[int, int]] = {}
         self._told_s = 0.0
         self.put_in = self.taken_in = 0  # how many facts, ever
 
@@ -220,6 +224,15 @@ class Shell:
         overlong = self.engine.overlong
         self._meter.add(WAIT_BOUND_BROKEN, self.tenant, by=overlong - self._overlong)
         self._overlong = overlong
+        self._tell_success()
         self._meter.set(KEPT_FOR_ABSENT, self.engine.kept, self.tenant)
         for queue, count in self.engine.queued().items():
             self._meter.set(QUEUED, count, queue)
+
+    def _tell_success(self) -> None:
+        """Export how cases ended where success is learned, as far as that was not yet."""
+        for labels, (cases, took_us) in self.engine.counted.items():
+            told_cases, told_us = self._counted.get(labels, (0, 0))
+            self._meter.add(SUCCESS_CASES, *labels, by=cases - told_cases)
+            self._meter.add(SUCCESS_SECONDS, *labels[:2], by=(took_us - told_us) / SECOND)
+            self._counted[labels] = cases, took_us

@@ -8,8 +8,10 @@ from google.protobuf.message import DecodeError
 
 from toldonce.api.routing.v1 import internal_pb2, routing_pb2
 from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.config.success import Mode
 from toldonce.kernel.errors import Invalid, Refusal, Unavailable
 from toldonce.kernel.ids import customer_of, own_of, parse_name, parse_own, parse_whole
+from toldonce.routing.core.effects import Lift
 from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.core.types import DecisionTrace, QueueStanding
 from toldonce.routing.handler.waits import Waits
@@ -143,12 +145,17 @@ def answer_position(epoch: int, position: int, queue: str, waits: Waits) -> byte
 
 
 def answer_queues(
-    epoch: int, standings: Iterable[QueueStanding], waits: Waits, at: datetime
+    epoch: int,
+    standings: Iterable[QueueStanding],
+    waits: Waits,
+    at: datetime,
+    lifts: Iterable[Lift] = (),
 ) -> bytes:
-    """Write how queues stand."""
+    """Write how queues stand, and what learned success does."""
     listed = routing_pb2.ListQueuesResponse(
         queues=[_queue(one, waits) for one in sorted(standings, key=lambda one: one.queue)],
         at=stamp(at),
+        success=[_effect(one) for one in lifts],
     )
     return _reply(internal_pb2.EngineReply(engine_epoch=epoch, queues=listed))
 
@@ -178,6 +185,23 @@ def _queue(one: QueueStanding, waits: Waits) -> routing_pb2.QueueView:
         agents_free=one.agents_free,
         agents_available=one.agents_available,
         estimate_s=waits.estimate(one.queue)[0],
+    )
+
+
+def _effect(one: Lift) -> routing_pb2.SuccessEffect:
+    return routing_pb2.SuccessEffect(
+        policy=one.policy,
+        active=one.mode is Mode.ACTIVE,
+        on_cases=one.on.cases,
+        on_resolved=one.on.resolved,
+        on_took_s=one.on.mean_s,
+        off_cases=one.off.cases,
+        off_resolved=one.off.resolved,
+        off_took_s=one.off.mean_s,
+        lift=one.lift,
+        half_width=one.half_width,
+        asked=one.asked,
+        otherwise=one.otherwise,
     )
 
 

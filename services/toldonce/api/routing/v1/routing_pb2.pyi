@@ -805,6 +805,7 @@ class ListQueuesResponse(_message.Message):
 
     QUEUES_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    SUCCESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueView]:
         """The queues, by name."""
@@ -813,19 +814,99 @@ class ListQueuesResponse(_message.Message):
     def at(self) -> _timestamp_pb2.Timestamp:
         """When this was so."""
 
+    @_builtins.property
+    def success(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuccessEffect]:
+        """What learned success does, by policy; told where all queues were asked for."""
+
     def __init__(
         self,
         *,
         queues: _abc.Iterable[Global___QueueView] | None = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        success: _abc.Iterable[Global___SuccessEffect] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "queues", b"queues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "queues", b"queues", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListQueuesResponse: _TypeAlias = ListQueuesResponse  # noqa: Y015
+
+@_typing.final
+class SuccessEffect(_message.Message):
+    """What learned success does under a policy that learns it: cases that were decided while it counted
+    beside those decided while it did not, as far as they have ended.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    ON_CASES_FIELD_NUMBER: _builtins.int
+    ON_RESOLVED_FIELD_NUMBER: _builtins.int
+    ON_TOOK_S_FIELD_NUMBER: _builtins.int
+    OFF_CASES_FIELD_NUMBER: _builtins.int
+    OFF_RESOLVED_FIELD_NUMBER: _builtins.int
+    OFF_TOOK_S_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The policy's name."""
+    active: _builtins.bool
+    """It counts in every other interval; otherwise it is a shadow, which is only told."""
+    on_cases: _builtins.int
+    """Cases decided while it counted."""
+    on_resolved: _builtins.int
+    """Of these, how many their first owner resolved for good."""
+    on_took_s: _builtins.float
+    """From accept to the end of the first owner's part, mean seconds."""
+    off_cases: _builtins.int
+    """Cases decided while it did not count."""
+    off_resolved: _builtins.int
+    """Of these, how many their first owner resolved for good."""
+    off_took_s: _builtins.float
+    """From accept to the end of the first owner's part, mean seconds."""
+    lift: _builtins.float
+    """on_resolved / on_cases - off_resolved / off_cases; not set before it can be said how sure."""
+    half_width: _builtins.float
+    """Half the width of the interval of 95 percent around the lift."""
+    asked: _builtins.int
+    """How many choices a shadow has looked at."""
+    otherwise: _builtins.int
+    """In how many of them success would have chosen somebody else."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        active: _builtins.bool = ...,
+        on_cases: _builtins.int = ...,
+        on_resolved: _builtins.int = ...,
+        on_took_s: _builtins.float = ...,
+        off_cases: _builtins.int = ...,
+        off_resolved: _builtins.int = ...,
+        off_took_s: _builtins.float = ...,
+        lift: _builtins.float | None = ...,
+        half_width: _builtins.float | None = ...,
+        asked: _builtins.int = ...,
+        otherwise: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_half_width", b"_half_width", "_lift", b"_lift", "half_width", b"half_width", "lift", b"lift"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_half_width", b"_half_width", "_lift", b"_lift", "active", b"active", "asked", b"asked", "half_width", b"half_width", "lift", b"lift", "off_cases", b"off_cases", "off_resolved", b"off_resolved", "off_took_s", b"off_took_s", "on_cases", b"on_cases", "on_resolved", b"on_resolved", "on_took_s", b"on_took_s", "otherwise", b"otherwise", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__half_width: _TypeAlias = _typing.Literal["half_width"]  # noqa: Y015
+    _WhichOneofArgType__half_width: _TypeAlias = _typing.Literal["_half_width", b"_half_width"]  # noqa: Y015
+    _WhichOneofReturnType__lift: _TypeAlias = _typing.Literal["lift"]  # noqa: Y015
+    _WhichOneofArgType__lift: _TypeAlias = _typing.Literal["_lift", b"_lift"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__half_width) -> _WhichOneofReturnType__half_width | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lift) -> _WhichOneofReturnType__lift | None: ...
+
+Global___SuccessEffect: _TypeAlias = SuccessEffect  # noqa: Y015
 
 @_typing.final
 class WatchQueuesRequest(_message.Message):
