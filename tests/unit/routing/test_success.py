@@ -449,5 +449,27 @@ def test_what_is_learned_outlives_another_configuration():
     assert known(world, agent) == (1, 1)
 
 
+def test_what_was_learned_before_comes_under_what_is_known():
+    before, after = desk(), desk()
+    for world, name in ((before, "kim"), (after, "lee")):
+        taken(world, name)
+        world.close(name)
+    past = before.engine.learned()
+    after.tell(past)
+    found = {row[:3]: row[3:5] for row in after.engine.learned().records}
+    agents = {row[2] for one in (before, after) for row in one.engine.learned().records}
+    assert found["", "", ""] == found[REFUNDS, "", ""] == (2, 2)
+    assert {agent for _, _, agent in found} == agents
+    assert after.engine.lifts()[0].on.cases == 2
+    assert [one.customer for one in after.engine.learned().done] == [cid("kim"), cid("lee")]
+
+
+def test_records_put_together_stay_within_their_bound():
+    whole = Record(HALVED_AT, HALVED_AT, 60 * HALVED_AT).plus(Record(HALVED_AT, 0, 0))
+    assert (whole.cases, whole.resolved, whole.took_us) == (1_000, 500, 30 * HALVED_AT)
+    one = Record(HALVED_AT - 1, 500, 0).plus(Record(1, 1, 0))
+    assert (one.cases, one.resolved) == (HALVED_AT, 501)
+
+
 def test_nothing_is_known_of_nobody():
     assert Successes("demo").of_group(REFUNDS, "team") == NOTHING

@@ -101,11 +101,11 @@ class Engines:
         seat = self._seats[tenant] = self._new_seat(tenant)
         config = self._config.known(tenant)
         if config is not None:
-            seat.shell.configure(config)
+            seat.configure(config)
         for fact in self._declared[tenant].values():
             seat.shell.declare(fact)
         if self._loaded:
-            seat.shell.load(StoriesLoaded(frozenset(), self._position))
+            seat.load(StoriesLoaded(frozenset(), self._position))
         if self._begun is not None:
             self._begin(self._begun, seat)
         return seat
@@ -125,7 +125,7 @@ class Engines:
                 await seat.shell.put(fact)
         self._loaded = True
         for tenant, seat in tuple(self._seats.items()):
-            seat.shell.load(StoriesLoaded(frozenset(standing[tenant]), position))
+            seat.load(StoriesLoaded(frozenset(standing[tenant]), position))
         self._position = position
 
     async def records(self, batch: Sequence[Logged]) -> None:
@@ -161,6 +161,7 @@ class Engines:
             ("lease", seat.lease.run()),
             ("desk", seat.serve()),
             ("configuration", self._first_config(seat)),
+            ("memory", seat.recall()),
         ):
             group.create_task(work, name=f"{what} of {seat.tenant}")
 
@@ -173,7 +174,7 @@ class Engines:
                 await asyncio.sleep(CONFIG_LOOK_S)
 
     def _configure(self, tenant: str, config: Config) -> None:
-        self.seat(tenant).shell.configure(config)
+        self.seat(tenant).configure(config)
 
     async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -268,6 +269,8 @@ class Engines:
             return "this process's clock is not the log's"
         if not self._agents_read:
             return "what agents declared is not read yet"
+        if seat.recalls and not seat.lease.held:
+            return "what was learned of success is not recalled yet"
         if now_s - self._looked_s > lag_max_s + 2 * LOOK_S:
             return "the log does not answer"
         if self._marks and now_s - self._marks[0][0] > lag_max_s:

@@ -10,6 +10,7 @@ from toldonce.runtime import names
 from toldonce.runtime.trail import Kept, Trail
 
 RECENT_MAX = 2_048  # messages, of all tenants
+_FOREVER = 1 << 62
 
 
 class Pages:
@@ -37,8 +38,25 @@ class Pages:
         The trail is in order of time but for what an old leader still writes, and of that nothing
         is asked: so the last message of the epoch that is not later is found by halving.
         """
+        found = await self._last(epoch, at_us)
+        if found is None or found[1].epoch != epoch or not found[1].base:
+            return None
+        base = found[1].base
+        first = await self._trail.next(self._subject, base)
+        return base if first is not None and first.sequence == base else None
+
+    async def newest(self, before: int | None = None) -> int | None:
+        """See `handler.recalling.Past.newest`."""
+        found = await self._last(_FOREVER, _FOREVER, before)
+        return None if found is None else found[1].base or found[0]
+
+    async def _last(
+        self, epoch: int, at_us: int, before: int | None = None
+    ) -> tuple[int, Part] | None:
+        """Find the last message that is not later than an instant of an epoch."""
         low, high = await self._trail.ends()
-        found: Part | None = None
+        high = high if before is None else min(high, before - 1)
+        found: tuple[int, Part] | None = None
         while low <= high:
             middle = (low + high) // 2
             kept = await self._trail.next(self._subject, middle)
@@ -49,14 +67,10 @@ class Pages:
             if part is None:
                 low = kept.sequence + 1
             elif (part.epoch, part.first_us) <= (epoch, at_us):
-                low, found = kept.sequence + 1, part
+                low, found = kept.sequence + 1, (kept.sequence, part)
             else:
                 high = middle - 1
-        if found is None or found.epoch != epoch or not found.base:
-            return None
-        base = found.base
-        first = await self._trail.next(self._subject, base)
-        return base if first is not None and first.sequence == base else None
+        return found
 
     async def pieces(self, first: int) -> AsyncIterator[Piece]:
         """See `handler.recount.Book.pieces`."""

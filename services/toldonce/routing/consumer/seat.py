@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from toldonce.client.commands import CommandDoor
+from toldonce.kernel.config.success import Mode
+from toldonce.kernel.config.types import Config
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.record import Logged
 from toldonce.routing.consumer.journal import Pages
 from toldonce.routing.core.acts import Act
-from toldonce.routing.core.facts import OfferAsked
+from toldonce.routing.core.facts import OfferAsked, StoriesLoaded
 from toldonce.routing.handler.facts import outcomes, story_changed
+from toldonce.routing.handler.recalling import recalled
 from toldonce.routing.handler.shell import Shell
 from toldonce.routing.handler.waits import Waits
 from toldonce.routing.handler.words import Health, Leadership
@@ -94,8 +97,36 @@ class Seat:
             changed=self._change,
             floor=lambda: self._floor,
         )
-        pages = Pages(tenant, trail, holder)
-        self.shell = Shell(tenant, self.lease, self._send, clock, meter=meter, keep=pages.keep)
+        self._pages = Pages(tenant, trail, holder)
+        self.shell = Shell(
+            tenant, self.lease, self._send, clock, meter=meter, keep=self._pages.keep
+        )
+        self._position = 0
+        self._learns, self._loaded = asyncio.Event(), asyncio.Event()
+        self.recalls = False
+
+    def configure(self, config: Config) -> None:
+        """Take over a configuration; with the first that learns success, what was is recalled."""
+        if not self._learns.is_set() and learns(config):
+            self._learns.set()
+            self.recalls = True
+        self.shell.configure(config)
+
+    def load(self, fact: StoriesLoaded) -> None:
+        """Begin (again) with these stories, and follow the log from there."""
+        if not self._loaded.is_set():
+            self._position = fact.position
+            self._loaded.set()
+        self.shell.load(fact)
+
+    async def recall(self) -> None:
+        """Recall what was learned before this process followed the log, once that is asked for."""
+        await self._learns.wait()
+        await self._loaded.wait()
+        learned = await recalled(self._pages, self._position)
+        if learned is not None:
+            await self.shell.put(learned)
+        self.recalls = False
 
     async def take(self, logged: Logged) -> None:
         """Take in an append of this tenant."""
@@ -198,3 +229,8 @@ class Seat:
     def _change(self) -> None:
         self._turned.set()
         self.shell.wake()
+
+
+def learns(config: Config) -> bool:
+    """Tell whether a policy of a configuration learns success."""
+    return any(policy.success.mode is not Mode.NONE for policy in config.policies.values())

@@ -99,11 +99,17 @@ class Effects:
         return tuple(sums), tuple([(name, row[0], row[1]) for name, row in self._shadows.items()])
 
     def learn(self, sums: Iterable[Sum], shadows: Iterable[tuple[str, int, int]]) -> None:
-        """Take over what another knew."""
+        """Take over what another knew before; what is known here comes on top of it."""
         for policy, pair_us, *row in sums:
-            self._pairs.setdefault(policy, {})[pair_us] = list(row)
+            known = self._pairs.setdefault(policy, {})
+            before = known.get(pair_us, [0] * 6)
+            known[pair_us] = [one + more for one, more in zip(before, row, strict=True)]
+            if len(known) > PAIRS_MAX:
+                del known[min(known)]
         for policy, asked, otherwise in shadows:
-            self._shadows[policy] = [asked, otherwise]
+            counts = self._shadows.setdefault(policy, [0, 0])
+            counts[0] += asked
+            counts[1] += otherwise
 
     def _lift(self, policy: str, mode: Mode) -> Lift:
         rows = list(self._pairs.get(policy, {}).values())

@@ -29,6 +29,7 @@ from toldonce.routing.core.facts import (
     PresenceChanged,
     StoriesLoaded,
     StoryChanged,
+    SuccessLearned,
     Tick,
 )
 from toldonce.routing.core.hours import Hours
@@ -243,6 +244,10 @@ class Engine:
         rules, outcomes = self._ledger.rules, self._ledger.outcomes
         return () if rules is None else outcomes.effects.lifts(rules.learners)
 
+    def learned(self) -> SuccessLearned:
+        """Tell what was learned of success, for an engine after this one."""
+        return self._ledger.outcomes.known()
+
     @property
     def counted(self) -> Mapping[tuple[str, str, str], tuple[int, int]]:
         """Cases by policy, cycle and outcome, with microseconds: those it saw end while leading."""
@@ -302,6 +307,8 @@ class Engine:
                 self._offer_failed(ledger.item(customer, own), offer, reason, now_us)
             case OfferAsked():
                 self._asks.take(fact, now_us)
+            case SuccessLearned():
+                ledger.outcomes.learn(fact)
             case Tick():
                 pass
             case _:

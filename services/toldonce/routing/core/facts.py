@@ -10,7 +10,7 @@ from datetime import datetime
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.types import Case
-from toldonce.routing.core.types import Availability, Gate, Presence, Schedule
+from toldonce.routing.core.types import Availability, Done, Gate, Presence, Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,19 @@ class OfferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessLearned:
+    """What an engine before this one had learned of success; it comes on top of what is known.
+
+    The fields are those of a snapshot: `records` and, of its head, the others.
+    """
+
+    records: tuple[tuple[str, str, str, int, int, int], ...]
+    done: tuple[Done, ...]
+    effects: tuple[tuple[str, int, int, int, int, int, int, int], ...]
+    shadows: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed."""
 
@@ -148,5 +161,6 @@ type Fact = (
     | LeadershipChanged
     | OfferFailed
     | OfferAsked
+    | SuccessLearned
     | Tick
 )

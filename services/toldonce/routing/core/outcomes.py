@@ -14,7 +14,7 @@ from toldonce.kernel.config.success import Success
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.story.types import Case, CaseState
 from toldonce.routing.core.effects import Effects
-from toldonce.routing.core.facts import Closing, StoryChanged
+from toldonce.routing.core.facts import Closing, StoryChanged, SuccessLearned
 from toldonce.routing.core.rules import QueueRules, Rules
 from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.success import Successes, subject_of
@@ -63,9 +63,18 @@ class Outcomes:
             if case.own not in open_before and case.state is not CaseState.CLOSED:
                 self._back(fact.customer, case, leads=leads)
 
-    def learn(self, done: tuple[Done, ...]) -> None:
-        """Take over what another remembered."""
-        self.done = {(one.customer, one.topic): one for one in done}
+    def known(self) -> SuccessLearned:
+        """Tell what is known."""
+        effects, shadows = self.effects.known()
+        return SuccessLearned(self.successes.known(), tuple(self.done.values()), effects, shadows)
+
+    def learn(self, past: SuccessLearned) -> None:
+        """Take over what another knew before: what is known here already came later."""
+        self.successes.learn(past.records)
+        self.effects.learn(past.effects, past.shadows)
+        now = self.done
+        self.done = {(one.customer, one.topic): one for one in past.done}
+        self.done.update(now)
 
     def _end(
         self,

@@ -10,6 +10,7 @@ from toldonce.kernel.errors import Invalid
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.asking import Asks
 from toldonce.routing.core.classes import COOLING
+from toldonce.routing.core.facts import SuccessLearned
 from toldonce.routing.core.hours import Hours
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
@@ -70,7 +71,7 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         for customer, (sequence, items) in ledger.stories.items()
     )
     agents = tuple([agent_state(agent, number) for agent in ledger.agents.values()])
-    effects, shadows = ledger.outcomes.effects.known()
+    learned = ledger.outcomes.known()
     head = Head(
         seed=ledger.seed,
         config=None if ledger.rules is None else ledger.rules.config,
@@ -93,9 +94,9 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         timers_swept=timers.swept,
         agents=len(agents),
         stories=len(stories),
-        done=tuple(ledger.outcomes.done.values()),
-        effects=effects,
-        shadows=shadows,
+        done=learned.done,
+        effects=learned.effects,
+        shadows=learned.shadows,
     )
     waiting = tuple([number[item] for item in matcher.waiting])
     return Snapshot(
@@ -104,7 +105,7 @@ def take_down(parts: Parts, own: Instants) -> Snapshot:
         stories,
         waiting,
         tuple(_timers(timers, number)),
-        ledger.outcomes.successes.known(),
+        learned.records,
     )
 
 
@@ -137,8 +138,7 @@ class Restorer:
             parts.hours.begin(head.config, head.now_us)
         self._items: list[Item] = []
         self._agents: list[AgentState] = []
-        parts.ledger.outcomes.learn(head.done)
-        parts.ledger.outcomes.effects.learn(head.effects, head.shadows)
+        parts.ledger.outcomes.learn(SuccessLearned((), head.done, head.effects, head.shadows))
 
     def records(self, known: Iterable[Known]) -> None:
         """Take over what was learned."""

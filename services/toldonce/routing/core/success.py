@@ -57,6 +57,16 @@ class Record:
         self.resolved += resolved
         self.took_us += took_us
 
+    def plus(self, other: "Record") -> "Record":
+        """Put what was seen later on top of this."""
+        cases = self.cases + other.cases
+        parts = 1 + cases // (HALVED_AT + 1)
+        return Record(
+            cases // parts,
+            (self.resolved + other.resolved) // parts,
+            (self.took_us + other.took_us) // parts,
+        )
+
     def drawn(self, prior: Estimate) -> Estimate:
         """Estimate by what is known here, drawn towards `prior`."""
         whole = self.cases + PRIOR
@@ -110,9 +120,13 @@ class Successes:
         )
 
     def learn(self, known: Iterable[Known]) -> None:
-        """Take over what another knew."""
+        """Take over what another knew before; what is known here comes on top of it."""
+        later, self._records = self._records, {}
         for subject, group, agent, cases, resolved, took_us in known:
             self._records[subject, group, agent] = Record(cases, resolved, took_us)
+        for key, record in later.items():
+            before = self._records.pop(key, None)
+            self._records[key] = record if before is None else before.plus(record)
 
     def _drawn(self, key: Key, prior: Estimate) -> Estimate:
         record = self._records.get(key)
