@@ -9,15 +9,18 @@ from heapq import heappop, heappush
 from math import inf, log
 from typing import Final
 
+from toldonce.kernel.config.success import Mode
 from toldonce.kernel.instants import MINUTE, instant, micros
 from toldonce.kernel.story.types import Case
 from toldonce.lab.dice import Dice, next_arrival
 from toldonce.lab.papers import NOBODY_US, Contact, case_of, config_of, names_of
-from toldonce.lab.scenario import Closing, Policy, Scenario, of_period
+from toldonce.lab.scenario import Closing as Doors
+from toldonce.lab.scenario import Policy, Scenario, of_period
 from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import (
     AgentChanged,
+    Closing,
     ConfigChanged,
     Fact,
     LeadershipChanged,
@@ -51,6 +54,8 @@ class Tally:
         self.first = 0  # of these, how many had not come before
         self.blocked = 0
         self.cleared = 0
+        self.ended = 0
+        self.unresolved = 0  # of these
         self.work = 0.0  # draws of mean 1, of all who came
         self.waited = 0.0  # minutes that fell into the time that counts
 
@@ -80,8 +85,14 @@ class Desk:
         self._group_of = {
             name: number for number, names in enumerate(self._names) for name in names
         }
+        self._able = {
+            name: place / max(len(names) - 1, 1)
+            for names in self._names
+            for place, name in enumerate(names)
+        }
         self._on: list[list[str]] = [[] for _ in scenario.groups]
         self._busy: set[str] = set()
+        self._learns = policy.success.mode is not Mode.NONE
         self._begin(policy)
 
     def run(self) -> list[Tally]:
@@ -174,12 +185,39 @@ class Desk:
     def _end(self, contact: Contact) -> None:
         self._inside -= 1
         self._busy.discard(contact.agent)
-        self._tell(self._story(contact, ()))
+        tally, resolved = self.seen[contact.type], self._resolved(contact)
+        if self._counts(contact):
+            tally.ended += 1
+            tally.unresolved += not resolved
+        self._tell(
+            self._story(contact, (), (Closing(contact.customer, "done"),) if self._learns else ())
+        )
+        if not resolved:
+            again_us = self._now_us + round(self.scenario.types[contact.type].repeat_after * MINUTE)
+            draws = (contact.work, contact.patience)  # it is the same person and matter
+            again = Contact(
+                contact.customer,
+                contact.type,
+                came_us=again_us,
+                period=contact.period,
+                draws=draws,
+            )
+            self._push(again_us, _REDIAL, again)
+
+    def _resolved(self, contact: Contact) -> bool:
+        """Tell whether whoever served a contact helped."""
+        number = self._group_of[contact.agent]
+        group = self.scenario.groups[number]
+        shares = group.resolves.get(self.scenario.types[contact.type].name)
+        if shares is None:
+            return True
+        share = shares[0] + (shares[1] - shares[0]) * self._able[contact.agent]
+        return self._dice.resolved[contact.type].next() < -log(1.0 - share)
 
     def _shift(self, period: int) -> None:
         """Begin a period: who is free leaves first, who is not finishes and then leaves."""
         closing = period >= len(self.scenario.periods)
-        if closing and self.scenario.closing is Closing.CLEAR:
+        if closing and self.scenario.closing is Doors.CLEAR:
             self._closed = True
             for contact in list(self._waiting.values()):
                 self._clear(contact)
@@ -228,9 +266,12 @@ class Desk:
             if isinstance(decision, MakeOffer):
                 self._take(decision)
 
-    def _story(self, contact: Contact, cases: tuple[Case, ...]) -> StoryChanged:
+    def _story(
+        self, contact: Contact, cases: tuple[Case, ...], closings: tuple[Closing, ...] = ()
+    ) -> StoryChanged:
         self._number += 1
-        return StoryChanged(contact.customer, self._number, instant(self._now_us), cases)
+        at = instant(self._now_us)
+        return StoryChanged(contact.customer, self._number, at, cases, closings=closings)
 
     def _declare(self, name: str, availability: Availability) -> None:
         self._tell(AgentChanged(name, availability, "", instant(self._now_us)))

@@ -13,7 +13,7 @@ from numpy.random import PCG64DXSM, Generator, SeedSequence
 from toldonce.lab.scenario import Scenario, Type, of_period
 
 _CHUNK = 4_096
-_ARRIVALS, _PATIENCE, _WORK, _REDIAL, _DAY = range(5)
+_ARRIVALS, _PATIENCE, _WORK, _REDIAL, _DAY, _RESOLVED = range(6)
 
 
 def _generator(seed: int, replication: int, type_: int, what: int) -> Generator:
@@ -48,6 +48,7 @@ class Dice:
     patience: list[Row] = field(default_factory=list)
     work: list[Row] = field(default_factory=list)
     redial: list[Row] = field(default_factory=list)  # whether they come again
+    resolved: list[Row] = field(default_factory=list)  # whether they were helped
 
 
 def dice(scenario: Scenario, seed: int, replication: int) -> Dice:
@@ -55,9 +56,15 @@ def dice(scenario: Scenario, seed: int, replication: int) -> Dice:
     day = _generator(seed, replication, 0, _DAY)
     shape = scenario.busyness
     drawn = Dice(float(day.gamma(shape, 1.0 / shape)) if shape else 1.0)
-    rows = (drawn.arrivals, drawn.patience, drawn.work, drawn.redial)
+    rows = {
+        _ARRIVALS: drawn.arrivals,
+        _PATIENCE: drawn.patience,
+        _WORK: drawn.work,
+        _REDIAL: drawn.redial,
+        _RESOLVED: drawn.resolved,
+    }
     for number in range(len(scenario.types)):
-        for what, row in enumerate(rows):
+        for what, row in rows.items():
             row.append(Row(_generator(seed, replication, number, what)))
     return drawn
 

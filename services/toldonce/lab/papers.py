@@ -84,6 +84,7 @@ def config_of(scenario: Scenario, policy: Policy, names: list[list[str]]) -> Con
                 wait_max_s=_MONTH_S,
                 offer_timeout_s=_DAY_S,
                 weigh=policy.weigh.get(name, Weighing()),
+                success=policy.success,
             )
             for name in types
         },
@@ -107,7 +108,7 @@ def case_of(scenario: Scenario, contact: Contact, owned_us: int) -> Case:
         scenario.types[contact.type].name,
         CHANNEL,
         "lab",
-        "",
+        scenario.types[contact.type].name,
         "",
         (),
         0,

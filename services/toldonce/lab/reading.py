@@ -3,6 +3,7 @@
 from math import isfinite
 from types import MappingProxyType
 
+from toldonce.kernel.config.success import success
 from toldonce.kernel.config.tree import Fields, Problems, fields
 from toldonce.kernel.config.weighing import MILLI, Weighing, adaptive, weighing
 from toldonce.lab.scenario import (
@@ -47,6 +48,7 @@ _TYPE_KEYS = (
     "cost",
     "redial",
     "redial_after",
+    "repeat_after",
 )
 
 
@@ -98,6 +100,7 @@ def _types(document: Fields) -> tuple[Type, ...]:
             cost=_number(entry, "cost", 0.0, _LARGE, 1.0),
             redial=_number(entry, "redial", 0.0, 0.999, 0.0),
             redial_after=_number(entry, "redial_after", 0.0, MINUTES_MAX, 0.0),
+            repeat_after=_number(entry, "repeat_after", 1e-6, MINUTES_MAX, 60.0),
         )
         for entry in document.sections("types", _TYPE_KEYS, required=True, count_max=100)
     )
@@ -106,7 +109,7 @@ def _types(document: Fields) -> tuple[Type, ...]:
 def _groups(document: Fields, types: tuple[str, ...]) -> tuple[Group, ...]:
     found = []
     for entry in document.sections(
-        "groups", ("name", "agents", "service"), required=True, count_max=1_000
+        "groups", ("name", "agents", "service", "resolves"), required=True, count_max=1_000
     ):
         service = entry.section("service", types)
         if not service.values:
@@ -119,9 +122,22 @@ def _groups(document: Fields, types: tuple[str, ...]) -> tuple[Group, ...]:
                 service=MappingProxyType(
                     {name: _spreads(service, name) for name in types if name in service.values}
                 ),
+                resolves=_resolves(entry, tuple(service.values)),
             )
         )
     return tuple(found)
+
+
+def _resolves(group: Fields, types: tuple[str, ...]) -> MappingProxyType[str, tuple[float, float]]:
+    """Read `resolves`: a share, or those of the least and the most able of a group."""
+    entry = group.section("resolves", types)
+    found = {}
+    for name in entry.values:
+        row = _row(entry, name, 0.001, 0.999)
+        if len(row) > 2 or row[-1] < row[0]:  # noqa: PLR2004 - the least and the most
+            entry.wrong(name, "wanted one share, or the least and then the most")
+        found[name] = row[0], row[-1]
+    return MappingProxyType(found)
 
 
 def _policies(
@@ -134,7 +150,7 @@ def _policies(
     names, teams = [type_.name for type_ in types], {group.name for group in groups}
     found = {}
     for name in named.values:
-        entry = named.section(name, ("weigh", *names))
+        entry = named.section(name, ("weigh", "success", *names))
         everybody = weighing(entry, 1)
         weigh: dict[str, Weighing] = dict.fromkeys(names, everybody)
         for type_ in names:
@@ -142,7 +158,7 @@ def _policies(
                 weigh[type_] = weighing(_under(entry, type_), 1)
             for team in set(weigh[type_].groups) - teams:
                 entry.wrong(type_, f"weighs the group {team}, which is none of {sorted(teams)}")
-        found[name] = Policy(name, MappingProxyType(weigh))
+        found[name] = Policy(name, MappingProxyType(weigh), success(entry))
     learns = {type_.name: _adaptive(type_) for type_ in types}
     found.setdefault(ADAPTIVE, Policy(ADAPTIVE, MappingProxyType(learns)))
     return MappingProxyType(found)

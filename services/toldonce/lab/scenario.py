@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import exp, log, sqrt
 from statistics import NormalDist
 
+from toldonce.kernel.config.success import Success
 from toldonce.kernel.config.weighing import Weighing
 
 _NORMAL = NormalDist()
@@ -24,6 +25,7 @@ class Figure(StrEnum):
     SHORTFALL = "shortfall"  # squared points of service level missed, each type and all
     WAIT = "mean_wait"  # minutes, over all contacts
     COST = "waiting_cost"  # of all who wait, a minute
+    REPEATS = "repeat_pct"  # of all who were served, how many had to come again
 
 
 class Closing(StrEnum):
@@ -75,6 +77,7 @@ class Spread:
 class Type:
     """One kind of contact; lists hold one entry a period, the last one for all later periods.
 
+    Who was served and not helped comes again `repeat_after` minutes later.
     `patience` None: they wait for ever. Of those who hang up, `redial` come back after
     `redial_after` minutes. Answered within `within` minutes counts for the service level, of which
     `goal` percent are wanted. `cost` is that of one who waits, a minute.
@@ -89,23 +92,30 @@ class Type:
     cost: float
     redial: float
     redial_after: float
+    repeat_after: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Agents who are alike; how many in each period, and how long each type takes them."""
+    """Agents who are alike; how many in each period, and how long each type takes them.
+
+    But for `resolves`: which share of a type they resolve, evenly spread over the agents from the
+    first number to the second; a type that is not named they always resolve.
+    """
 
     name: str
     agents: tuple[int, ...]
     service: Mapping[str, tuple[Spread, ...]]
+    resolves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What pairs are worth, by type."""
+    """What pairs are worth, by type, and what is learned of who resolves what."""
 
     name: str
     weigh: Mapping[str, Weighing] = field(default_factory=dict)
+    success: Success = field(default_factory=Success)
 
 
 @dataclass(frozen=True, slots=True)

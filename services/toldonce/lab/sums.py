@@ -30,6 +30,8 @@ _COLUMNS = (
     "waited",
     "work",
     "speed",
+    "ended",
+    "unresolved",
 )
 _AT = {name: place for place, name in enumerate(_COLUMNS)}
 
@@ -68,6 +70,8 @@ class Sums:
                 tally.waited,
                 tally.work,
                 served.sum(),
+                tally.ended,
+                tally.unresolved,
             )
             waits = np.concatenate((served, lost))
             places = np.minimum((waits / BIN).astype(np.int64), BINS - 1)
@@ -115,6 +119,7 @@ def figures(sums: Sums, scenario: Scenario) -> dict[str, float]:
         "J": float((weights * missed).mean()) + 10 * abandoned + 5 * p99,
         "shortfall": float(missed.sum()) + max(0.0, overall - level) ** 2,
         "blocked_pct": 100 * _ratio(sums.of("blocked").sum(), came.sum()),
+        "repeat_pct": 100 * _ratio(sums.of("unresolved").sum(), sums.of("ended").sum()),
         "came": came.sum() / max(sums.replications, 1),
         "served": sums.of("served").sum() / max(sums.replications, 1),
         "abandoned": lost.sum() / max(sums.replications, 1),
