@@ -47,9 +47,9 @@ async def test_cases_closed_in_the_log_are_learned_told_and_counted(tmp_path):
         answer = await process.call(Role.SUPERVISOR, "sam", "ListQueues", request)
         (effect,) = answer.success
         assert (effect.policy, effect.active, effect.on_cases) == ("plain", True, 3)
-        assert (effect.on_resolved, effect.off_cases) == (3, 0)
+        assert (effect.on_resolved_cases, effect.off_cases) == (3, 0)
         assert effect.on_took_s == pytest.approx(5, abs=1)
-        assert not effect.HasField("lift")
+        assert not effect.HasField("lift_ratio")
         one = routing_pb2.ListQueuesRequest(queues=["help"])
         assert not (await process.call(Role.SUPERVISOR, "sam", "ListQueues", one)).success
         page = process.meter.page().decode()

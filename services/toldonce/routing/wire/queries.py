@@ -193,15 +193,15 @@ def _effect(one: Lift) -> routing_pb2.SuccessEffect:
         policy=one.policy,
         active=one.mode is Mode.ACTIVE,
         on_cases=one.on.cases,
-        on_resolved=one.on.resolved,
+        on_resolved_cases=one.on.resolved,
         on_took_s=one.on.mean_s,
         off_cases=one.off.cases,
-        off_resolved=one.off.resolved,
+        off_resolved_cases=one.off.resolved,
         off_took_s=one.off.mean_s,
-        lift=one.lift,
-        half_width=one.half_width,
-        asked=one.asked,
-        otherwise=one.otherwise,
+        lift_ratio=one.lift,
+        half_width_ratio=one.half_width,
+        asked_total=one.asked,
+        otherwise_total=one.otherwise,
     )
 
 

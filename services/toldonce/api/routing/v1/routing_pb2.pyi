@@ -844,38 +844,38 @@ class SuccessEffect(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
     ON_CASES_FIELD_NUMBER: _builtins.int
-    ON_RESOLVED_FIELD_NUMBER: _builtins.int
+    ON_RESOLVED_CASES_FIELD_NUMBER: _builtins.int
     ON_TOOK_S_FIELD_NUMBER: _builtins.int
     OFF_CASES_FIELD_NUMBER: _builtins.int
-    OFF_RESOLVED_FIELD_NUMBER: _builtins.int
+    OFF_RESOLVED_CASES_FIELD_NUMBER: _builtins.int
     OFF_TOOK_S_FIELD_NUMBER: _builtins.int
-    LIFT_FIELD_NUMBER: _builtins.int
-    HALF_WIDTH_FIELD_NUMBER: _builtins.int
-    ASKED_FIELD_NUMBER: _builtins.int
-    OTHERWISE_FIELD_NUMBER: _builtins.int
+    LIFT_RATIO_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_RATIO_FIELD_NUMBER: _builtins.int
+    ASKED_TOTAL_FIELD_NUMBER: _builtins.int
+    OTHERWISE_TOTAL_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy's name."""
     active: _builtins.bool
     """It counts in every other interval; otherwise it is a shadow, which is only told."""
     on_cases: _builtins.int
     """Cases decided while it counted."""
-    on_resolved: _builtins.int
+    on_resolved_cases: _builtins.int
     """Of these, how many their first owner resolved for good."""
     on_took_s: _builtins.float
     """From accept to the end of the first owner's part, mean seconds."""
     off_cases: _builtins.int
     """Cases decided while it did not count."""
-    off_resolved: _builtins.int
+    off_resolved_cases: _builtins.int
     """Of these, how many their first owner resolved for good."""
     off_took_s: _builtins.float
     """From accept to the end of the first owner's part, mean seconds."""
-    lift: _builtins.float
-    """on_resolved / on_cases - off_resolved / off_cases; not set before it can be said how sure."""
-    half_width: _builtins.float
+    lift_ratio: _builtins.float
+    """on_resolved_cases / on_cases - off_resolved_cases / off_cases; not set before it can be said how sure."""
+    half_width_ratio: _builtins.float
     """Half the width of the interval of 95 percent around the lift."""
-    asked: _builtins.int
+    asked_total: _builtins.int
     """How many choices a shadow has looked at."""
-    otherwise: _builtins.int
+    otherwise_total: _builtins.int
     """In how many of them success would have chosen somebody else."""
     def __init__(
         self,
@@ -883,28 +883,28 @@ class SuccessEffect(_message.Message):
         policy: _builtins.str = ...,
         active: _builtins.bool = ...,
         on_cases: _builtins.int = ...,
-        on_resolved: _builtins.int = ...,
+        on_resolved_cases: _builtins.int = ...,
         on_took_s: _builtins.float = ...,
         off_cases: _builtins.int = ...,
-        off_resolved: _builtins.int = ...,
+        off_resolved_cases: _builtins.int = ...,
         off_took_s: _builtins.float = ...,
-        lift: _builtins.float | None = ...,
-        half_width: _builtins.float | None = ...,
-        asked: _builtins.int = ...,
-        otherwise: _builtins.int = ...,
+        lift_ratio: _builtins.float | None = ...,
+        half_width_ratio: _builtins.float | None = ...,
+        asked_total: _builtins.int = ...,
+        otherwise_total: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_half_width", b"_half_width", "_lift", b"_lift", "half_width", b"half_width", "lift", b"lift"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_half_width_ratio", b"_half_width_ratio", "_lift_ratio", b"_lift_ratio", "half_width_ratio", b"half_width_ratio", "lift_ratio", b"lift_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_half_width", b"_half_width", "_lift", b"_lift", "active", b"active", "asked", b"asked", "half_width", b"half_width", "lift", b"lift", "off_cases", b"off_cases", "off_resolved", b"off_resolved", "off_took_s", b"off_took_s", "on_cases", b"on_cases", "on_resolved", b"on_resolved", "on_took_s", b"on_took_s", "otherwise", b"otherwise", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_half_width_ratio", b"_half_width_ratio", "_lift_ratio", b"_lift_ratio", "active", b"active", "asked_total", b"asked_total", "half_width_ratio", b"half_width_ratio", "lift_ratio", b"lift_ratio", "off_cases", b"off_cases", "off_resolved_cases", b"off_resolved_cases", "off_took_s", b"off_took_s", "on_cases", b"on_cases", "on_resolved_cases", b"on_resolved_cases", "on_took_s", b"on_took_s", "otherwise_total", b"otherwise_total", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__half_width: _TypeAlias = _typing.Literal["half_width"]  # noqa: Y015
-    _WhichOneofArgType__half_width: _TypeAlias = _typing.Literal["_half_width", b"_half_width"]  # noqa: Y015
-    _WhichOneofReturnType__lift: _TypeAlias = _typing.Literal["lift"]  # noqa: Y015
-    _WhichOneofArgType__lift: _TypeAlias = _typing.Literal["_lift", b"_lift"]  # noqa: Y015
+    _WhichOneofReturnType__half_width_ratio: _TypeAlias = _typing.Literal["half_width_ratio"]  # noqa: Y015
+    _WhichOneofArgType__half_width_ratio: _TypeAlias = _typing.Literal["_half_width_ratio", b"_half_width_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__lift_ratio: _TypeAlias = _typing.Literal["lift_ratio"]  # noqa: Y015
+    _WhichOneofArgType__lift_ratio: _TypeAlias = _typing.Literal["_lift_ratio", b"_lift_ratio"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__half_width) -> _WhichOneofReturnType__half_width | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__half_width_ratio) -> _WhichOneofReturnType__half_width_ratio | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__lift) -> _WhichOneofReturnType__lift | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lift_ratio) -> _WhichOneofReturnType__lift_ratio | None: ...
 
 Global___SuccessEffect: _TypeAlias = SuccessEffect  # noqa: Y015
 
