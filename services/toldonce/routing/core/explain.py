@@ -83,8 +83,8 @@ def trace(
     why = _why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us)
     if item.case.priority:
         why = f"{why} (priority {item.case.priority})"
-    if chosen and item.drawn is not None:
-        why = f"{why} ({part_of(item.drawn)})"
+    if chosen is not None:
+        why += part_of(item.drawn)
     if before := came_from(item):
         why = f"{why} (came from {before})"
     return DecisionTrace(
@@ -111,8 +111,6 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
         reason = meant_for(item)[1]
     else:
         reason = "had the case before" if name == item.preferred else "first in line"
-    if item.drawn is not None:
-        reason = f"{reason} ({part_of(item.drawn)})"
     return DecisionTrace(
         decision,
         rules.policy_version,
@@ -125,7 +123,7 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
         max(0, now_us - item.began_us) / SECOND,
         rules.known,
         (),
-        reason,
+        reason + part_of(item.drawn),
     )
 
 

@@ -56,11 +56,13 @@ def _success(
     return points(rule, rate(found, average)), said
 
 
-def part_of(drawn: Draw) -> str:
-    """Say which part success had in a decision."""
+def part_of(drawn: Draw | None) -> str:
+    """Say in brackets which part success had in a decision; "" for none."""
+    if drawn is None or (drawn.arm is Arm.SHADOW and not drawn.would):
+        return ""
     if drawn.arm is Arm.SHADOW:
-        return f"success would choose {drawn.would}" if drawn.would else "success agrees"
-    return "success counts" if drawn.arm is Arm.ON else f"success is {_NOT_USED[drawn.arm]}"
+        return f" (success would choose {drawn.would})"
+    return " (success counts)" if drawn.arm is Arm.ON else f" (success is {_NOT_USED[drawn.arm]})"
 
 
 def _pair(item: Item, agent: Agent) -> Pair | None:
