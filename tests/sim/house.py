@@ -71,6 +71,7 @@ policies:
     wait_max_s: 20
     offer_timeout_s: 4
     steps: [{after_s: 20, drop: [care]}]
+    success: {mode: active, explore: 0.1, cycle_minutes: 1, by: [topic, channel], repeat_s: 60}
 sla:
   - name: soon
     targets: {queue_wait_s: 6, first_response_s: 12}

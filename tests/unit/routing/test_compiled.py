@@ -21,11 +21,14 @@ from toldonce.lab.reading import read
 from toldonce.lab.suite import text_of
 from toldonce.runtime.yaml_tree import load
 said = hashlib.sha256()
-for name, policy in (("s2", "bent"), ("s2", "fifo"), ("s3", "fifo")):
+for name, policy in (
+    ("s2", "bent"), ("s2", "fifo"), ("s3", "fifo"), ("learned", "half-the-time")
+):
     scenario = read(load(text_of(name)))
     desk = Desk(scenario, scenario.policies[policy], dice(scenario, 5, 1))
     for tally in desk.run():
         said.update(repr((tally.served, tally.lost)).encode())
+    said.update(repr(desk.engine.lifts()).encode())
     said.update(desk.engine.digest().encode())
 print(json.dumps({"used": used, "file": module.__file__, "digest": said.hexdigest()}))
 """
