@@ -6,13 +6,15 @@ share of the cases, by a seeded hash of the case, goes by everything else alone:
 judged for ever by their first few cases.
 """
 
+from typing import Final
+
 from toldonce.kernel.config.success import Mode, Success
 from toldonce.kernel.instants import MINUTE
 from toldonce.kernel.story.types import Case
 from toldonce.routing.core.rules import tie
 from toldonce.routing.core.types import Arm, Draw
 
-_WHOLE = 1_000
+_WHOLE: Final = 1_000
 
 
 def draw(rule: Success, seed: str, case: Case, now_us: int) -> Draw:

@@ -8,15 +8,15 @@ totals (Cochran 1977, chapter 6), by Student's t of pairs - 1 degrees of freedom
 
 from collections.abc import Iterable, Mapping
 from math import sqrt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from toldonce.kernel.config.success import Mode
 from toldonce.kernel.instants import SECOND
 from toldonce.routing.core.types import Arm, Draw
 
-PAIRS_MAX = 512
-_PAIRS_MIN = 5
-_Z = 1.959964  # the normal quantile of .975
+PAIRS_MAX: Final = 512
+_PAIRS_MIN: Final = 5
+_Z: Final = 1.959964  # the normal quantile of .975
 
 type Sum = tuple[str, int, int, int, int, int, int, int]
 

@@ -9,6 +9,7 @@ within `repeat_s` takes its success back; the latest DONE_MAX are remembered for
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from toldonce.kernel.config.success import Success
 from toldonce.kernel.instants import SECOND, micros
@@ -20,7 +21,7 @@ from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.success import Successes, subject_of
 from toldonce.routing.core.types import Arm, Done
 
-DONE_MAX = 8_192
+DONE_MAX: Final = 8_192
 
 
 class Outcomes:

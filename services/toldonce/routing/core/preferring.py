@@ -5,6 +5,7 @@ whatever its agent resolves, and whoever has no work still comes before those wh
 """
 
 from heapq import heappop, heappush
+from typing import Final
 
 from toldonce.kernel.config.success import Success
 from toldonce.kernel.instants import MINUTE
@@ -16,7 +17,7 @@ from toldonce.routing.core.state import Agent, Item
 from toldonce.routing.core.success import MILLI, Successes, rate, subject_of
 from toldonce.routing.core.types import Arm, Draw
 
-CANDIDATES_MAX = 32  # of a kind: those who would be first without it
+CANDIDATES_MAX: Final = 32  # of a kind: those who would be first without it
 
 
 def preferred(

@@ -8,18 +8,19 @@ Morris 1975). PRIOR is `p (1 - p) / tau^2 - 1` for p = .8 and agents who differ 
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from toldonce.kernel.instants import MINUTE, SECOND
 from toldonce.kernel.story.types import Case
 
-PRIOR = 20
-HALVED_AT = 1_000  # cases; so a change shows within some hundreds
-RECORDS_MAX = 100_000
-TOOK_MAX_US = 24 * 60 * MINUTE  # one case left lying says little of the others
-MILLI = 1_000
-_UNKNOWN = "unknown"
-_SPEED_MIN, _SPEED_MAX = MILLI // 2, 2 * MILLI
+PRIOR: Final = 20
+HALVED_AT: Final = 1_000  # cases; so a change shows within some hundreds
+RECORDS_MAX: Final = 100_000
+TOOK_MAX_US: Final = 24 * 60 * MINUTE  # one case left lying says little of the others
+MILLI: Final = 1_000
+_UNKNOWN: Final = "unknown"
+_SPEED_MIN: Final = MILLI // 2
+_SPEED_MAX: Final = 2 * MILLI
 
 type Key = tuple[str, str, str]  # subject, group, agent; "" is all of them
 type Known = tuple[str, str, str, int, int, int]  # a key; cases, resolved, microseconds
@@ -33,7 +34,7 @@ class Estimate(NamedTuple):
     cases: int
 
 
-NOTHING = Estimate(MILLI // 2, 5 * MINUTE, 0)
+NOTHING: Final = Estimate(MILLI // 2, 5 * MINUTE, 0)
 
 
 class Record:
