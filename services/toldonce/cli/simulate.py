@@ -1,19 +1,18 @@
 """`toldonce simulate`: try routing policies on a scenario before anybody feels them."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toldonce.cli.check import read_document
 from toldonce.cli.options import JsonOption
 from toldonce.cli.output import FAILED, Out
+from toldonce.cli.scenarios import parse, policies_of, progress, read_scenario, write
 from toldonce.kernel.errors import Invalid
 
 if TYPE_CHECKING:
-    from toldonce.lab.running import Result, Told
-    from toldonce.lab.scenario import Scenario
+    from toldonce.lab.running import Result
+    from toldonce.lab.scenario import Policy, Scenario
 
 SHOWN = ("J", "sl", "abandon_pct", "p99_min", "mean_wait")
 _LESS_IS_BETTER = "less is better"
@@ -32,7 +31,11 @@ def simulate(
     *,
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", metavar="NAME", help="A policy of the scenario; all by default."),
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="A policy of the scenario, or a file of policies; all of the scenario by default.",
+        ),
     ] = None,
     replications: Annotated[
         int, typer.Option("--replications", min=0, help="Days (0: as many as the scenario says).")
@@ -68,12 +71,9 @@ def simulate(
     if not scenario:
         _list(out)
         return
-    found = _read(scenario)
-    names = policy or list(found.policies)
-    for name in names:
-        if name not in found.policies:
-            raise Invalid("--policy", f"{name} is none of {', '.join(found.policies)}")
-    results = _run(found, names, replications or found.replications, seed, processes)
+    found = read_scenario(scenario)
+    wanted = policies_of(found, policy or [])
+    results = _run(found, wanted, replications or found.replications, seed, processes)
     _show(out, found, results)
     if chart is not None:
         _draw(chart, found, results)
@@ -82,39 +82,18 @@ def simulate(
 
 
 def _run(
-    scenario: "Scenario", names: list[str], replications: int, seed: int, processes: int
+    scenario: "Scenario", policies: "list[Policy]", replications: int, seed: int, processes: int
 ) -> "list[Result]":
     from toldonce.lab.running import Plan, run
 
-    plans = [Plan(scenario, scenario.policies[name], replications, seed) for name in names]
-    return run(plans, processes, _progress())
-
-
-def _read(name: str) -> "Scenario":
-    """Read a scenario from a file, or a shipped one by its name."""
-    from toldonce.lab.suite import shipped, text_of
-
-    if name in shipped():
-        return _parse(text_of(name))
-    path = Path(name)
-    if not path.exists():
-        raise Invalid(
-            "SCENARIO", f"{name} is no file and none of those shipped: {', '.join(shipped())}"
-        )
-    return _parse(read_document(path))
-
-
-def _parse(text: str) -> "Scenario":
-    from toldonce.lab.reading import read
-    from toldonce.runtime.yaml_tree import load
-
-    return read(load(text))
+    plans = [Plan(scenario, policy, replications, seed) for policy in policies]
+    return run(plans, processes, _told)
 
 
 def _list(out: Out) -> None:
     from toldonce.lab.suite import shipped, text_of
 
-    found = {name: _parse(text_of(name)) for name in shipped()}
+    found = {name: parse(text_of(name)) for name in shipped()}
     for name, one in found.items():
         out.say(f"{name:18} {one.title}")
         out.say(f"{'':18} policies: {', '.join(one.policies)}")
@@ -128,7 +107,7 @@ def _suite(out: Out, name: str, processes: int, only: list[str]) -> None:
 
     if name != "science":
         raise Invalid("--suite", "there is one suite: science")
-    report = run_suite(_parse, processes=processes, only=only, told=_progress())
+    report = run_suite(parse, processes=processes, only=only, told=_told)
     scenarios: Any = report["scenarios"]
     for place, one in scenarios.items():
         out.say(f"{place}: {'passed' if one['passed'] else 'FAILED'}")
@@ -191,18 +170,8 @@ def _draw(path: Path, scenario: "Scenario", results: "list[Result]") -> None:
 
     own = scenario.figure.value
     rows = [(r.policy, r.figures[own].value, r.figures[own].half_width) for r in results]
-    try:
-        path.write_text(bars(f"{scenario.title} - {own}", rows), encoding="utf-8")
-    except OSError as error:
-        raise Invalid("--chart", f"cannot write {path}: {error.strerror}") from None
+    write("--chart", path, bars(f"{scenario.title} - {own}", rows))
 
 
-def _progress() -> "Told":
-    """Tell on a terminal how far it is."""
-
-    def told(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{done} of {of} groups of days" + ("\n" if done == of else ""))
-            sys.stderr.flush()
-
-    return told
+def _told(done: int, of: int) -> None:
+    progress("groups of days", done, of)

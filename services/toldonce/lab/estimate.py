@@ -39,9 +39,9 @@ def estimates(
     `known` are the same groups under another policy, a figure, and its exact mean: then what that
     was off by corrects, and not the dice.
     """
-    whole = _whole(groups)
-    all_of_it = figures(whole, scenario)
-    without = [figures(whole.plus(group, -1), scenario) for group in groups]
+    everything = whole(groups)
+    all_of_it = figures(everything, scenario)
+    without = [figures(everything.plus(group, -1), scenario) for group in groups]
     dice = np.array([controls(group, scenario) for group in groups])
     count = len(groups)
     if known is not None:
@@ -67,7 +67,7 @@ def compared(
         return 100 * (a / b - 1) if share and b else a - b
 
     count = len(one)
-    left, right = _whole(one), _whole(other)
+    left, right = whole(one), whole(other)
     value = differs(left, right)
     without = [
         differs(left.plus(a, -1), right.plus(b, -1)) for a, b in zip(one, other, strict=True)
@@ -76,11 +76,22 @@ def compared(
     return _regressed(pseudo, np.empty((count, 0)), value)
 
 
-def _whole(groups: Sequence[Sums]) -> Sums:
-    whole = groups[0]
+def whole(groups: Sequence[Sums]) -> Sums:
+    """Add up groups, at least one."""
+    found = groups[0]
     for other in groups[1:]:
-        whole = whole.plus(other)
-    return whole
+        found = found.plus(other)
+    return found
+
+
+def beside(sums: Sums, known: Sums, known_well: Sums) -> Sums:
+    """Correct counts by what the same days did to a policy that is known from many more days.
+
+    What a day's luck did to both of them is taken away, and what is usual put in its place: a
+    control variate for every count. Of waits, so many more or fewer than usual are in each bin.
+    """
+    usual = known_well.times(sums.replications / known_well.replications)
+    return sums.plus(known, -1).plus(usual)
 
 
 def _controlled(pseudo: NDArray[np.float64], off: NDArray[np.float64], plain: float) -> Estimate:

@@ -58,6 +58,8 @@ def read(tree: object) -> Scenario:
     document = fields("", tree, _KEYS, problems)
     types = _types(document)
     groups = _groups(document, tuple(type_.name for type_ in types))
+    policies = _policies(document.mapping("policies"), types, groups)
+    policies.setdefault(ADAPTIVE, _adaptive(types))
     scenario = Scenario(
         name=document.name("name"),
         title=document.text("title", ""),
@@ -71,7 +73,7 @@ def read(tree: object) -> Scenario:
         replications=document.whole("replications", 1, REPLICATIONS_MAX, 24),
         types=types,
         groups=groups,
-        policies=_policies(document, types, groups),
+        policies=MappingProxyType(policies),
     )
     if scenario.warm_up and len(scenario.periods) > 1:
         document.wrong(
@@ -86,6 +88,14 @@ def read(tree: object) -> Scenario:
             problems.add(f"types[{place}].name", f"{type_.name} is served by no group")
     problems.refuse()
     return scenario
+
+
+def read_policies(tree: object, scenario: Scenario) -> dict[str, Policy]:
+    """Read policies that stand alone, as under `policies` of a scenario; raises Invalid."""
+    problems = Problems()
+    found = _policies(fields("", tree, None, problems, 200), scenario.types, scenario.groups)
+    problems.refuse()
+    return found
 
 
 def _types(document: Fields) -> tuple[Type, ...]:
@@ -141,12 +151,11 @@ def _resolves(group: Fields, types: tuple[str, ...]) -> MappingProxyType[str, tu
 
 
 def _policies(
-    document: Fields, types: tuple[Type, ...], groups: tuple[Group, ...]
-) -> MappingProxyType[str, Policy]:
-    """Read `policies`: a name, and per type what pairs with each group are worth."""
-    named = document.mapping("policies")
+    named: Fields, types: tuple[Type, ...], groups: tuple[Group, ...]
+) -> dict[str, Policy]:
+    """Read a name, and per type what pairs with each group are worth."""
     if not named.values:
-        document.wrong("policies", "is missing: at least one")
+        named.problems.add(named.path, "is missing: at least one policy")
     names, teams = [type_.name for type_ in types], {group.name for group in groups}
     found = {}
     for name in named.values:
@@ -159,12 +168,14 @@ def _policies(
             for team in set(weigh[type_].groups) - teams:
                 entry.wrong(type_, f"weighs the group {team}, which is none of {sorted(teams)}")
         found[name] = Policy(name, MappingProxyType(weigh), success(entry))
-    learns = {type_.name: _adaptive(type_) for type_ in types}
-    found.setdefault(ADAPTIVE, Policy(ADAPTIVE, MappingProxyType(learns)))
-    return MappingProxyType(found)
+    return found
 
 
-def _adaptive(type_: Type) -> Weighing:
+def _adaptive(types: tuple[Type, ...]) -> Policy:
+    return Policy(ADAPTIVE, MappingProxyType({type_.name: _learning(type_) for type_ in types}))
+
+
+def _learning(type_: Type) -> Weighing:
     """Weigh as the shipped policy does, which is told what a type costs and what is aimed at."""
     within_ms = round(type_.within * 60_000) if type_.goal else 0
     return Weighing(adaptive(round(type_.cost * MILLI), within_ms), within_ms=within_ms)

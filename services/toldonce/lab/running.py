@@ -7,6 +7,7 @@ processes there are or which is quicker.
 import gc
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,7 @@ _plans: list[Plan] = []  # of a process of the pool, which inherits them when it
 
 def _take(plans: Sequence[Plan]) -> None:
     _plans[:] = plans
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it all ends it
 
 
 def _task(task: tuple[int, int]) -> tuple[tuple[int, int], tuple[Sums, Sums | None]]:

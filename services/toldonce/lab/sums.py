@@ -1,10 +1,10 @@
 """What was counted over many replications, and every figure that follows from it.
 
 Service level: served within the type's time, of those who were served or hung up after that time
-(SCIENCE of the field calls the others not offered). J (S2, S4 to S6): the weighted mean over types
-of the squared points of service level missed, plus 10 a percent abandoned, plus 5 a minute of the
-99th percentile of all waits. Shortfall (Chan, Koole and L'Ecuyer 2014): the squared points missed
-of every type and of all together.
+(SCIENCE of the field calls the others not offered). J (S2, S4 to S6): `missed`, the weighted mean
+over types of the squared points of service level missed, plus 10 a percent abandoned, plus 5 a
+minute of the 99th percentile of all waits. Shortfall (Chan, Koole and L'Ecuyer 2014): the squared
+points missed of every type and of all together.
 """
 
 from collections.abc import Sequence
@@ -88,6 +88,17 @@ class Sums:
         found.busy = self.busy + sign * other.busy
         return found
 
+    def times(self, factor: float) -> "Sums":
+        """Count as if there had been so many times as many replications."""
+        found = Sums(len(self.counts), len(self.busy))
+        found.replications = round(self.replications * factor)
+        found.events = round(self.events * factor)
+        found.busyness = self.busyness * factor
+        found.counts = self.counts * factor
+        found.waits = self.waits * factor
+        found.busy = self.busy * factor
+        return found
+
     def of(self, name: str) -> NDArray[np.float64]:
         """Return a column: one number a type."""
         column: NDArray[np.float64] = self.counts[:, _AT[name]]
@@ -116,6 +127,7 @@ def figures(sums: Sums, scenario: Scenario) -> dict[str, float]:
         "mean_wait": _ratio(waited.sum(), came.sum() - sums.of("blocked").sum()),
         "speed_of_answer": _ratio(sums.of("speed").sum(), sums.of("served").sum()),
         "waiting_cost": float((costs * waited).sum() / minutes),
+        "missed": float((weights * missed).mean()),
         "J": float((weights * missed).mean()) + 10 * abandoned + 5 * p99,
         "shortfall": float(missed.sum()) + max(0.0, overall - level) ** 2,
         "blocked_pct": 100 * _ratio(sums.of("blocked").sum(), came.sum()),
@@ -127,10 +139,10 @@ def figures(sums: Sums, scenario: Scenario) -> dict[str, float]:
         "disconnected": sums.of("cleared").sum() / max(sums.replications, 1),
     }
     for number, type_ in enumerate(scenario.types):
-        expected = _expected(scenario, number) * max(sums.replications, 1)
+        hoped = expected(scenario, number) * max(sums.replications, 1)
         found[f"sl_{type_.name}"] = float(levels[number])
         found[f"wait_{type_.name}"] = _ratio(waited[number], came[number])
-        found[f"sl_of_expected_{type_.name}"] = 100 * _ratio(good[number], expected)
+        found[f"sl_of_expected_{type_.name}"] = 100 * _ratio(good[number], hoped)
     for number, group in enumerate(scenario.groups):
         on = _agent_minutes(scenario, group.agents) * max(sums.replications, 1)
         found[f"occupancy_{group.name}"] = 100 * _ratio(float(sums.busy[number]), on)
@@ -141,14 +153,14 @@ def controls(sums: Sums, scenario: Scenario) -> NDArray[np.float64]:
     """Tell by how much the dice differed from their means, a replication: what came, what work."""
     each = max(sums.replications, 1)
     first = sums.of("first") / each
-    expected = np.array([_expected(scenario, number) for number in range(len(scenario.types))])
-    off = [*(first - expected), *((sums.of("work") - sums.of("came")) / each)]
+    hoped = np.array([expected(scenario, number) for number in range(len(scenario.types))])
+    off = [*(first - hoped), *((sums.of("work") - sums.of("came")) / each)]
     if scenario.busyness:
         off.append(sums.busyness / each - 1.0)
     return np.array(off)
 
 
-def _expected(scenario: Scenario, number: int) -> float:
+def expected(scenario: Scenario, number: int) -> float:
     """Say how many of a type come for the first time in one replication, on average."""
     rates = scenario.types[number].arrivals
     return sum(length * of_period(rates, period) for period, length in enumerate(scenario.periods))
@@ -166,7 +178,7 @@ def _percentile(waits: NDArray[np.float64], share: float) -> float:
     total = waits.sum()
     if not total:
         return 0.0
-    place = int(np.searchsorted(np.cumsum(waits), share * total))
+    place = int(np.argmax(np.cumsum(waits) >= share * total))
     return BIN * (place + 0.5)
 
 

@@ -1,4 +1,4 @@
-"""YAML to a plain tree, and the line of each key.
+"""YAML to a plain tree and back, and the line of each key.
 
 Only what a configuration needs is read, by the rules of YAML 1.2: `no` is text, `17:00` is text and
 `2026-12-25` is text. Tags, anchors and aliases are refused (so a small file cannot unfold into a
@@ -6,7 +6,7 @@ large one), and so are a key that is there twice and a second document.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -31,6 +31,14 @@ _WORDS: dict[str, object] = {
 def load(text: str) -> object:
     """Read one document; raises Invalid with the line of what cannot be read."""
     return _Builder(text).build()
+
+
+def dump(tree: Mapping[str, object]) -> str:
+    """Write a mapping so that `load` gives it back; what is innermost stands on one line."""
+    text: str = yaml.safe_dump(
+        dict(tree), sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
+    )
+    return text
 
 
 def lines(text: str) -> dict[str, int]:
