@@ -13,10 +13,8 @@ from toldonce.cli.options import (
     JsonOption,
     ReasonOption,
     TokenOption,
-    connect,
 )
-from toldonce.cli.output import Out
-from toldonce.cli.steered import show
+from toldonce.cli.steered import steer
 
 
 def assign(
@@ -52,15 +50,14 @@ def assign(
 
     Example: `toldonce assign 4kd... carla --reason "vip callback" --past capacity`
     """
-    from toldonce.client.seen import CaseSeen
-    from toldonce.client.steering import Steering
-    from toldonce.runtime.app import run
-
-    out = Out(json)
-
-    async def go() -> CaseSeen:
-        async with connect(address, token, as_, data, usual="supervisor:cli") as client:
-            gates = [gate.upper() for gate in past or ()]
-            return await Steering(client).assign(case_id, agent, phrases.code(reason), past=gates)
-
-    show(out, run(go()), agent)
+    gates = [gate.upper() for gate in past or ()]
+    code = phrases.code(reason)
+    steer(
+        lambda line: line.assign(case_id, agent, code, past=gates),
+        address,
+        token,
+        as_=as_,
+        data=data,
+        json=json,
+        agent=agent,
+    )

@@ -13,10 +13,8 @@ from toldonce.cli.options import (
     JsonOption,
     ReasonOption,
     TokenOption,
-    connect,
 )
-from toldonce.cli.output import Out
-from toldonce.cli.steered import show
+from toldonce.cli.steered import steer
 
 
 def move(
@@ -41,14 +39,7 @@ def move(
 
     Example: `toldonce move 4kd... returns --reason misrouted`
     """
-    from toldonce.client.seen import CaseSeen
-    from toldonce.client.steering import Steering
-    from toldonce.runtime.app import run
-
-    out = Out(json)
-
-    async def go() -> CaseSeen:
-        async with connect(address, token, as_, data, usual="supervisor:cli") as client:
-            return await Steering(client).move(case_id, queue, phrases.code(reason))
-
-    show(out, run(go()))
+    code = phrases.code(reason)
+    steer(
+        lambda line: line.move(case_id, queue, code), address, token, as_=as_, data=data, json=json
+    )

@@ -11,10 +11,8 @@ from toldonce.cli.options import (
     DataOption,
     JsonOption,
     TokenOption,
-    connect,
 )
-from toldonce.cli.output import Out
-from toldonce.cli.steered import show
+from toldonce.cli.steered import steer
 from toldonce.kernel.errors import Invalid
 
 
@@ -43,16 +41,15 @@ def pick(
 
     Example: `toldonce pick anouk --queue orders`
     """
-    from toldonce.client.seen import CaseSeen
-    from toldonce.client.steering import Steering
-    from toldonce.runtime.app import run
-
-    out = Out(json)
-
-    async def go() -> CaseSeen:
-        async with connect(address, token, as_, data, usual=f"agent:{agent}") as client:
-            return await Steering(client).pick(case_id, queue=queue, agent=agent)
-
     if bool(case_id) == bool(queue):
         raise Invalid("", "name a case, or a queue whose next one is meant: --queue orders")
-    show(out, run(go()), agent)
+    steer(
+        lambda line: line.pick(case_id, queue=queue, agent=agent),
+        address,
+        token,
+        as_=as_,
+        data=data,
+        json=json,
+        usual=f"agent:{agent}",
+        agent=agent,
+    )

@@ -13,10 +13,8 @@ from toldonce.cli.options import (
     JsonOption,
     ReasonOption,
     TokenOption,
-    connect,
 )
-from toldonce.cli.output import Out
-from toldonce.cli.steered import show
+from toldonce.cli.steered import steer
 
 
 def prioritise(
@@ -38,14 +36,12 @@ def prioritise(
 
     Example: `toldonce prioritise 4kd... 900 --reason "second complaint"`
     """
-    from toldonce.client.seen import CaseSeen
-    from toldonce.client.steering import Steering
-    from toldonce.runtime.app import run
-
-    out = Out(json)
-
-    async def go() -> CaseSeen:
-        async with connect(address, token, as_, data, usual="supervisor:cli") as client:
-            return await Steering(client).prioritise(case_id, priority, phrases.code(reason))
-
-    show(out, run(go()))
+    code = phrases.code(reason)
+    steer(
+        lambda line: line.prioritise(case_id, priority, code),
+        address,
+        token,
+        as_=as_,
+        data=data,
+        json=json,
+    )

@@ -1,16 +1,43 @@
-"""What the commands that steer the router say of the case they were about."""
+"""What the commands that steer the router share: ask for it, and say how the case stands then."""
 
 import dataclasses
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toldonce.cli.options import connect
 from toldonce.cli.output import Out, ago
 
 if TYPE_CHECKING:
     from toldonce.client.seen import CaseSeen
+    from toldonce.client.steering import Steering
+
+SUPERVISOR = "supervisor:cli"
 
 
-def show(out: Out, case: "CaseSeen", agent: str = "") -> None:
-    """Tell how the case stands; `agent` is who was to be offered it."""
+def steer(
+    asked: "Callable[[Steering], Awaitable[CaseSeen]]",
+    address: str,
+    token: str,
+    *,
+    as_: str,
+    data: Path,
+    json: str,
+    usual: str = SUPERVISOR,
+    agent: str = "",
+) -> None:
+    """Ask for something, and tell how the case stands; `agent` is who was to be offered it."""
+    from toldonce.client.steering import Steering
+    from toldonce.runtime.app import run
+
+    async def go() -> "CaseSeen":
+        async with connect(address, token, as_, data, usual=usual) as client:
+            return await asked(Steering(client))
+
+    _show(Out(json), run(go()), agent)
+
+
+def _show(out: Out, case: "CaseSeen", agent: str) -> None:
     if agent and case.work == "OFFERED":
         out.say(f"It is on offer to {agent}; the accept hands it over.")
     elif case.owner:
