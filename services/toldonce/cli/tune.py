@@ -146,7 +146,7 @@ def _heard(figure: Figure, evaluations: int) -> "Callable[[Round], None]":
     def heard(one: "Round") -> None:
         complain(
             f"{one.evaluations} of {evaluations} evaluations: {figure.value} {one.best:.3f} at "
-            f"best, {one.rule:.3f} by the best rule"
+            f"best, {one.rule:.3f} by the best rule on the same days"
         )
 
     return heard
@@ -159,7 +159,7 @@ def _text(tuned: "Tuned", scenario: str, seed: int) -> str:
 
     name, policy = (TUNED, tuned.policy) if tuned.better else (tuned.rule.policy, tuned.written)
     return (
-        f"# `toldonce tune {scenario}`, seed {seed}. {_verdict(tuned)}\n"
+        f"# `toldonce tune {scenario}`, seed {seed}.\n# {_verdict(tuned)}\n"
         "# What stands under a type goes under `weigh` of the policy of that queue.\n"
         f"{dump({name: tree_of(policy)})}"
     )

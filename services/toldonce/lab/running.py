@@ -83,8 +83,12 @@ def _each(
     plans: Sequence[Plan], tasks: Sequence[tuple[int, int]], processes: int
 ) -> Iterator[tuple[tuple[int, int], tuple[Sums, Sums | None]]]:
     if processes == 1:
-        for task in tasks:
-            yield task, group_of(plans[task[0]], task[1])
+        gc.freeze()  # what was there before is not gone through again after every replication
+        try:
+            for task in tasks:
+                yield task, group_of(plans[task[0]], task[1])
+        finally:
+            gc.unfreeze()
         return
     apart = multiprocessing.get_context("fork")
     with apart.Pool(processes, initializer=_take, initargs=(plans,)) as pool:
@@ -96,6 +100,7 @@ _plans: list[Plan] = []  # of a process of the pool, which inherits them when it
 
 def _take(plans: Sequence[Plan]) -> None:
     _plans[:] = plans
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it all ends it
 
 

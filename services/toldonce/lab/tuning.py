@@ -146,7 +146,6 @@ class Tuner:
         """Let the searches go on until evaluations or minutes are used up, at least once."""
         begun_s = self._clock()
         known_well = whole(tuned.rule.groups)
-        usual = self._key(known_well, tuned.scenario)
         for number in range(ROUNDS_MAX):
             asked = [tuned.written, *starts.ask()]
             each_s = (self._clock() - begun_s) / max(tuned.evaluations, 1)
@@ -155,11 +154,14 @@ class Tuner:
             if number and self._clock() + each_s * len(asked) > until_s:
                 tuned.ended = End.MINUTES
                 return
-            known, *found = [whole(one.groups) for one in self._try("search", asked, 1, number)]
+            tried = self._try("search", asked, 1, number)
+            known, *found = [whole(one.groups) for one in tried]
             keys = [self._key(beside(one, known, known_well), tuned.scenario) for one in found]
             starts.tell(keys)
             tuned.evaluations += len(asked)
-            tuned.rounds.append(Round(tuned.evaluations, usual[0], min(keys)[0]))
+            best = tried[1 + keys.index(min(keys))]
+            said = (self._order(tried[0])[0], self._order(best)[0])
+            tuned.rounds.append(Round(tuned.evaluations, *said))
             self._heard(tuned.rounds[-1])
 
     def _prove(self, tuned: Tuned, kept: Sequence[Policy], ends: Sequence[Policy]) -> None:

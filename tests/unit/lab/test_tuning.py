@@ -17,7 +17,7 @@ from toldonce.lab.knobs import Knobs, tree_of
 from toldonce.lab.picture import lines
 from toldonce.lab.reading import read, read_policies
 from toldonce.lab.running import Plan, Result, run
-from toldonce.lab.scenario import Figure, Policy, Scenario
+from toldonce.lab.scenario import Policy, Scenario
 from toldonce.lab.search import Search, size_for
 from toldonce.lab.starts import Starts
 from toldonce.lab.suite import shipped, text_of
@@ -32,7 +32,7 @@ UNEVEN = """
 name: uneven
 source: made up
 figure: mean_wait
-periods: 60
+periods: 120
 types:
   - {name: quick, arrivals: 1.1, within: 1, goal: 80}
   - {name: slow, arrivals: 0.15, within: 1, goal: 80}
@@ -44,6 +44,12 @@ policies:
 """
 
 
+@pytest.fixture(autouse=True)
+def _little_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "CHOICE", 2)
+    monkeypatch.setattr(tuning, "PROOF", 12)
+
+
 def scenario(name: str) -> Scenario:
     return read(load(text_of(name)))
 
@@ -53,7 +59,7 @@ def uneven() -> Scenario:
 
 
 def effort(**changed: object) -> Effort:
-    small = Effort(evaluations=30, starts=2, minutes=10, hours=3, seed=3, processes=1)
+    small = Effort(evaluations=30, starts=1, minutes=10, hours=3, seed=3, processes=1)
     return replace(small, **changed)  # type: ignore[arg-type]
 
 
@@ -206,10 +212,10 @@ def test_starts_that_were_never_told_have_found_nothing() -> None:
 def test_luck_of_the_days_is_taken_out_by_a_rule_that_is_known() -> None:
     one = uneven()
     rules = [one.policies[name] for name in ("slow-first", "quick-first")]
-    known_well, wanted = (whole(run([Plan(one, rule, 128, 99)], 1)[0].groups) for rule in rules)
+    known_well, wanted = (whole(run([Plan(one, rule, 48, 99)], 1)[0].groups) for rule in rules)
     exact = figures(wanted, one)
     off = []
-    for seed in range(6):
+    for seed in range(4):
         few = [whole(run([Plan(one, rule, 8, seed)], 1)[0].groups) for rule in rules]
         plain, corrected = figures(few[1], one), figures(beside(few[1], few[0], known_well), one)
         off.append([abs(found["sl"] - exact["sl"]) for found in (plain, corrected)])
@@ -271,7 +277,7 @@ def test_tuner_proves_on_days_that_nothing_was_chosen_by(monkeypatch: pytest.Mon
 
 def test_tuner_stops_in_time_for_the_proof() -> None:
     passed = iter(float(minute) * 60 for minute in range(1_000))
-    found = tuned(("slow-first",), lambda: next(passed), evaluations=1_000, minutes=40, hours=2)
+    found = tuned(("slow-first",), lambda: next(passed), evaluations=1_000, minutes=22, hours=2)
     assert found.ended is End.MINUTES
     assert found.rounds
     assert found.evaluations < 1_000
