@@ -74,7 +74,9 @@ def tune(
     hours: Annotated[
         float,
         typer.Option(
-            "--hours", min=0, help="Simulated hours an evaluation (0: as bring 50 000 contacts)."
+            "--hours",
+            min=0,
+            help="Simulated hours an evaluation (0: as bring 100 000 contacts).",
         ),
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same result.")] = 1,
@@ -97,6 +99,9 @@ def tune(
     to generation. What is found is then held against your best rule on days that nothing was
     chosen by. Only when it is surely better there (interval of 95 percent of the difference) is it
     recommended; else your rule stays, and --out holds your rule. Either way the exit code is 0.
+
+    The fuller a desk is, the longer are its spells of luck: where the uncertainty of the difference
+    stays larger than what there is to gain, give more --hours (300 is usual) and more --minutes.
 
     Ctrl-C ends the search and proves what it has found; a second one leaves your rule. The same
     seed gives the same result, unless --minutes or Ctrl-C ended the search.

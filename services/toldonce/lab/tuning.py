@@ -22,9 +22,9 @@ from toldonce.lab.starts import Key, Starts
 from toldonce.lab.sums import Sums, expected, figures
 
 EVALUATIONS_MIN = 10
-CONTACTS = 50_000  # an evaluation is as long as brings so many, unless somebody says
+CONTACTS = 100_000  # an evaluation is as long as brings so many, unless somebody says
 CHOICE = 4  # evaluations' worth of days, to choose among what was found
-PROOF = 20  # evaluations' worth of days, to hold it against the best rule
+PROOF = 12  # evaluations' worth of days, to hold it against the best rule
 RULES_PROVEN_MAX = 3
 ROUNDS_MAX = 100_000
 _PIECES = 16  # of endless days, for the proof
@@ -42,7 +42,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to try: `hours` are simulated ones an evaluation (0: as bring 50 000 contacts).
+    """How long to try: `hours` are simulated ones an evaluation (0: as bring 100 000 contacts).
 
     `minutes` are real ones for everything: no generation is begun that would leave too few for the
     proof. The result follows from the seed, unless it was the minutes that ended it.
