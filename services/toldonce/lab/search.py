@@ -4,7 +4,7 @@ The separable CMA-ES (Ros and Hansen 2008, the rates of Hansen 2016): the next c
 around a mean, each number with a spread of its own, and the mean moves to the better half of them.
 It is the successor of the cross-entropy method (de Boer, Kroese, Mannor and Rubinstein 2005). On a
 noisy quadratic of 20 numbers, 200 evaluations leave 8 to 10 percent of the way to its least value,
-and 11 to 27 percent by cross-entropy with the best of its usual settings. Only the order counts, so
+and 11 to 14 percent by cross-entropy with the best of its usual settings. Only the order counts, so
 a figure may be stretched in any way.
 """
 
