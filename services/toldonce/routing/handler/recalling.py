@@ -13,6 +13,7 @@ from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import StoryChanged, SuccessLearned
 from toldonce.routing.core.record import Piece, Step, Steps
 from toldonce.routing.core.replaying import Replayer
+from toldonce.runtime.assignment import assign
 from toldonce.runtime.logs import logger
 
 RECALL_S = 8.0
@@ -40,7 +41,7 @@ async def recalled(past: Past, position: int) -> SuccessLearned | None:
         async with asyncio.timeout(RECALL_S):
             first = await past.newest()
             while found is None and first is not None:  # a snapshot may not be whole
-                replayer = Replayer()
+                replayer = Replayer(assign)
                 async for piece in past.pieces(first):
                     for number, _ in enumerate(replayer.take(_until(piece, position))):
                         if number % SLICE_MAX == 0:
