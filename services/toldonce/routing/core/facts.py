@@ -6,6 +6,7 @@ them.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.ids import Own
@@ -43,8 +44,7 @@ class Closing:
     resolved: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoryChanged:
+class StoryChanged(NamedTuple):
     """All cases of one story as they stand at log position `sequence`, appended at `at`.
 
     What the head does not say is said beside it: which offers ended untaken by this append, which

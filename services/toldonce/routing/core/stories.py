@@ -16,24 +16,25 @@ _NONE: Final[tuple[Item, ...]] = ()
 
 def apply_story(ledger: Ledger, timers: Timers, fact: StoryChanged) -> None:
     """Take over one story; an older fact than the one known changes nothing."""
-    customer, cases = fact.customer, fact.cases
+    customer, sequence, at, cases, declines, expiries, _, _ = fact
     told = ledger.stories.get(customer)
     known = _NONE if told is None else told[1]
-    if told is not None and fact.sequence <= told[0]:
+    if told is not None and sequence <= told[0]:
         return
     rules = ledger.rules
     if rules is not None and rules.learning:
         ledger.outcomes.hear(fact, known, rules, ledger.agents, leads=ledger.epoch > 0)
-    owns = [case.own for case in cases]
-    for item in known:
-        if item.own not in owns:
-            _forget(ledger, item, fact.at)
+    if known:
+        owns = [case.own for case in cases]
+        for item in known:
+            if item.own not in owns:
+                _forget(ledger, item, at)
     if cases:
         items = [_take_over(ledger, timers, fact, case, _named(known, case.own)) for case in cases]
-        ledger.stories[customer] = (fact.sequence, tuple(items))
+        ledger.stories[customer] = (sequence, tuple(items))
     elif told is not None:
         del ledger.stories[customer]
-    if fact.declines or fact.expiries:
+    if declines or expiries:
         _untaken(ledger, timers, fact)
 
 

@@ -69,7 +69,7 @@ class Timers:
         self.number += 1
         heappush(self._heap, Timer(at_us, self.number, alarm, subject, guard))
         if len(self._heap) > 2 * self.swept + _SLACK_MAX:
-            self._heap = [timer for timer in self._heap if self._counts(timer)]
+            self._heap = [one for one in self._heap if not _over(one) and self._counts(one)]
             heapify(self._heap)
             self.swept = len(self._heap)
 
@@ -97,3 +97,8 @@ class Timers:
             if self._counts(timer):
                 return timer
         return None
+
+
+def _over(timer: Timer) -> bool:
+    """Tell whether it is about an offer that is over, as most are that do not count any more."""
+    return isinstance(timer.subject, Live) and not timer.subject.live
