@@ -11,7 +11,7 @@ from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.sla import Moment, facts_of, timer_id
-from toldonce.kernel.story.events import EntryKind, EntryWords, Words
+from toldonce.kernel.story.events import Alias, CallbackWords, EntryKind, EntryWords, Words
 from toldonce.kernel.story.types import Case, CaseState, Story, TargetKind
 from toldonce.ownership.core import Command
 from toldonce.ownership.core.commands import (
@@ -40,8 +40,10 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
+    RequestCallback,
     ResumeOwnership,
     RevokeOffer,
+    ScheduleCase,
     SetPriority,
     SplitCase,
 )
@@ -125,6 +127,23 @@ def _offer(s: Scene) -> Deed:
     return offer(s.own, s.name, now=s.now, number=s.number, epoch=s.epoch), ENGINE, None
 
 
+def _callback(s: Scene) -> Deed:
+    words = CallbackWords(Alias("PHONE", "+31201234567")) if s.number % 3 == 0 else None
+    command = RequestCallback(s.own, _later(s), to_other=words is not None)
+    return command, GATEWAY, words
+
+
+def _schedule(s: Scene) -> Deed:
+    callback = bool(s.number % 2)
+    asked = ScheduleCase(s.own, s.epoch, _later(s), callback, to_other=False, reason="TEST")
+    return asked, s.who, None
+
+
+def _later(s: Scene) -> datetime | None:
+    seconds = (0, 5, 40, -20)[s.number % 4]
+    return s.now + timedelta(seconds=seconds) if seconds else None
+
+
 def _to(s: Scene) -> Principal:
     live = [one for case in s.story.cases for one in case.offers if one.own == s.offered]
     return agent(live[0].agent if live else s.name)
@@ -200,6 +219,9 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
         s.who,
         None,
     ),
+    "call back": _callback,
+    "schedule": _schedule,
+    "hang up": lambda s: (AbandonCase(s.own, "ABANDONED"), GATEWAY, None),
     "incident": lambda s: (LinkIncident(s.own, ("", "storm")[s.number % 2]), ENGINE, None),
 }
 

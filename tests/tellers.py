@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from toldonce.kernel.ids import CustomerId, Own, derive
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import ContactWords, EntryWords, EnvelopeWords
+from toldonce.kernel.story.events import ContactWords, EnvelopeWords, Words
 from toldonce.ownership.core import Asked, Command, Rules
 from toldonce.ownership.core.commands import MakeOffer, ReceiveContact
 from toldonce.ownership.core.rules import QueueRules
@@ -104,7 +104,7 @@ class Office:
         *,
         of: str = "",
         operation: str = "",
-        words: ContactWords | EntryWords | EnvelopeWords | None = None,
+        words: Words | None = None,
     ) -> Ask:
         """Wrap a command; without an operation id it is named by its own content."""
         named = operation or own("operation", repr(command), who.subject)

@@ -102,3 +102,12 @@ def test_escalation_waits_for_opening_hours() -> None:
 def test_clock_without_a_rung_never_escalates() -> None:
     read = clock(replace(TARGET, escalate_after_s=None), ALWAYS, STARTED, T0)
     assert read.escalate_at is None
+
+
+def test_clock_that_begins_later_is_paused_until_then_and_known_to_be_due() -> None:
+    facts = ClockFacts(T0 + timedelta(hours=1))
+    before = clock(TARGET, ALWAYS, facts, T0)
+    assert (before.state, before.elapsed_s) == (ClockState.PAUSED, 0)
+    assert before.due_at == T0 + timedelta(hours=1, seconds=TARGET.target_s)
+    begun = clock(TARGET, ALWAYS, facts, T0 + timedelta(hours=1))
+    assert begun.state is ClockState.RUNNING

@@ -35,7 +35,7 @@ def test_version_folds_a_golden_log_to_the_same_heads(path: Path) -> None:
 def as_of(fold_version: int, head: Story) -> Story:
     """Give a head as a version that folds so would have written it."""
     if fold_version > 1:
-        return head
+        return replace(head, fold_version=fold_version)
     cases = tuple(_first(case) for case in head.cases)
     return replace(
         head,

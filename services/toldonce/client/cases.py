@@ -203,6 +203,18 @@ class Cases(Reading):
         )
         return await self._change(request, self._client.ownership.ReleaseOwnership)
 
+    async def call_later(self, case_id: str, not_before_at: datetime, reason: str) -> CaseSeen:
+        """Give a case back until then, its customer to be called by whoever has it then."""
+        request = ownership_pb2.ScheduleCaseRequest(
+            operation_id=new_id(),
+            case_id=case_id,
+            epoch=self._case(case_id).epoch,
+            not_before_at=stamp(not_before_at),
+            callback=True,
+            reason=reason,
+        )
+        return await self._change(request, self._client.ownership.ScheduleCase)
+
     async def _enter(self, case_id: str, text: str, kind: _Kind, epoch: int) -> str:
         request = ownership_pb2.AppendEntryRequest(
             operation_id=new_id(), case_id=case_id, epoch=epoch, kind=kind, text=text

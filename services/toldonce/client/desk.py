@@ -30,6 +30,7 @@ class QueueSeen:
     agents_free: int
     agents_available: int
     estimate_s: float
+    scheduled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Desk:
                 agents_free=view.agents_free,
                 agents_available=view.agents_available,
                 estimate_s=view.estimate_s,
+                scheduled=view.scheduled,
             )
             for view in answer.queues
         ]

@@ -12,8 +12,8 @@ from toldonce.api.types.v1 import types_pb2
 from toldonce.client.calls import Stream
 from toldonce.client.channel import Client
 from toldonce.client.retry import again
-from toldonce.client.seen import instant, word
-from toldonce.client.submission import Ack, Address, Submission, ack_of, request_of
+from toldonce.client.seen import instant, stamp, word
+from toldonce.client.submission import Ack, Address, Submission, ack_of, alias, request_of
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.rpc import from_status
@@ -47,6 +47,8 @@ class ContactSeen:
     queue: str
     channel: str
     owned_at: datetime | None
+    callback_at: datetime | None = None
+    not_before_at: datetime | None = None
 
 
 class Gateway:
@@ -88,15 +90,23 @@ class Gateway:
     async def contact(self, contact_id: str) -> ContactSeen:
         """Say how a contact stands; raises Missing."""
         request = intake_pb2.GetContactRequest(contact_id=contact_id)
-        view = await again(lambda: self._client.intake.GetContact(request))
-        return ContactSeen(
-            contact_id=view.fixed.contact_id,
-            case_id=view.fixed.case_id,
-            state=word(view, "state"),
-            queue=view.fixed.queue,
-            channel=view.channel,
-            owned_at=instant(view.owned_at),
+        return _seen(await again(lambda: self._client.intake.GetContact(request)))
+
+    async def call_back(
+        self, contact_id: str, *, to: Address | None = None, not_before_at: datetime | None = None
+    ) -> ContactSeen:
+        """Have a customer who waits called back, in their place, or by appointment.
+
+        `to` None: at the address they came from. They may hang up (`cancel`); a `withdrawn` one
+        calls it off. Raises Rejected OWNED, CASE_CLOSED, or CLOSED_THEN naming the next opening.
+        """
+        request = intake_pb2.RequestCallbackRequest(
+            contact_id=contact_id,
+            operation_id=new_id(),
+            to=None if to is None else alias(to),
+            not_before_at=None if not_before_at is None else stamp(not_before_at),
         )
+        return _seen(await again(lambda: self._client.intake.RequestCallback(request)))
 
     async def cancel(self, contact_id: str, *, withdrawn: bool = False) -> None:
         """Say that the customer left (or that the contact is withdrawn).
@@ -214,6 +224,19 @@ class _Flow:
 
     def _tagged(self, tag: int, given: Submission) -> intake_pb2.SubmitContactsRequest:
         return intake_pb2.SubmitContactsRequest(tag=tag, contact=request_of(given, self._gateway))
+
+
+def _seen(view: intake_pb2.ContactView) -> ContactSeen:
+    return ContactSeen(
+        contact_id=view.fixed.contact_id,
+        case_id=view.fixed.case_id,
+        state=word(view, "state"),
+        queue=view.fixed.queue,
+        channel=view.channel,
+        owned_at=instant(view.owned_at),
+        callback_at=instant(view.callback_at),
+        not_before_at=instant(view.not_before_at),
+    )
 
 
 def _answer(entry: intake_pb2.OutboxEntry) -> Answer:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from toldonce.api.ownership.v1 import ownership_pb2
-from toldonce.api.types.v1 import types_pb2
 from toldonce.client.channel import Client
 from toldonce.client.retry import again
-from toldonce.client.submission import Address
+from toldonce.client.submission import Address, alias
 from toldonce.runtime.ids import new_id
 
 FORGET_S = 30.0
@@ -50,6 +49,4 @@ class Privacy:
 def _ref(who: str | Address) -> ownership_pb2.CustomerRef:
     if isinstance(who, str):
         return ownership_pb2.CustomerRef(customer_id=who)
-    kind = types_pb2.AliasKind.Value(f"ALIAS_KIND_{who.kind}")
-    alias = types_pb2.Alias(kind=kind, value=who.value, region=who.region)
-    return ownership_pb2.CustomerRef(alias=alias)
+    return ownership_pb2.CustomerRef(alias=alias(who))

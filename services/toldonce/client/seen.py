@@ -85,6 +85,8 @@ class CaseSeen:
     advisers: tuple[AdviserSeen, ...] = ()
     commitments: tuple[CommitmentSeen, ...] = ()
     incident: str = ""
+    callback_at: datetime | None = None
+    not_before_at: datetime | None = None
 
     @property
     def closed(self) -> bool:
@@ -129,7 +131,11 @@ class OfferedHandoff:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Work for an agent; quote `epoch` when accepting."""
+    """Work for an agent; quote `epoch` when accepting.
+
+    `callback_at`: since when the customer wants to be called back, by appointment at
+    `not_before_at`; where to stands in the context.
+    """
 
     offer_id: str
     case_id: str
@@ -145,6 +151,8 @@ class Offer:
     sequence: int
     handoff: OfferedHandoff | None
     trace: TraceSeen
+    callback_at: datetime | None = None
+    not_before_at: datetime | None = None
 
 
 def instant(stamp: Timestamp) -> datetime | None:
@@ -209,6 +217,8 @@ def case_seen(view: types_pb2.CaseView) -> CaseSeen:
             for one in view.commitments
         ),
         incident=view.incident,
+        callback_at=instant(view.callback_at),
+        not_before_at=instant(view.not_before_at),
     )
 
 
@@ -262,6 +272,8 @@ def offer_seen(offer: routing_pb2.OfferIssued) -> Offer:
         if offer.HasField("handoff")
         else None,
         trace=trace_seen(offer.trace),
+        callback_at=instant(offer.callback_at),
+        not_before_at=instant(offer.not_before_at),
     )
 
 

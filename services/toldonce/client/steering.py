@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.routing.v1 import routing_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.channel import Client
 from toldonce.client.retry import again
-from toldonce.client.seen import CaseSeen, case_seen, instant
+from toldonce.client.seen import CaseSeen, case_seen, instant, stamp
+from toldonce.client.submission import Address, alias
 from toldonce.kernel.errors import Invalid
 from toldonce.runtime.ids import new_id
 
@@ -78,6 +80,30 @@ class Steering:
             case_id=case_id, priority=priority, reason=reason, operation_id=new_id()
         )
         return case_seen(await again(lambda: self._client.routing.SetPriority(request)))
+
+    async def schedule(
+        self,
+        case_id: str,
+        not_before_at: datetime | None,
+        reason: str,
+        *,
+        callback: bool = False,
+        to: Address | None = None,
+    ) -> CaseSeen:
+        """Let a case wait from `not_before_at` on (None: from now), its place kept.
+
+        `callback`: its customer is to be called back, at `to` where that is another address. Who
+        owns it does not any more. Raises Rejected CLOSED_THEN, CASE_CLOSED; Invalid; Missing.
+        """
+        request = ownership_pb2.ScheduleCaseRequest(
+            case_id=case_id,
+            operation_id=new_id(),
+            not_before_at=None if not_before_at is None else stamp(not_before_at),
+            callback=callback,
+            to=None if to is None else alias(to),
+            reason=reason,
+        )
+        return case_seen(await again(lambda: self._client.ownership.ScheduleCase(request)))
 
     async def drain(
         self, agent: str, reason: str, *, hand_back: bool = False, end: bool = False

@@ -73,14 +73,7 @@ def request_of(given: Submission, gateway: str) -> intake_pb2.SubmitContactReque
         message_id=given.message_id,
         made_at=stamp(given.made_at),
         channel=given.channel,
-        aliases=[
-            types_pb2.Alias(
-                kind=types_pb2.AliasKind.Value(f"ALIAS_KIND_{one.kind}"),
-                value=one.value,
-                region=one.region,
-            )
-            for one in given.addresses
-        ],
+        aliases=[alias(one) for one in given.addresses],
         customer_name=given.name,
         subject=given.subject,
         text=given.text,
@@ -90,3 +83,9 @@ def request_of(given: Submission, gateway: str) -> intake_pb2.SubmitContactReque
         priority=given.priority,
         thread_case_id=given.thread,
     )
+
+
+def alias(address: Address) -> types_pb2.Alias:
+    """Write an address."""
+    kind = types_pb2.AliasKind.Value(f"ALIAS_KIND_{address.kind}")
+    return types_pb2.Alias(kind=kind, value=address.value, region=address.region)

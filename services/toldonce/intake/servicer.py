@@ -16,6 +16,7 @@ from toldonce.intake.handler import Answers, Intake, in_turn
 from toldonce.intake.wire import (
     Door,
     acknowledgement,
+    callback,
     cancel_reason,
     gateway_of,
     outbox_entry,
@@ -101,6 +102,12 @@ class Servicer(IntakeServiceServicer):
         by, reason = current_principal(), cancel_reason(request)
         found = await self._intake.cancel(by, request.contact_id, reason, request.operation_id)
         return found.view
+
+    async def RequestCallback(
+        self, request: intake_pb2.RequestCallbackRequest, context: Context
+    ) -> intake_pb2.ContactView:
+        """Have the customer of a contact called back."""
+        return (await self._intake.call_back(current_principal(), callback(request))).view
 
     async def WatchOutbox(
         self, request: intake_pb2.WatchOutboxRequest, context: Context

@@ -8,7 +8,8 @@ Pauses are a set of intervals: overlapping ones count once, so pausing twice tak
 no pause makes anything due sooner. While a pause is open nothing becomes due. A clock is met when
 it stops before its due instant; at that instant it is breached, which is when a breach may be
 recorded. What was breached stays breached. A clock that runs on after a reopening has a pause from
-its stop to the reopening; one that starts anew has a later `started_at`.
+its stop to the reopening; one that starts anew has a later `started_at`. Before it starts it is
+paused: it is known when it will be due.
 """
 
 from collections.abc import Iterator
@@ -166,6 +167,8 @@ def _state(
 ) -> ClockState:
     if due_at is not None and due_at <= now:
         return ClockState.BREACHED
+    if now < facts.started_at:
+        return ClockState.PAUSED
     if any(p.from_at <= now and (p.to_at is None or now < p.to_at) for p in facts.pauses):
         return ClockState.PAUSED
     if warn_at is not None and warn_at <= now:

@@ -19,6 +19,7 @@ from enum import IntEnum
 from toldonce.kernel.instants import micros
 from toldonce.kernel.story.events import (
     Absorbed,
+    CallbackWords,
     Carried,
     CaseReopened,
     ContactWords,
@@ -180,6 +181,8 @@ def _said(words: Words | None) -> Iterable[tuple[str, str]]:
             for field in dataclasses.fields(words):
                 if value := getattr(words, field.name):
                     yield f"envelope_{field.name}", normal(value)
+        case CallbackWords(to):
+            yield "callback_to", f"{to.kind}:{normal(to.value)}"
         case None:
             return
 

@@ -2,7 +2,8 @@
 
 A pure function of (policy, calendar, the case's own facts): `ownership` refuses with it, `sla`
 plans with it and anybody can explain with it. QUEUE_WAIT counts the present wait for an owner.
-FIRST_RESPONSE counts from entry into the queue to the first answer, whoever gives it.
+FIRST_RESPONSE counts from entry into the queue to the first answer, whoever gives it. What is
+scheduled for later does not wait: both begin anew at that instant, and stand still until then.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,13 +60,14 @@ def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
 
 def _runs(case: Case) -> tuple[tuple[ClockKind, datetime, datetime | None, bool], ...]:
     """Say of each clock when it started and stopped, and whether what it waited for never came."""
-    ended = case.waiting_since if case.state is CaseState.CLOSED else None
+    waits_from_at = case.waits_from_at
+    ended = waits_from_at if case.state is CaseState.CLOSED else None
     replied_at = case.first_reply_at
     return (
-        (ClockKind.QUEUE_WAIT, case.waiting_since, case.owned_at or ended, False),
+        (ClockKind.QUEUE_WAIT, waits_from_at, case.owned_at or ended, False),
         (
             ClockKind.FIRST_RESPONSE,
-            case.enqueued_at,
+            case.answerable_at,
             replied_at or (case.owned_at if ended else None),
             replied_at is None and ended is not None,
         ),
@@ -181,9 +183,9 @@ def answered_late(old: Case, new: Case) -> tuple[Own, ...]:
     So what goes on in another case is warned of and late once.
     """
     return tuple(
-        timer_id(new.own, ClockKind.FIRST_RESPONSE, moment, new.enqueued_at)
+        timer_id(new.own, ClockKind.FIRST_RESPONSE, moment, new.answerable_at)
         for moment in Moment
-        if timer_id(old.own, ClockKind.FIRST_RESPONSE, moment, old.enqueued_at) in old.timers
+        if timer_id(old.own, ClockKind.FIRST_RESPONSE, moment, old.answerable_at) in old.timers
     )
 
 

@@ -185,6 +185,16 @@ class Servicer(OwnershipServiceServicer):
         """Let go of a case."""
         return (await self._do(request.operation_id, release_ownership=request)).case
 
+    async def ScheduleCase(
+        self, request: ownership_pb2.ScheduleCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Put a case off, or have its customer called back."""
+        named = ownership_pb2.ScheduleCaseRequest()
+        named.CopyFrom(request)
+        if request.HasField("to"):
+            named.to.CopyFrom(self._customers.in_one_form("to", request.to))
+        return (await self._do(request.operation_id, schedule_case=named)).case
+
     async def LinkCustomers(
         self, request: ownership_pb2.LinkCustomersRequest, context: Context
     ) -> ownership_pb2.LinkCustomersResponse:

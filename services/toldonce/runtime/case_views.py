@@ -64,6 +64,8 @@ def case_view(
         commitments=[commitment_view(customer, one) for one in commitments],
         incident=case.incident,
         former_owners=case.former_owners,
+        callback_at=stamp(case.callback_at),
+        not_before_at=stamp(case.not_before_at),
     )
 
 

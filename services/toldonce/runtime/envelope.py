@@ -14,7 +14,14 @@ from toldonce.api.events.v1 import events_pb2 as pb
 from toldonce.kernel.ids import Own, decode, encode
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story import events as facts
-from toldonce.kernel.story.events import ContactWords, EntryWords, EnvelopeWords, Event, Words
+from toldonce.kernel.story.events import (
+    CallbackWords,
+    ContactWords,
+    EntryWords,
+    EnvelopeWords,
+    Event,
+    Words,
+)
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.types import Story
 from toldonce.runtime.mapping import Mapping, at_us, to_us
@@ -43,6 +50,7 @@ _WORDS: dict[type, tuple[str, Mapping[Any]]] = {
     ContactWords: ("contact", Mapping(ContactWords, pb.ContactWords)),
     EntryWords: ("entry", Mapping(EntryWords, pb.EntryWords)),
     EnvelopeWords: ("envelope", Mapping(EnvelopeWords, pb.EnvelopeWords)),
+    CallbackWords: ("callback", Mapping(CallbackWords, pb.CallbackWords)),
 }
 _WORDS_OF_WIRE = dict(_WORDS.values())
 SCHEMA_VERSION = 1

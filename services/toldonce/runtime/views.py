@@ -48,7 +48,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How a queue stands: waiting cases (offered ones included), by priority, and the oldest."""
+    """How a queue stands: waiting cases (offered ones included), by priority, and the oldest.
+
+    A list does not know what time it is: cases scheduled for later are in it.
+    """
 
     waiting: int
     offered: int

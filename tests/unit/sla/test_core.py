@@ -145,3 +145,16 @@ def test_a_case_that_waits_for_its_first_answer_is_timed_though_somebody_has_it(
     held = replace(CASE, queue="returns", owner="anna", owned_at=after(5))
     clocks = {(timer.clock, timer.moment) for timer in wanted([held], config(), START)}
     assert clocks == {(ClockKind.FIRST_RESPONSE, moment) for moment in Moment}
+
+
+def test_an_appointment_has_its_timers_anew_from_its_own_time():
+    recorded = wanted([CASE], config(), START)[0].own
+    later = START + timedelta(hours=1)
+    put_off = replace(CASE, not_before_at=later, answer_from_at=later, timers=(recorded,))
+    assert moments(put_off) == [
+        (Moment.WARN, 3_630),
+        (Moment.BREACH, 3_660),
+        (Moment.ESCALATE, 3_680),
+    ]
+    owned = replace(put_off, owned_at=later + timedelta(seconds=10), first_reply_at=later)
+    assert moments(owned) == []

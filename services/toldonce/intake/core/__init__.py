@@ -1,5 +1,6 @@
 """What a contact is: whose it is, what it is about, what it asks, what is said at once. Pure."""
 
+from toldonce.intake.core.callback import Callback
 from toldonce.intake.core.contact import Contact, Detector, Submission, Tools, prepare
 from toldonce.intake.core.topics import Topics
 from toldonce.kernel.aliases import NORMALISATION, Addresses, Given, Kind
@@ -7,6 +8,7 @@ from toldonce.kernel.aliases import NORMALISATION, Addresses, Given, Kind
 __all__ = [
     "NORMALISATION",
     "Addresses",
+    "Callback",
     "Contact",
     "Detector",
     "Given",

@@ -7,13 +7,16 @@ What ownership answers is passed on as it is, so this module needs not know its 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from toldonce.intake.core import Contact, Submission, Tools, Topics, prepare
+from toldonce.intake.core import Callback, Contact, Submission, Tools, Topics, prepare
+from toldonce.kernel.aliases import normalise
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import customer_of, derive, parse_own, parse_whole
 from toldonce.kernel.principal import Principal, Role
+from toldonce.kernel.story.events import Alias
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.ids import new_id
@@ -61,6 +64,17 @@ class Ownership[Ack, View](Protocol):
 
     async def abandon(self, contact_id: str, reason: str, operation: str, by: Principal) -> None:
         """End the case of a contact; raises Rejected CASE_CLOSED, Missing."""
+        ...
+
+    async def call_back(
+        self,
+        contact_id: str,
+        to: Alias | None,
+        not_before_at: datetime | None,
+        operation: str,
+        by: Principal,
+    ) -> None:
+        """Have the customer of a contact called back; raises Rejected OWNED, CLOSED_THEN, ..."""
         ...
 
 
@@ -155,6 +169,16 @@ class Intake[Ack, View]:
         await self.find(by, contact_id)
         await self._ownership.abandon(contact_id, reason, operation, by)
         return await self.find(by, contact_id)
+
+    async def call_back(self, by: Principal, asked: Callback) -> Found[View]:
+        """Have a customer who waits called back. Raises Invalid, Missing, Rejected."""
+        operation = (
+            parse_own("operation_id", asked.operation_id) if asked.operation_id else new_id()
+        )
+        to = None if asked.to is None else normalise("to", asked.to, self._tools.addresses)
+        await self.find(by, asked.contact_id)
+        await self._ownership.call_back(asked.contact_id, to, asked.not_before_at, operation, by)
+        return await self.find(by, asked.contact_id)
 
     def _topics_of(self, tenant: str, config: Config) -> Topics:
         known = self._topics.get(tenant)

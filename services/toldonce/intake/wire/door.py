@@ -1,5 +1,6 @@
 """Ownership as intake's handler sees it: commands out, answers in, refusals raised."""
 
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,7 @@ from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import derive
 from toldonce.kernel.principal import Principal
 from toldonce.kernel.skills import Requirement
+from toldonce.kernel.story.events import Alias
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.mapping import to_us
@@ -57,6 +59,22 @@ class Door:
         """See `Ownership.abandon`."""
         body = internal_pb2.AbandonCase(contact_id=contact_id, reason=reason)
         await self._call(by, operation, abandon_case=body)
+
+    async def call_back(
+        self,
+        contact_id: str,
+        to: Alias | None,
+        not_before_at: datetime | None,
+        operation: str,
+        by: Principal,
+    ) -> None:
+        """See `Ownership.call_back`."""
+        body = internal_pb2.RequestCallback(
+            contact_id=contact_id,
+            to=None if to is None else _alias(to),
+            not_before_us=to_us(not_before_at),
+        )
+        await self._call(by, operation, request_callback=body)
 
     async def confirm(
         self, entry_id: str, gateway: str, operation: str, by: Principal
@@ -103,10 +121,7 @@ def _contact(contact: Contact) -> internal_pb2.ReceiveContact:
         message_id=contact.message_id,
         contact_made_at_us=to_us(contact.made_at),
         channel=contact.channel,
-        aliases=[
-            types_pb2.Alias(kind=types_pb2.AliasKind.Value(f"ALIAS_KIND_{a.kind}"), value=a.value)
-            for a in contact.aliases
-        ],
+        aliases=[_alias(one) for one in contact.aliases],
         customer_name=contact.customer_name,
         subject_line=contact.subject,
         text=contact.text,
@@ -130,6 +145,11 @@ def _contact(contact: Contact) -> internal_pb2.ReceiveContact:
         diverted_customer_id=contact.fresh,
         divert=contact.divert,
     )
+
+
+def _alias(alias: Alias) -> types_pb2.Alias:
+    kind = types_pb2.AliasKind.Value(f"ALIAS_KIND_{alias.kind}")
+    return types_pb2.Alias(kind=kind, value=alias.value)
 
 
 def _requirement(need: Requirement) -> types_pb2.Requirement:

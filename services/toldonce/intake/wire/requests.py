@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.types.v1 import types_pb2
-from toldonce.intake.core import Given, Kind, Submission
+from toldonce.intake.core import Callback, Given, Kind, Submission
 from toldonce.kernel.errors import Denied, Invalid
 from toldonce.kernel.ids import parse_name
 from toldonce.kernel.principal import Principal, Role
@@ -31,9 +33,9 @@ def submission(request: intake_pb2.SubmitContactRequest, by: Principal) -> Submi
     return Submission(
         gateway=gateway_of(request.gateway, by),
         message_id=request.message_id,
-        made_at=_made_at(request),
+        made_at=_moment(request, "made_at"),
         channel=request.channel,
-        aliases=tuple(_alias(at, alias) for at, alias in enumerate(request.aliases)),
+        aliases=tuple(_alias(f"aliases[{at}]", alias) for at, alias in enumerate(request.aliases)),
         customer_name=request.customer_name,
         subject=request.subject,
         text=request.text,
@@ -68,17 +70,30 @@ def cancel_reason(request: intake_pb2.CancelContactRequest) -> str:
     return reason
 
 
-def _made_at(request: intake_pb2.SubmitContactRequest) -> datetime | None:
-    if not request.HasField("made_at"):
+def callback(request: intake_pb2.RequestCallbackRequest) -> Callback:
+    """Read who is to be called back, where and when."""
+    return Callback(
+        contact_id=request.contact_id,
+        operation_id=request.operation_id,
+        to=_alias("to", request.to) if request.HasField("to") else None,
+        not_before_at=_moment(request, "not_before_at"),
+    )
+
+
+def _moment(
+    request: intake_pb2.SubmitContactRequest | intake_pb2.RequestCallbackRequest, field: str
+) -> datetime | None:
+    if not request.HasField(field):  # type: ignore[arg-type]
         return None
-    seconds, nanos = request.made_at.seconds, request.made_at.nanos
+    stamp: Timestamp = getattr(request, field)
+    seconds, nanos = stamp.seconds, stamp.nanos
     if not (0 <= seconds < _SECONDS_MAX and 0 <= nanos < _NANOS_MAX and (seconds or nanos)):
-        raise Invalid("made_at", "is no moment since 1970")
+        raise Invalid(field, "is no moment since 1970")
     return at_us(seconds * 1_000_000 + nanos // 1_000)
 
 
-def _alias(at: int, alias: types_pb2.Alias) -> Given:
+def _alias(field: str, alias: types_pb2.Alias) -> Given:
     kind = _KINDS.get(alias.kind)
     if kind is None:
-        raise Invalid(f"aliases[{at}].kind", "wanted EMAIL, PHONE, HANDLE, ACCOUNT or OTHER")
+        raise Invalid(f"{field}.kind", "wanted EMAIL, PHONE, HANDLE, ACCOUNT or OTHER")
     return Given(kind, alias.value, alias.region, alias.shared)

@@ -70,6 +70,10 @@ def found(done: internal_pb2.CommandDone) -> Found[intake_pb2.ContactView]:
     view.made_at.FromDatetime(at_us(facts.contact_made_at_us))
     if case.owner and case.HasField("owned_at"):
         view.owned_at.CopyFrom(case.owned_at)
+    if case.HasField("callback_at"):
+        view.callback_at.CopyFrom(case.callback_at)
+    if case.HasField("not_before_at"):
+        view.not_before_at.CopyFrom(case.not_before_at)
     ended_at = from_us(facts.ended_at_us)
     if ended_at is not None:
         view.ended_at.FromDatetime(ended_at)
@@ -77,7 +81,7 @@ def found(done: internal_pb2.CommandDone) -> Found[intake_pb2.ContactView]:
         view=view,
         gateway=facts.gateway,
         customer=case.customer_id or done.customer_id,
-        mark=(state, case.owner, case.epoch),
+        mark=(state, case.owner, case.epoch, str(case.callback_at), str(case.not_before_at)),
         ended=state in _ENDS,
     )
 

@@ -38,8 +38,9 @@ class Limits:
     """How long what has no end of its own may last.
 
     `queue_s`: a case without an owner, counted from its present wait (four days: over a long
-    weekend). `owner_s`: an owned case in whose story nothing at all happens. `answer_s`: an answer
-    its gateway has not confirmed. `half_s`: a move or a forgetting of which only half is done.
+    weekend), or from when it is scheduled. `owner_s`: an owned case in whose story nothing at all
+    happens. `answer_s`: an answer its gateway has not confirmed. `half_s`: a move or a forgetting
+    of which only half is done.
     `freeze_s`: a lapse beyond its own time, for so long releases can be frozen after a mass outage.
     """
 
@@ -120,5 +121,5 @@ def _of_wait(case: Case, last_at: datetime, limits: Limits) -> Bound:
     if case.owner:
         at = last_at + timedelta(seconds=limits.owner_s)
         return Bound(Waiting.OWNER, case.own, case.own, at)
-    at = case.waiting_since + timedelta(seconds=limits.queue_s)
+    at = case.waits_from_at + timedelta(seconds=limits.queue_s)
     return Bound(Waiting.QUEUE, case.own, case.own, at)

@@ -159,19 +159,25 @@ def _settled(story: Story, own: str) -> Story:
 def _merged(story: Story, own: str, into: str) -> Story:
     """Let one case end in another: the age and weight of both, the owner of the one that stays.
 
-    Whoever was answered first, or had waited too long for it, has been that in both.
+    Whoever was answered first, or had waited too long for it, has been that in both. It waits as
+    soon as one of them does.
     """
     ended, stays = story.case(own), story.case(into)
     if ended is None or stays is None:
         return story
+    enqueued_at = min(stays.enqueued_at, ended.enqueued_at)
+    from_at = min(stays.answerable_at, ended.answerable_at)
     replies = (stays.first_reply_at, ended.first_reply_at)
     both = replace(
         stays,
         opened_at=min(stays.opened_at, ended.opened_at),
-        enqueued_at=min(stays.enqueued_at, ended.enqueued_at),
+        enqueued_at=enqueued_at,
         priority=max(stays.priority, ended.priority),
         incident=stays.incident or ended.incident,
         first_reply_at=min(filter(None, replies), default=None),
+        callback_at=stays.callback_at or ended.callback_at,
+        not_before_at=_sooner(stays, ended),
+        answer_from_at=from_at if from_at > enqueued_at else None,
     )
     said = (*stays.timers, *answered_late(ended, both), *answered_late(stays, both))
     both = replace(both, timers=tuple(dict.fromkeys(said))[-TIMERS_KEPT_MAX:])
@@ -179,6 +185,13 @@ def _merged(story: Story, own: str, into: str) -> Story:
         replace(one, case=stays.own) if one.case == own else one for one in story.commitments
     )
     return _drop(replace(story, commitments=commitments).with_case(both), own)
+
+
+def _sooner(stays: Case, ended: Case) -> datetime | None:
+    """Say from when on a case waits in which another ended that nobody owned either."""
+    if stays.owner or ended.owner or stays.not_before_at is None:
+        return stays.not_before_at
+    return min(stays.not_before_at, ended.waits_from_at)
 
 
 def _received(story: Story, event: ContactReceived) -> Story:

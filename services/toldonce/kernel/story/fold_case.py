@@ -6,8 +6,10 @@ from typing import assert_never
 
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import (
+    CallbackRequested,
     CaseClosed,
     CaseOpened,
+    CaseScheduled,
     ConsultJoined,
     ConsultLeft,
     Escalated,
@@ -59,6 +61,8 @@ type _CaseEvent = (
     | ConsultJoined
     | ConsultLeft
     | IncidentLinked
+    | CallbackRequested
+    | CaseScheduled
 )
 
 
@@ -120,6 +124,11 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
             return replace(case, advisers=left)
         case IncidentLinked(_, incident):
             return replace(case, incident=incident)
+        case CallbackRequested(_, not_before_at):
+            wanted = replace(case, callback_at=case.callback_at or at)
+            return wanted if not_before_at is None else _put_off(wanted, not_before_at)
+        case CaseScheduled(_, not_before_at):
+            return _put_off(case, not_before_at)
         case _:
             assert_never(event)
 
@@ -164,6 +173,11 @@ def _owned(case: Case, agent: str, epoch: int, at: datetime, *, handed_over: boo
         former_queues=queues,
         advisers=tuple(one for one in case.advisers if one.agent != agent),
     )
+
+
+def _put_off(case: Case, not_before_at: datetime) -> Case:
+    answer_from_at = case.answer_from_at if case.first_reply_at else not_before_at
+    return replace(case, not_before_at=not_before_at, answer_from_at=answer_from_at)
 
 
 def _former(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 CASES_MAX = 8
 OFFERS_MAX = 5
 CONTACTS_KEPT_MAX = 32
@@ -160,6 +160,10 @@ class Case:
     where handoffs came from, the latest last, and the queues where it waited before it went to
     wait in another. `skills`: what it asks by itself, no more once it went to wait elsewhere.
     `incident`: the one cause it shares with others.
+
+    `callback_at`: since when the customer is to be called back instead of waiting on the line;
+    None: they are not. `not_before_at`: nobody is asked to take the case before, and its wait
+    counts from then on; `answer_from_at`: the latest of these set before anybody had answered.
     """
 
     own: Own
@@ -193,6 +197,24 @@ class Case:
     advisers: tuple[Adviser, ...] = ()
     lapse: Lapse | None = None
     incident: str = ""
+    callback_at: datetime | None = None
+    not_before_at: datetime | None = None
+    answer_from_at: datetime | None = None
+
+    @property
+    def waits_from_at(self) -> datetime:
+        """Since when, or from when on, the present wait for an owner counts."""
+        return _later(self.waiting_since, self.not_before_at)
+
+    @property
+    def answerable_at(self) -> datetime:
+        """Since when, or from when on, the first answer is awaited."""
+        return _later(self.enqueued_at, self.answer_from_at)
+
+    def scheduled_at(self, now: datetime) -> datetime | None:
+        """Say until when nobody is asked to take it; None: it is not put off at `now`."""
+        at = self.not_before_at
+        return None if at is None or at <= now or self.owner else at
 
     @property
     def ownership(self) -> OwnershipState:
@@ -210,6 +232,10 @@ class Case:
     def adviser(self, agent: str) -> Adviser | None:
         """Find somebody who is with the case without owning it."""
         return next((one for one in self.advisers if one.agent == agent), None)
+
+
+def _later(at: datetime, other: datetime | None) -> datetime:
+    return at if other is None or other < at else other
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ from toldonce.ownership.core.offers import expiry, revoked
 from toldonce.ownership.core.returns import in_window, reopened
 from toldonce.ownership.core.rules import Rules
 
+HUNG_UP = "ABANDONED"
+
 
 def begin_wrap_up(
     story: Story, command: BeginWrapUp, by: Asked, now: datetime, rules: Rules
@@ -107,9 +109,12 @@ def close(
 def abandon(story: Story, command: AbandonCase, by: Asked) -> tuple[Event, ...]:
     """End the matter because the customer went away; a pending handoff ends with it.
 
-    A gateway can do so while nobody owns the case; an owner closes it with an outcome.
+    A gateway can do so while nobody owns the case; an owner closes it with an outcome. Who is to be
+    called back has hung up, and waits all the same.
     """
     case = open_case(story, command.case)
+    if case.callback_at and command.reason == HUNG_UP:
+        return ()
     if case.owner and by.principal.role is Role.GATEWAY:
         raise Rejected("OWNED", "an agent has the case and will close it with its outcome")
     ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")

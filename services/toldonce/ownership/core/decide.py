@@ -15,6 +15,7 @@ from toldonce.ownership.core import (
     matters,
     moves,
     offers,
+    scheduling,
     transfers,
 )
 from toldonce.ownership.core.commands import (
@@ -50,8 +51,10 @@ from toldonce.ownership.core.commands import (
     RecordTimer,
     ReleaseOwnership,
     ReopenCase,
+    RequestCallback,
     ResumeOwnership,
     RevokeOffer,
+    ScheduleCase,
     SetPriority,
     SplitCase,
 )
@@ -126,6 +129,10 @@ def decide(
             return matters.split(story, command, by, now)
         case LinkIncident():
             return matters.link_incident(story, command)
+        case RequestCallback():
+            return scheduling.request_callback(story, command, now, rules)
+        case ScheduleCase():
+            return scheduling.schedule(story, command, by, now, rules)
         case SetPriority():
             return matters.set_priority(story, command, by)
         case ChangeQueue():

@@ -41,6 +41,8 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
         raise Rejected("OWNED", "the case has an owner who is there, and no handoff is pending")
     if case.offers:
         raise Rejected("OFFERED", "the case is on offer already")
+    if case.scheduled_at(now):
+        raise Rejected("NOT_YET", "the case is scheduled for later")
     if command.agent == case.owner:
         raise Rejected("OWNER", "the owner cannot be offered what they own")
     handoff = case.handoff

@@ -35,6 +35,9 @@ def reopening(old: Case, now: datetime) -> Case:
         first_reply_at=None,
         timers=(),
         disposition="",
+        callback_at=None,
+        not_before_at=None,
+        answer_from_at=None,
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from toldonce.kernel.calendar import ALWAYS, Calendar
+
 ISSUED_BEFORE_S = 2.0
 ISSUED_AFTER_S = 0.5  # two clocks, each at most 250 ms from the log's
 
@@ -11,13 +13,15 @@ ISSUED_AFTER_S = 0.5  # two clocks, each at most 250 ms from the log's
 class QueueRules:
     """`wrap_up_s`: seconds of paperwork after a close, 0 for none; `escalation`: where next.
 
-    `bad_experience_points` are added to the priority after the second bad experience.
+    `bad_experience_points` are added to the priority after the second bad experience. Callbacks by
+    appointment are taken within `hours`.
     """
 
     dispositions: frozenset[str]
     wrap_up_s: int
     escalation: str
     bad_experience_points: int = 0
+    hours: Calendar = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

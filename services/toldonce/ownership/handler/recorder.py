@@ -7,6 +7,7 @@ from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.story.events import (
+    CallbackRequested,
     Carried,
     CommitmentMade,
     ContactReceived,
@@ -29,7 +30,15 @@ from toldonce.runtime.envelope import encode_words
 from toldonce.runtime.keys import KeyRing
 from toldonce.runtime.words import place
 
-_WORDED = (ContactReceived, EntryAppended, Escalated, HandoffBegun, CommitmentMade, Moved)
+_WORDED = (
+    ContactReceived,
+    EntryAppended,
+    Escalated,
+    HandoffBegun,
+    CommitmentMade,
+    Moved,
+    CallbackRequested,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ def rules_of(config: Config) -> Rules:
             wrap_up_s=queue.wrap_up_s,
             escalation=config.escalation_of(name),
             bad_experience_points=config.policy_of(name).bad_experience_points,
+            hours=config.hours_of(name),
         )
         for name, queue in config.queues.items()
     }

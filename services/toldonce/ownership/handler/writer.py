@@ -265,7 +265,7 @@ class _Turn:
 
 def _by_time(no: Refusal) -> bool:
     """Tell whether time may have refused: a fence shuts out an earlier copy on its way."""
-    return isinstance(no, Rejected) and no.reason == "STALE_DECISION"
+    return isinstance(no, Rejected) and no.reason in {"STALE_DECISION", "NOT_YET"}
 
 
 def _hands_over(events: tuple[Event, ...]) -> bool:

@@ -5,6 +5,7 @@ from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.aliases import Addresses, Given, Kind, customer_of, normalise
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import CustomerId, parse_own
+from toldonce.kernel.story.events import Alias
 from toldonce.runtime.secrets import Secrets
 
 _KINDS = {
@@ -30,17 +31,24 @@ class Customers:
         """Give the same reference by id; raises Invalid naming what is wrong below `field`."""
         return ownership_pb2.CustomerRef(customer_id=self._id(tenant, field, ref))
 
+    def in_one_form(self, field: str, alias: types_pb2.Alias) -> types_pb2.Alias:
+        """Bring an address into its one form; raises Invalid."""
+        normal = self._normal(field, alias)
+        kind = types_pb2.AliasKind.Value(f"ALIAS_KIND_{normal.kind}")
+        return types_pb2.Alias(kind=kind, value=normal.value)
+
+    def _normal(self, field: str, alias: types_pb2.Alias) -> Alias:
+        kind = _KINDS.get(alias.kind)
+        if kind is None:
+            raise Invalid(f"{field}.kind", "wanted EMAIL, PHONE, HANDLE, ACCOUNT or OTHER")
+        return normalise(field, Given(kind, alias.value, alias.region), self._addresses)
+
     def _id(self, tenant: str, field: str, ref: ownership_pb2.CustomerRef) -> CustomerId:
         match ref.WhichOneof("ref"):
             case "customer_id":
                 return CustomerId(parse_own(f"{field}.customer_id", ref.customer_id))
             case "alias":
-                kind = _KINDS.get(ref.alias.kind)
-                if kind is None:
-                    wanted = "wanted EMAIL, PHONE, HANDLE, ACCOUNT or OTHER"
-                    raise Invalid(f"{field}.alias.kind", wanted)
-                given = Given(kind, ref.alias.value, ref.alias.region)
-                alias = normalise(f"{field}.alias", given, self._addresses)
+                alias = self._normal(f"{field}.alias", ref.alias)
                 return customer_of(self._secrets.tenant_key(tenant), alias)
             case _:
                 raise Invalid(field, "name the customer by id or by address")

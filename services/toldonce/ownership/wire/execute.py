@@ -19,7 +19,7 @@ from toldonce.ownership.handler import Ask, Done, Ownership, Received
 from toldonce.ownership.handler.past import ended_at, ended_by, whereabouts
 from toldonce.ownership.wire.customers import customer_of_ref
 from toldonce.ownership.wire.forget import forgotten
-from toldonce.ownership.wire.parse import ask_of, asked, contact_of, text_of
+from toldonce.ownership.wire.parse import ask_of, asked, callback_of, contact_of, text_of
 from toldonce.ownership.wire.views import acknowledgement, contact_facts
 from toldonce.runtime.case_views import case_view
 from toldonce.runtime.ids import new_id
@@ -44,6 +44,8 @@ async def execute(ownership: Ownership, message: internal_pb2.Command) -> intern
             return await _found(ownership, message)
         case "abandon_case":
             return await _abandoned(ownership, message)
+        case "request_callback":
+            return await _called_back(ownership, message)
         case "link_customers":
             return await _linked(ownership, message)
         case "forget_customer":
@@ -120,6 +122,17 @@ async def _abandoned(
         raise Rejected("CASE_SHARED", "the customer said more in this case: it stays open")
     command = AbandonCase(received.moved, message.abandon_case.reason)
     ask = Ask(message.tenant, received.customer, command, asked(message))
+    return _done(ask, await ownership.do(ask))
+
+
+async def _called_back(
+    ownership: Ownership, message: internal_pb2.Command
+) -> internal_pb2.CommandDone:
+    body = message.request_callback
+    contact_id = parse_whole("contact_id", body.contact_id)
+    received = await ownership.contact(message.tenant, contact_id)
+    command, words = callback_of(received.moved, body)
+    ask = Ask(message.tenant, received.customer, command, asked(message), words)
     return _done(ask, await ownership.do(ask))
 
 

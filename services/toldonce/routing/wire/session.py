@@ -201,5 +201,7 @@ def _offer(made: OfferMade) -> routing_pb2.OfferIssued:
         topic=case.topic,
         sequence=made.sequence,
         customer_id=customer,
+        callback_at=stamp(case.callback_at),
+        not_before_at=stamp(case.not_before_at),
         **issued,
     )

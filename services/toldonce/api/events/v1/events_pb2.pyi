@@ -519,6 +519,9 @@ class Case(_message.Message):
     ADVISERS_FIELD_NUMBER: _builtins.int
     LAPSE_FIELD_NUMBER: _builtins.int
     INCIDENT_FIELD_NUMBER: _builtins.int
+    CALLBACK_AT_US_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_US_FIELD_NUMBER: _builtins.int
+    ANSWER_FROM_AT_US_FIELD_NUMBER: _builtins.int
     own: _builtins.bytes
     """Own id (16 bytes) inside this customer."""
     epoch: _builtins.int
@@ -565,6 +568,12 @@ class Case(_message.Message):
     """Recorded outcome, a name of the configuration."""
     incident: _builtins.str
     """Name of the incident it belongs to; empty: none."""
+    callback_at_us: _builtins.int
+    """A callback was asked for, an instant; microseconds since 1970, UTC; 0: none."""
+    not_before_at_us: _builtins.int
+    """Nobody is asked to take it before, an instant; microseconds since 1970, UTC; 0: none."""
+    answer_from_at_us: _builtins.int
+    """The first answer is awaited from then on, an instant; microseconds since 1970, UTC; 0: entry."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
         """Skills asked for, with levels."""
@@ -631,10 +640,13 @@ class Case(_message.Message):
         advisers: _abc.Iterable[Global___Adviser] | None = ...,
         lapse: Global___Lapse | None = ...,
         incident: _builtins.str = ...,
+        callback_at_us: _builtins.int = ...,
+        not_before_at_us: _builtins.int = ...,
+        answer_from_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "lapse", b"lapse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "former_owners", b"former_owners", "former_queues", b"former_queues", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "priority", b"priority", "queue", b"queue", "rung", b"rung", "skills", b"skills", "state", b"state", "timers", b"timers", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "answer_from_at_us", b"answer_from_at_us", "callback_at_us", b"callback_at_us", "channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "former_owners", b"former_owners", "former_queues", b"former_queues", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "not_before_at_us", b"not_before_at_us", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "priority", b"priority", "queue", b"queue", "rung", b"rung", "skills", b"skills", "state", b"state", "timers", b"timers", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2088,6 +2100,66 @@ class IncidentLinked(_message.Message):
 Global___IncidentLinked: _TypeAlias = IncidentLinked  # noqa: Y015
 
 @_typing.final
+class CallbackRequested(_message.Message):
+    """The customer is to be called back instead of waiting on the line; the case keeps its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_US_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    not_before_at_us: _builtins.int
+    """Not before, an instant; microseconds since 1970, UTC; 0: when its turn comes."""
+    reason: _builtins.str
+    """Why, where somebody of the company said so: UPPER_SNAKE."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        not_before_at_us: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "not_before_at_us", b"not_before_at_us", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackRequested: _TypeAlias = CallbackRequested  # noqa: Y015
+
+@_typing.final
+class CaseScheduled(_message.Message):
+    """Nobody is asked to take the waiting case before an instant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_US_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    not_before_at_us: _builtins.int
+    """Not before, an instant; microseconds since 1970, UTC."""
+    reason: _builtins.str
+    """Why: UPPER_SNAKE."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        not_before_at_us: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "not_before_at_us", b"not_before_at_us", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseScheduled: _TypeAlias = CaseScheduled  # noqa: Y015
+
+@_typing.final
 class Forgotten(_message.Message):
     """The words were destroyed and whatever was open has ended."""
 
@@ -2328,6 +2400,30 @@ class EnvelopeWords(_message.Message):
 Global___EnvelopeWords: _TypeAlias = EnvelopeWords  # noqa: Y015
 
 @_typing.final
+class CallbackWords(_message.Message):
+    """Where the customer wants to be called back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def to(self) -> Global___Alias:
+        """The address."""
+
+    def __init__(
+        self,
+        *,
+        to: Global___Alias | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackWords: _TypeAlias = CallbackWords  # noqa: Y015
+
+@_typing.final
 class Event(_message.Message):
     """One fact; its id and its place come from the envelope."""
 
@@ -2374,6 +2470,8 @@ class Event(_message.Message):
     CARRIED_FIELD_NUMBER: _builtins.int
     QUEUE_CHANGED_FIELD_NUMBER: _builtins.int
     PRIORITY_SET_FIELD_NUMBER: _builtins.int
+    CALLBACK_REQUESTED_FIELD_NUMBER: _builtins.int
+    CASE_SCHEDULED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the schema of this event, from 1."""
     critical: _builtins.bool
@@ -2534,6 +2632,14 @@ class Event(_message.Message):
     def priority_set(self) -> Global___PrioritySet:
         """Somebody had the case count for so much from now on."""
 
+    @_builtins.property
+    def callback_requested(self) -> Global___CallbackRequested:
+        """The customer is to be called back."""
+
+    @_builtins.property
+    def case_scheduled(self) -> Global___CaseScheduled:
+        """A waiting case was put off."""
+
     def __init__(
         self,
         *,
@@ -2578,12 +2684,14 @@ class Event(_message.Message):
         carried: Global___Carried | None = ...,
         queue_changed: Global___QueueChanged | None = ...,
         priority_set: Global___PrioritySet | None = ...,
+        callback_requested: Global___CallbackRequested | None = ...,
+        case_scheduled: Global___CaseScheduled | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "queue_changed", "priority_set"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "queue_changed", "priority_set", "callback_requested", "case_scheduled"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
@@ -2599,6 +2707,7 @@ class Words(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     ENTRY_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
     event_index: _builtins.int
     """Which event of the envelope they belong to, from 0."""
     @_builtins.property
@@ -2613,6 +2722,10 @@ class Words(_message.Message):
     def envelope(self) -> Global___EnvelopeWords:
         """Of a handoff."""
 
+    @_builtins.property
+    def callback(self) -> Global___CallbackWords:
+        """Of a callback."""
+
     def __init__(
         self,
         *,
@@ -2620,12 +2733,13 @@ class Words(_message.Message):
         contact: Global___ContactWords | None = ...,
         entry: Global___EntryWords | None = ...,
         envelope: Global___EnvelopeWords | None = ...,
+        callback: Global___CallbackWords | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "entry", b"entry", "envelope", b"envelope", "of", b"of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "contact", b"contact", "entry", b"entry", "envelope", b"envelope", "of", b"of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "entry", b"entry", "envelope", b"envelope", "event_index", b"event_index", "of", b"of"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "contact", b"contact", "entry", b"entry", "envelope", b"envelope", "event_index", b"event_index", "of", b"of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["contact", "entry", "envelope"]  # noqa: Y015
+    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["contact", "entry", "envelope", "callback"]  # noqa: Y015
     _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_of) -> _WhichOneofReturnType_of | None: ...
 

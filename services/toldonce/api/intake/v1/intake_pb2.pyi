@@ -317,6 +317,8 @@ class ContactView(_message.Message):
     OWNED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    CALLBACK_AT_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
     state: Global___ContactState.ValueType
     """How it stands."""
     gateway: _builtins.str
@@ -345,6 +347,16 @@ class ContactView(_message.Message):
     def ended_at(self) -> _timestamp_pb2.Timestamp:
         """When it ended; not set before."""
 
+    @_builtins.property
+    def callback_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the customer is to be called back; not set when they are not. Once somebody owns the
+        case, they call.
+        """
+
+    @_builtins.property
+    def not_before_at(self) -> _timestamp_pb2.Timestamp:
+        """Nobody is asked to take it before; not set when it was never scheduled. It may lie in the past."""
+
     def __init__(
         self,
         *,
@@ -357,10 +369,12 @@ class ContactView(_message.Message):
         owned_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         sequence: _builtins.int = ...,
+        callback_at: _timestamp_pb2.Timestamp | None = ...,
+        not_before_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "fixed", b"fixed", "live", b"live", "made_at", b"made_at", "owned_at", b"owned_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "ended_at", b"ended_at", "fixed", b"fixed", "live", b"live", "made_at", b"made_at", "not_before_at", b"not_before_at", "owned_at", b"owned_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "ended_at", b"ended_at", "fixed", b"fixed", "gateway", b"gateway", "live", b"live", "made_at", b"made_at", "owned_at", b"owned_at", "sequence", b"sequence", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "channel", b"channel", "ended_at", b"ended_at", "fixed", b"fixed", "gateway", b"gateway", "live", b"live", "made_at", b"made_at", "not_before_at", b"not_before_at", "owned_at", b"owned_at", "sequence", b"sequence", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -397,6 +411,48 @@ class CancelContactRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelContactRequest: _TypeAlias = CancelContactRequest  # noqa: Y015
+
+@_typing.final
+class RequestCallbackRequest(_message.Message):
+    """Call the customer of a contact back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
+    contact_id: _builtins.str
+    """The contact, 52 characters."""
+    operation_id: _builtins.str
+    """The client's id of this write, 26 characters (a uuid7): a retry with it gets the first answer.
+    Empty = the server draws one, and a retry is then not recognised.
+    """
+    @_builtins.property
+    def to(self) -> _types_pb2.Alias:
+        """Where to call; not set = the address they came from."""
+
+    @_builtins.property
+    def not_before_at(self) -> _timestamp_pb2.Timestamp:
+        """Not before then, within 30 days and within the opening hours of its queue; not set = when its
+        turn comes.
+        """
+
+    def __init__(
+        self,
+        *,
+        contact_id: _builtins.str = ...,
+        operation_id: _builtins.str = ...,
+        to: _types_pb2.Alias | None = ...,
+        not_before_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_before_at", b"not_before_at", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id", "not_before_at", b"not_before_at", "operation_id", b"operation_id", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCallbackRequest: _TypeAlias = RequestCallbackRequest  # noqa: Y015
 
 @_typing.final
 class WatchOutboxRequest(_message.Message):

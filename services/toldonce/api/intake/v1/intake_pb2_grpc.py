@@ -61,6 +61,11 @@ class IntakeServiceStub:
                 request_serializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.CancelContactRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.FromString,
                 _registered_method=True)
+        self.RequestCallback = channel.unary_unary(
+                '/toldonce.api.intake.v1.IntakeService/RequestCallback',
+                request_serializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.RequestCallbackRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.FromString,
+                _registered_method=True)
         self.WatchOutbox = channel.unary_stream(
                 '/toldonce.api.intake.v1.IntakeService/WatchOutbox',
                 request_serializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.WatchOutboxRequest.SerializeToString,
@@ -124,8 +129,22 @@ class IntakeServiceServicer:
 
     def CancelContact(self, request, context):
         """The customer left, or the gateway withdraws: an explicit end of its case. An owner is told,
-        live offers and a pending handoff end with it.
+        live offers and a pending handoff end with it. Who is to be called back may hang up: ABANDONED
+        changes nothing then, and WITHDRAWN calls the callback off.
         Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED (ended already).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestCallback(self, request, context):
+        """The customer who waits hangs up and is to be called back: the case goes on waiting in its place,
+        at its age, and whoever is offered it is told. With `not_before_at` it is an appointment: until
+        then it does not wait, no clock of it runs and nobody is asked; then it waits, as old as it is.
+        Asked again: the latest address and time count; without a time, as soon as its turn comes.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no such phone number; more than 1 minute ago or 30 days
+        ahead); FAILED_PRECONDITION OWNED (an agent has the case), CASE_CLOSED, CLOSED_THEN (its queue is
+        closed then; the sentence names the next opening).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +202,11 @@ def add_IntakeServiceServicer_to_server(servicer, server):
             'CancelContact': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelContact,
                     request_deserializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.CancelContactRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.SerializeToString,
+            ),
+            'RequestCallback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestCallback,
+                    request_deserializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.RequestCallbackRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.SerializeToString,
             ),
             'WatchOutbox': grpc.unary_stream_rpc_method_handler(
@@ -336,6 +360,33 @@ class IntakeService:
             target,
             '/toldonce.api.intake.v1.IntakeService/CancelContact',
             toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.CancelContactRequest.SerializeToString,
+            toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestCallback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.intake.v1.IntakeService/RequestCallback',
+            toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.RequestCallbackRequest.SerializeToString,
             toldonce_dot_api_dot_intake_dot_v1_dot_intake__pb2.ContactView.FromString,
             options,
             channel_credentials,

@@ -50,8 +50,18 @@ class IntakeServiceStub:
     """
     CancelContact: _aio.UnaryUnaryMultiCallable[_intake_pb2.CancelContactRequest, _intake_pb2.ContactView]
     """The customer left, or the gateway withdraws: an explicit end of its case. An owner is told,
-    live offers and a pending handoff end with it.
+    live offers and a pending handoff end with it. Who is to be called back may hang up: ABANDONED
+    changes nothing then, and WITHDRAWN calls the callback off.
     Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED (ended already).
+    """
+    RequestCallback: _aio.UnaryUnaryMultiCallable[_intake_pb2.RequestCallbackRequest, _intake_pb2.ContactView]
+    """The customer who waits hangs up and is to be called back: the case goes on waiting in its place,
+    at its age, and whoever is offered it is told. With `not_before_at` it is an appointment: until
+    then it does not wait, no clock of it runs and nobody is asked; then it waits, as old as it is.
+    Asked again: the latest address and time count; without a time, as soon as its turn comes.
+    Errors: NOT_FOUND; INVALID_ARGUMENT (no such phone number; more than 1 minute ago or 30 days
+    ahead); FAILED_PRECONDITION OWNED (an agent has the case), CASE_CLOSED, CLOSED_THEN (its queue is
+    closed then; the sentence names the next opening).
     """
     WatchOutbox: _aio.UnaryStreamMultiCallable[_intake_pb2.WatchOutboxRequest, _intake_pb2.OutboxEntry]
     """Follow the answers to be delivered by one gateway, in log order, for ever. An answer is sent at
@@ -126,8 +136,24 @@ class IntakeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_intake_pb2.CancelContactRequest, _abc.Awaitable[_intake_pb2.ContactView]],
     ) -> _abc.Awaitable[_intake_pb2.ContactView]:
         """The customer left, or the gateway withdraws: an explicit end of its case. An owner is told,
-        live offers and a pending handoff end with it.
+        live offers and a pending handoff end with it. Who is to be called back may hang up: ABANDONED
+        changes nothing then, and WITHDRAWN calls the callback off.
         Errors: NOT_FOUND; FAILED_PRECONDITION CASE_CLOSED (ended already).
+        """
+
+    @_abc_1.abstractmethod
+    def RequestCallback(
+        self,
+        request: _intake_pb2.RequestCallbackRequest,
+        context: _aio.ServicerContext[_intake_pb2.RequestCallbackRequest, _abc.Awaitable[_intake_pb2.ContactView]],
+    ) -> _abc.Awaitable[_intake_pb2.ContactView]:
+        """The customer who waits hangs up and is to be called back: the case goes on waiting in its place,
+        at its age, and whoever is offered it is told. With `not_before_at` it is an appointment: until
+        then it does not wait, no clock of it runs and nobody is asked; then it waits, as old as it is.
+        Asked again: the latest address and time count; without a time, as soon as its turn comes.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no such phone number; more than 1 minute ago or 30 days
+        ahead); FAILED_PRECONDITION OWNED (an agent has the case), CASE_CLOSED, CLOSED_THEN (its queue is
+        closed then; the sentence names the next opening).
         """
 
     @_abc_1.abstractmethod

@@ -74,6 +74,8 @@ class Command(_message.Message):
     FORGET_CUSTOMER_FIELD_NUMBER: _builtins.int
     CHANGE_QUEUE_FIELD_NUMBER: _builtins.int
     SET_PRIORITY_FIELD_NUMBER: _builtins.int
+    REQUEST_CALLBACK_FIELD_NUMBER: _builtins.int
+    SCHEDULE_CASE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters; from the caller's token."""
     role: _options_pb2.Role.ValueType
@@ -232,6 +234,14 @@ class Command(_message.Message):
     def set_priority(self) -> Global___SetPriority:
         """Change a priority. From routing, for a supervisor."""
 
+    @_builtins.property
+    def request_callback(self) -> Global___RequestCallback:
+        """The customer of a contact wants to be called back. From intake."""
+
+    @_builtins.property
+    def schedule_case(self) -> _ownership_pb2.ScheduleCaseRequest:
+        """Put a case off, or have its customer called back."""
+
     def __init__(
         self,
         *,
@@ -277,12 +287,14 @@ class Command(_message.Message):
         forget_customer: _ownership_pb2.ForgetCustomerRequest | None = ...,
         change_queue: Global___ChangeQueue | None = ...,
         set_priority: Global___SetPriority | None = ...,
+        request_callback: Global___RequestCallback | None = ...,
+        schedule_case: _ownership_pb2.ScheduleCaseRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "set_priority", b"set_priority", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "change_queue", "set_priority"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "change_queue", "set_priority", "request_callback", "schedule_case"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1020,6 +1032,38 @@ class AbandonCase(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AbandonCase: _TypeAlias = AbandonCase  # noqa: Y015
+
+@_typing.final
+class RequestCallback(_message.Message):
+    """The customer of a contact wants to be called back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_US_FIELD_NUMBER: _builtins.int
+    contact_id: _builtins.str
+    """The contact, 52 characters."""
+    not_before_us: _builtins.int
+    """Not before then; 0 = when its turn comes."""
+    @_builtins.property
+    def to(self) -> _types_pb2.Alias:
+        """Where to, normalised; not set = where they came from."""
+
+    def __init__(
+        self,
+        *,
+        contact_id: _builtins.str = ...,
+        to: _types_pb2.Alias | None = ...,
+        not_before_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id", "not_before_us", b"not_before_us", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCallback: _TypeAlias = RequestCallback  # noqa: Y015
 
 @_typing.final
 class ConfirmDelivery(_message.Message):

@@ -1603,3 +1603,57 @@ class ReleaseOwnershipRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseOwnershipRequest: _TypeAlias = ReleaseOwnershipRequest  # noqa: Y015
+
+@_typing.final
+class ScheduleCaseRequest(_message.Message):
+    """Put a case off, or have its customer called back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
+    retry is then not recognised.
+    """
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The case's epoch; required of agents, who own it."""
+    callback: _builtins.bool
+    """The customer is to be called back."""
+    reason: _builtins.str
+    """Why: a code such as AT_HER_WISH (A-Z, 0-9 and _, 1 to 64 bytes), for it stands in the clear."""
+    @_builtins.property
+    def not_before_at(self) -> _timestamp_pb2.Timestamp:
+        """Nobody is asked before; within 30 days. Not set = from now on."""
+
+    @_builtins.property
+    def to(self) -> _types_pb2.Alias:
+        """Where to call; not set = the address they came from, or the one named before. Only with
+        `callback`.
+        """
+
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        not_before_at: _timestamp_pb2.Timestamp | None = ...,
+        callback: _builtins.bool = ...,
+        to: _types_pb2.Alias | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_before_at", b"not_before_at", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "case_id", b"case_id", "epoch", b"epoch", "not_before_at", b"not_before_at", "operation_id", b"operation_id", "reason", b"reason", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleCaseRequest: _TypeAlias = ScheduleCaseRequest  # noqa: Y015

@@ -151,6 +151,11 @@ class OwnershipServiceStub:
                 request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
                 _registered_method=True)
+        self.ScheduleCase = channel.unary_unary(
+                '/toldonce.api.ownership.v1.OwnershipService/ScheduleCase',
+                request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ScheduleCaseRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+                _registered_method=True)
 
 
 class OwnershipServiceServicer:
@@ -374,6 +379,20 @@ class OwnershipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScheduleCase(self, request, context):
+        """Put a case off until `not_before_at`, or have its customer called back, or both. An owner gives
+        it back with that, under epoch + 1, and is preferred when the time has come. Until then it does
+        not wait: nobody is asked and no clock of it runs; then it waits, as old as it is. Asked again:
+        the latest time counts; without a time, it waits from now on.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no reason; more than 1 minute ago or 30 days ahead; no such
+        phone number; of an owned case: neither a time nor a callback); FAILED_PRECONDITION CASE_CLOSED,
+        NOT_OWNED, NOT_OWNER, STALE_EPOCH, CLOSED_THEN (a callback while its queue is closed; the
+        sentence names the next opening).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OwnershipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -490,6 +509,11 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
             'ReleaseOwnership': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseOwnership,
                     request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
+            ),
+            'ScheduleCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleCase,
+                    request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ScheduleCaseRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
             ),
     }
@@ -1114,6 +1138,33 @@ class OwnershipService:
             target,
             '/toldonce.api.ownership.v1.OwnershipService/ReleaseOwnership',
             toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.SerializeToString,
+            toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.ownership.v1.OwnershipService/ScheduleCase',
+            toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ScheduleCaseRequest.SerializeToString,
             toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
             options,
             channel_credentials,

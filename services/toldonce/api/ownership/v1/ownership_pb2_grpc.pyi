@@ -154,6 +154,16 @@ class OwnershipServiceStub:
     """Take a case from its owner, or give it up: it queues anew at its original age, under epoch + 1.
     Errors: INVALID_ARGUMENT (no reason).
     """
+    ScheduleCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ScheduleCaseRequest, _types_pb2.CaseView]
+    """Put a case off until `not_before_at`, or have its customer called back, or both. An owner gives
+    it back with that, under epoch + 1, and is preferred when the time has come. Until then it does
+    not wait: nobody is asked and no clock of it runs; then it waits, as old as it is. Asked again:
+    the latest time counts; without a time, it waits from now on.
+    Errors: NOT_FOUND; INVALID_ARGUMENT (no reason; more than 1 minute ago or 30 days ahead; no such
+    phone number; of an owned case: neither a time nor a callback); FAILED_PRECONDITION CASE_CLOSED,
+    NOT_OWNED, NOT_OWNER, STALE_EPOCH, CLOSED_THEN (a callback while its queue is closed; the
+    sentence names the next opening).
+    """
 
 class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stories, cases and their owners."""
@@ -419,6 +429,22 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
         """Take a case from its owner, or give it up: it queues anew at its original age, under epoch + 1.
         Errors: INVALID_ARGUMENT (no reason).
+        """
+
+    @_abc_1.abstractmethod
+    def ScheduleCase(
+        self,
+        request: _ownership_pb2.ScheduleCaseRequest,
+        context: _aio.ServicerContext[_ownership_pb2.ScheduleCaseRequest, _abc.Awaitable[_types_pb2.CaseView]],
+    ) -> _abc.Awaitable[_types_pb2.CaseView]:
+        """Put a case off until `not_before_at`, or have its customer called back, or both. An owner gives
+        it back with that, under epoch + 1, and is preferred when the time has come. Until then it does
+        not wait: nobody is asked and no clock of it runs; then it waits, as old as it is. Asked again:
+        the latest time counts; without a time, it waits from now on.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no reason; more than 1 minute ago or 30 days ahead; no such
+        phone number; of an owned case: neither a time nor a callback); FAILED_PRECONDITION CASE_CLOSED,
+        NOT_OWNED, NOT_OWNER, STALE_EPOCH, CLOSED_THEN (a callback while its queue is closed; the
+        sentence names the next opening).
         """
 
 def add_OwnershipServiceServicer_to_server(servicer: OwnershipServiceServicer, server: _aio.Server) -> None: ...

@@ -457,6 +457,8 @@ class OfferIssued(_message.Message):
     TOPIC_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CALLBACK_AT_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer, 52 characters."""
     case_id: _builtins.str
@@ -493,6 +495,16 @@ class OfferIssued(_message.Message):
     def trace(self) -> _types_pb2.DecisionTrace:
         """Why this agent."""
 
+    @_builtins.property
+    def callback_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the customer wants to be called back: they are not on the line. Not set when they do
+        not. Where to: `callback_to` in the context, or the address they came from.
+        """
+
+    @_builtins.property
+    def not_before_at(self) -> _timestamp_pb2.Timestamp:
+        """The appointment; not set when there was none."""
+
     def __init__(
         self,
         *,
@@ -510,10 +522,12 @@ class OfferIssued(_message.Message):
         topic: _builtins.str = ...,
         sequence: _builtins.int = ...,
         customer_id: _builtins.str = ...,
+        callback_at: _timestamp_pb2.Timestamp | None = ...,
+        not_before_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at", "expires_at", b"expires_at", "handoff", b"handoff", "trace", b"trace"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "enqueued_at", b"enqueued_at", "expires_at", b"expires_at", "handoff", b"handoff", "not_before_at", b"not_before_at", "trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "channel", b"channel", "customer_id", b"customer_id", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "expires_at", b"expires_at", "handoff", b"handoff", "language", b"language", "offer_id", b"offer_id", "priority", b"priority", "queue", b"queue", "sequence", b"sequence", "topic", b"topic", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "customer_id", b"customer_id", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "expires_at", b"expires_at", "handoff", b"handoff", "language", b"language", "not_before_at", b"not_before_at", "offer_id", b"offer_id", "priority", b"priority", "queue", b"queue", "sequence", b"sequence", "topic", b"topic", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -975,6 +989,7 @@ class QueueView(_message.Message):
     AGENTS_FREE_FIELD_NUMBER: _builtins.int
     AGENTS_AVAILABLE_FIELD_NUMBER: _builtins.int
     ESTIMATE_S_FIELD_NUMBER: _builtins.int
+    SCHEDULED_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Its name."""
     waiting: _builtins.int
@@ -987,6 +1002,8 @@ class QueueView(_message.Message):
     """Agents serving it who are connected and available, free or not."""
     estimate_s: _builtins.float
     """Estimated wait of a contact that came now, in seconds."""
+    scheduled: _builtins.int
+    """How many cases are scheduled for later and do not wait yet; they are in no other count."""
     @_builtins.property
     def oldest_enqueued_at(self) -> _timestamp_pb2.Timestamp:
         """Since when the oldest waits; not set when none does."""
@@ -1001,10 +1018,11 @@ class QueueView(_message.Message):
         agents_free: _builtins.int = ...,
         agents_available: _builtins.int = ...,
         estimate_s: _builtins.float = ...,
+        scheduled: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_enqueued_at", b"oldest_enqueued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "estimate_s", b"estimate_s", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "estimate_s", b"estimate_s", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "scheduled", b"scheduled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

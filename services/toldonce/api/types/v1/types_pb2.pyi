@@ -470,6 +470,8 @@ class _GateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gate.ValueType],
     """Has the skill, at too low a level."""
     GATE_APART: _Gate.ValueType  # 15
     """Able, but the policy keeps such agents for other work until this has waited longer."""
+    GATE_NOT_YET: _Gate.ValueType  # 16
+    """Nobody is asked yet: the case is scheduled for later."""
 
 class Gate(_Gate, metaclass=_GateEnumTypeWrapper):
     """The first test a candidate failed."""
@@ -506,6 +508,8 @@ GATE_LEVEL: Gate.ValueType  # 14
 """Has the skill, at too low a level."""
 GATE_APART: Gate.ValueType  # 15
 """Able, but the policy keeps such agents for other work until this has waited longer."""
+GATE_NOT_YET: Gate.ValueType  # 16
+"""Nobody is asked yet: the case is scheduled for later."""
 Global___Gate: _TypeAlias = Gate  # noqa: Y015
 
 class _OfferEndReason:
@@ -1157,6 +1161,8 @@ class CaseView(_message.Message):
     COMMITMENTS_FIELD_NUMBER: _builtins.int
     INCIDENT_FIELD_NUMBER: _builtins.int
     FORMER_OWNERS_FIELD_NUMBER: _builtins.int
+    CALLBACK_AT_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     customer_id: _builtins.str
@@ -1247,6 +1253,18 @@ class CaseView(_message.Message):
     def former_owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the agents it was handed on from, the latest last; at most 4."""
 
+    @_builtins.property
+    def callback_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the customer is to be called back instead of waiting on the line; not set when they
+        are not. Where to: `callback_to` in the context, or the address they came from.
+        """
+
+    @_builtins.property
+    def not_before_at(self) -> _timestamp_pb2.Timestamp:
+        """Nobody is asked to take it before, and its clocks count from then on; not set when it was never
+        scheduled. It may lie in the past.
+        """
+
     def __init__(
         self,
         *,
@@ -1281,10 +1299,12 @@ class CaseView(_message.Message):
         commitments: _abc.Iterable[Global___CommitmentView] | None = ...,
         incident: _builtins.str = ...,
         former_owners: _abc.Iterable[_builtins.str] | None = ...,
+        callback_at: _timestamp_pb2.Timestamp | None = ...,
+        not_before_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at", "handoff", b"handoff", "lapse", b"lapse", "opened_at", b"opened_at", "owned_at", b"owned_at", "requirement", b"requirement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "enqueued_at", b"enqueued_at", "handoff", b"handoff", "lapse", b"lapse", "not_before_at", b"not_before_at", "opened_at", b"opened_at", "owned_at", b"owned_at", "requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "commitments", b"commitments", "customer_id", b"customer_id", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "former_owners", b"former_owners", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "work_state", b"work_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "commitments", b"commitments", "customer_id", b"customer_id", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "former_owners", b"former_owners", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "not_before_at", b"not_before_at", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "work_state", b"work_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,11 +5,13 @@ encrypted, and the fold never looks at them.
 """
 
 from toldonce.kernel.story.events.cases import (
+    CallbackRequested,
     CaseAbandoned,
     CaseClosed,
     CaseMerged,
     CaseOpened,
     CaseReopened,
+    CaseScheduled,
     CaseSplit,
     IncidentLinked,
     PriorityRaised,
@@ -54,6 +56,7 @@ from toldonce.kernel.story.events.stories import (
 )
 from toldonce.kernel.story.events.words import (
     Alias,
+    CallbackWords,
     ContactWords,
     EntryWords,
     EnvelopeWords,
@@ -64,12 +67,15 @@ from toldonce.kernel.story.events.words import (
 __all__ = [
     "Absorbed",
     "Alias",
+    "CallbackRequested",
+    "CallbackWords",
     "Carried",
     "CaseAbandoned",
     "CaseClosed",
     "CaseMerged",
     "CaseOpened",
     "CaseReopened",
+    "CaseScheduled",
     "CaseSplit",
     "CommitmentBroken",
     "CommitmentKept",
@@ -151,4 +157,6 @@ type Event = (
     | Carried
     | PrioritySet
     | QueueChanged
+    | CallbackRequested
+    | CaseScheduled
 )

@@ -143,6 +143,28 @@ class CaseSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackRequested:
+    """The customer is to be called back, at the address in its words (none: where they came from).
+
+    The case keeps its place. `not_before_at`: by appointment, not before then; None: when its turn
+    comes. `reason` is a code where somebody of the company said so.
+    """
+
+    case: Own
+    not_before_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScheduled:
+    """Nobody is asked to take the waiting case before `not_before_at`, for the named reason."""
+
+    case: Own
+    not_before_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentLinked:
     """The case shares its cause with others; an empty `incident` takes that back."""
 

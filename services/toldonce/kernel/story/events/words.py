@@ -53,4 +53,11 @@ class EnvelopeWords:
     mood: str = ""
 
 
-type Words = ContactWords | EntryWords | EnvelopeWords
+@dataclass(frozen=True, slots=True)
+class CallbackWords:
+    """Where the customer wants to be called back."""
+
+    to: Alias
+
+
+type Words = ContactWords | EntryWords | EnvelopeWords | CallbackWords

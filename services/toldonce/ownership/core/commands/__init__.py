@@ -17,6 +17,8 @@ from toldonce.ownership.core.commands.cases import (
     MergeCases,
     RecordTimer,
     ReopenCase,
+    RequestCallback,
+    ScheduleCase,
     SetPriority,
     SplitCase,
 )
@@ -87,8 +89,10 @@ __all__ = [
     "RecordTimer",
     "ReleaseOwnership",
     "ReopenCase",
+    "RequestCallback",
     "ResumeOwnership",
     "RevokeOffer",
+    "ScheduleCase",
     "SetPriority",
     "SplitCase",
 ]
@@ -128,4 +132,6 @@ type Command = (
     | Forget
     | MoveOut
     | Absorb
+    | RequestCallback
+    | ScheduleCase
 )

@@ -46,6 +46,33 @@ class ChangeQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCallback:
+    """Have a customer who waits called back, by appointment or (None) when their turn comes.
+
+    `to_other`: an address is named beside it.
+    """
+
+    case: Own
+    not_before_at: datetime | None
+    to_other: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCase:
+    """Let a case wait from `not_before_at` on (None: from now), and perhaps have somebody called.
+
+    `to_other` as in a callback; `reason` is a code.
+    """
+
+    case: Own
+    epoch: int
+    not_before_at: datetime | None
+    callback: bool
+    to_other: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginWrapUp:
     """Say that the talk is over and the paperwork begins."""
 

@@ -8,8 +8,17 @@ from toldonce.kernel.errors import Invalid, Unbuilt
 from toldonce.kernel.ids import drawn_at, parse_own
 from toldonce.kernel.principal import Principal
 from toldonce.ownership.handler import Ask
-from toldonce.ownership.wire.parse import cases, commitments, contacts, handoffs, offers, timers
+from toldonce.ownership.wire.parse import (
+    cases,
+    commitments,
+    contacts,
+    handoffs,
+    offers,
+    scheduling,
+    timers,
+)
 from toldonce.ownership.wire.parse.contacts import contact_of
+from toldonce.ownership.wire.parse.scheduling import callback_of
 from toldonce.ownership.wire.parse.words import (
     PART_BYTES_MAX,
     REASON_BYTES_MAX,
@@ -25,6 +34,7 @@ __all__ = [
     "REASON_BYTES_MAX",
     "ask_of",
     "asked",
+    "callback_of",
     "command_of",
     "contact_of",
     "reason_of",
@@ -66,4 +76,5 @@ _PARSERS: Parsers = {
     **timers.PARSERS,
     **cases.PARSERS,
     **commitments.PARSERS,
+    **scheduling.PARSERS,
 }

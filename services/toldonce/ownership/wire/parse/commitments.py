@@ -1,12 +1,10 @@
 """What the customer was promised."""
 
-from datetime import UTC
-
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.story.events import EntryWords
 from toldonce.ownership.core.commands import KeepCommitment, MakeCommitment
-from toldonce.ownership.wire.parse.words import Parsed, Parsers, case_of, text_of
+from toldonce.ownership.wire.parse.words import Parsed, Parsers, case_of, instant_of, text_of
 
 TEXT_BYTES_MAX = 4 * 1024
 
@@ -18,10 +16,7 @@ def _make(body: ownership_pb2.MakeCommitmentRequest) -> Parsed:
         raise Invalid("text", "say what was promised")
     if not body.HasField("due_at"):
         raise Invalid("due_at", "say by when")
-    try:
-        due_at = body.due_at.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("due_at", "this is no instant") from None
+    due_at = instant_of("due_at", body.due_at)
     return customer, MakeCommitment(case, body.epoch, due_at), EntryWords(text, ())
 
 

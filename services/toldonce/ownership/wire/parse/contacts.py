@@ -3,18 +3,17 @@
 from dataclasses import replace
 
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
-from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import Own, derive, own_of, parse_name, parse_own, parse_whole
-from toldonce.kernel.story.events import Alias, ContactWords, EntryKind, EntryWords
+from toldonce.kernel.story.events import ContactWords, EntryKind, EntryWords
 from toldonce.kernel.story.types import TEXT_BYTES_MAX, SkillNeed
 from toldonce.ownership.core.commands import AppendEntry, ConfirmDelivery, ReceiveContact
 from toldonce.ownership.handler import Ask
 from toldonce.ownership.wire.parse.words import (
-    ALIAS_BYTES_MAX,
     PART_BYTES_MAX,
     Parsed,
     Parsers,
+    alias_of,
     asked,
     case_of,
     references_of,
@@ -51,13 +50,7 @@ def contact_of(message: internal_pb2.Command) -> Ask:
         promised_at=from_us(contact.promised_by_us),
     )
     words = ContactWords(
-        aliases=tuple(
-            Alias(
-                types_pb2.AliasKind.Name(alias.kind).removeprefix("ALIAS_KIND_"),
-                text_of("aliases.value", alias.value, ALIAS_BYTES_MAX),
-            )
-            for alias in contact.aliases
-        ),
+        aliases=tuple(alias_of("aliases", alias) for alias in contact.aliases),
         name=text_of("customer_name", contact.customer_name, PART_BYTES_MAX),
         subject=text_of("subject_line", contact.subject_line, PART_BYTES_MAX),
         text=text_of("text", contact.text, TEXT_BYTES_MAX),

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from toldonce.api.ownership.v1 import internal_pb2
-from toldonce.api.types.v1 import options_pb2
+from toldonce.api.types.v1 import options_pb2, types_pb2
 from toldonce.kernel import references
 from toldonce.kernel.context import normal
 from toldonce.kernel.errors import Invalid
@@ -18,7 +21,7 @@ from toldonce.kernel.ids import (
     parse_whole,
 )
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import Reference, Words
+from toldonce.kernel.story.events import Alias, Reference, Words
 from toldonce.ownership.core import Asked, Command
 
 REASON_BYTES_MAX = 256
@@ -69,6 +72,20 @@ def reason_of(reason: str, field: str = "reason") -> str:
     if reason and not _REASON.fullmatch(reason):
         raise Invalid(field, "wanted a code such as BUSY or LUNCH_BREAK; words go in a note")
     return reason
+
+
+def instant_of(field: str, stamp: Timestamp) -> datetime:
+    """Read an instant that was set."""
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid(field, "this is no instant") from None
+
+
+def alias_of(field: str, alias: types_pb2.Alias) -> Alias:
+    """Read an address in its one form, as intake or the gRPC door has brought it."""
+    kind = types_pb2.AliasKind.Name(alias.kind).removeprefix("ALIAS_KIND_")
+    return Alias(kind, text_of(f"{field}.value", alias.value, ALIAS_BYTES_MAX))
 
 
 def references_of(attachments: Any) -> tuple[Reference, ...]:  # noqa: ANN401 - a repeated field
