@@ -100,6 +100,7 @@ acts = st.one_of(
     ),
     st.tuples(st.just("hand"), customers, st.sampled_from(TargetKind), agents),
     st.tuples(st.just("drain"), agents, st.booleans()),
+    st.tuples(st.just("put off"), customers, st.integers(0, 90)),
     st.tuples(st.just("ask"), customers, agents, st.sampled_from(("", "VIP")), st.sets(gates)),
     st.tuples(st.just("next"), agents, st.sampled_from(("billing", "technical"))),
     st.tuples(st.just("wait"), st.integers(0, 40)),
@@ -220,6 +221,8 @@ def move_case(world: World, move: str, name: str, case: Case, rest: list[object]
         case "release", _ if owned:
             released = OwnershipReleased(case.own, case.owner, case.epoch + 1, "ASKED")
             world.happen(cid(name), released)
+        case "put off", [int(seconds)] if not case.owner and not done:
+            world.put_off(name, seconds, callback=bool(seconds % 2))
         case "hand", [TargetKind() as kind, str(agent)] if owned and case.handoff is None:
             to = agent if kind is TargetKind.AGENT else "technical"
             world.hand_over(name, kind, to, timeout_s=45)
@@ -242,6 +245,7 @@ def waiting(world: World) -> list[tuple[str, Case]]:
         for customer, story in world.stories.items()
         for case in story.cases
         if not case.offers
+        and case.scheduled_at(world.now) is None
         and case.state is not CaseState.CLOSED
         and (case.handoff or case.lapse or (not case.owner and case.work is WorkState.QUEUED))
     ]
@@ -296,13 +300,14 @@ def check_everything_that_time_ends_has_a_wake_up(world: World) -> None:
         return
     ends = [
         end
-        for story in world.stories.values()
+        for customer, story in world.stories.items()
         for case in story.cases
         for end in (
             *(offer.expires_at for offer in case.offers),
             case.handoff.expires_at if case.handoff else None,
             case.wrap_until if case.work is WorkState.WRAPPING else None,
             case.lapse.until_at if case.lapse and case.state is not CaseState.CLOSED else None,
+            None if decided(world, customer, case) else case.scheduled_at(world.now),
         )
         if end is not None
     ]
@@ -311,6 +316,20 @@ def check_everything_that_time_ends_has_a_wake_up(world: World) -> None:
         assert wake is not None
         # what is due already and was not obeyed is said again within five seconds
         assert wake <= max(min(ends), world.now + timedelta(seconds=5))
+
+
+def decided(world: World, customer: str, case: Case) -> bool:
+    """Tell whether the engine has decided an offer of which the log does not say anything yet."""
+    trace = world.engine.explain(customer, case.own, world.now)
+    return trace is not None and bool(trace.chosen) and not case.offers
+
+
+def check_nothing_is_offered_before_its_time(world: World) -> None:
+    for customer, story in world.stories.items():
+        for case in story.cases:
+            if case.scheduled_at(world.now):
+                assert not case.offers
+                assert world.engine.position(customer, case.own) == 0
 
 
 def check_nobody_takes_over_from_themselves_or_past_the_backup(world: World) -> None:
@@ -351,6 +370,7 @@ CHECKS: tuple[Callable[[World], None], ...] = (
     check_each_agent_has_one_gate_and_nobody_admitted_idles,
     check_no_case_has_two_offers,
     check_everything_that_time_ends_has_a_wake_up,
+    check_nothing_is_offered_before_its_time,
     check_nobody_takes_over_from_themselves_or_past_the_backup,
     check_each_release_and_lapse_names_its_rule,
     check_no_owner_is_given_up_who_can_see_to_the_case,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.unit.routing.world import World
+from toldonce.kernel.story.events import CallbackRequested
 from toldonce.routing.core.acts import (
     CancelHandoff,
     ChangeQueue,
@@ -49,6 +50,16 @@ class Narrator(World):
         """Write down that the owner of a case closes it."""
         self.says(f"{self.case(name).owner} closes {name}")
         self.close(name)
+
+    def wants_a_call(self, name: str, seconds: float = 0) -> None:
+        """Write down that a customer hangs up to be called back, in their turn or by then."""
+        when = f" in {seconds / 60:g} minutes" if seconds else ""
+        self.says(f"{name} hangs up, to be called back{when}")
+        if seconds:
+            self.put_off(name, seconds, callback=True)
+        else:
+            case = self.case(name)
+            self.happen(self._ids(name)[0], CallbackRequested(case.own, None, ""))
 
     def asks_why(self, name: str, case: str) -> None:
         """Write down why a case waits."""

@@ -204,3 +204,25 @@ def test_supervisor_reads_how_success_is_learned_and_measured(golden: Golden) ->
     tale.says("half an hour later success is off, so that its effect is seen")
     tale.comes("ned", topic="refunds")
     golden("success", tale.text)
+
+
+def test_supervisor_reads_how_callbacks_keep_their_place(golden: Golden) -> None:
+    tale = Narrator(office(person("anna", units=3))).open_doors()
+    for name in ("kim", "lee", "max", "ned"):
+        tale.comes(name, channel="voice")
+        tale.wait(1)
+    tale.takes("kim")
+    tale.wants_a_call("lee")
+    tale.wants_a_call("max", seconds=300)
+    tale.wait(56)
+    tale.asks_why("a supervisor", "max")
+    tale.ends("kim")
+    tale.takes("lee")
+    tale.wait(240)
+    tale.comes("oda", channel="voice")
+    tale.ends("lee")
+    tale.says("it is not yet time for max: ned, who waits, has anna")
+    tale.takes("ned")
+    tale.wait(60)
+    tale.ends("ned")
+    golden("callbacks", tale.text)

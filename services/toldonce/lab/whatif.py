@@ -138,7 +138,7 @@ def _recorded(matter: Matter, ends_us: int) -> Wait:
     wait_us = None if not taken else (taken[0].accepted_us or 0) - matter.came_us
     hops = sum(visit.handoff is not None for visit in taken)
     until_us = ends_us if matter.left_us is None else matter.left_us
-    waited_us = until_us - matter.came_us if wait_us is None else wait_us
+    waited_us = max(0, until_us - matter.came_us) if wait_us is None else wait_us
     return Wait(matter.first.queue, wait_us, hops, waited_us)
 
 

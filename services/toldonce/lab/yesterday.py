@@ -153,6 +153,7 @@ def _see(day: Yesterday, customer: str, cases: tuple[Case, ...], at_us: int) -> 
                 known.visits[-1] = Visit(came_us, None, owned_us, 0, None, case.owner)
         else:
             _follow(known, known.last, case, at_us)
+            _put_off(known, known.last, case)
         known.last = case
         if case.state is CaseState.CLOSED and case.work is not WorkState.WRAPPING:
             _end(known, at_us)
@@ -184,6 +185,16 @@ def _follow(matter: Matter, before: Case, case: Case, at_us: int) -> None:
         issued = [micros(o.issued_at) for o in before.offers if o.agent == case.owner]
         visit.accepted_us, visit.agent = at_us, case.owner
         visit.delay_us = at_us - issued[-1] if issued else None
+
+
+def _put_off(matter: Matter, before: Case, case: Case) -> None:
+    """Have the wait of a scheduled case begin at its time; if nobody has had it, it comes then."""
+    visit = matter.visits[-1]
+    if case.not_before_at in {None, before.not_before_at} or visit.accepted_us is not None:
+        return
+    visit.began_us = micros(case.waits_from_at)
+    if len(matter.visits) == 1:
+        matter.came_us = visit.began_us
 
 
 def _end(matter: Matter, at_us: int) -> None:

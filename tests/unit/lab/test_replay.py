@@ -86,6 +86,22 @@ def test_a_day_is_read_with_its_waits_delays_and_work():
     assert day.gap_us is None
 
 
+def test_a_case_that_was_scheduled_waits_from_its_time_in_both_worlds():
+    world = World(office(person("anna", units=1))).open_doors(all_in=False)
+    world.contact("kim")
+    world.put_off("kim", 600, callback=True)
+    world.log_on("anna")
+    world.wait(602)
+    world.accept("kim")
+    world.wait(60)
+    world.close("kim")
+    world.wait(1)
+    day = day_of(journal_of(world, begins=2))
+    diff = whatif(day, day.config, 60)
+    assert diff.recorded[EVERYTHING].wait_s == 2.0
+    assert diff.then[EVERYTHING].wait_s == 2.0
+
+
 def test_the_model_under_the_same_policy_does_what_was_recorded():
     day = day_of(journal_of(one_busy_agent()))
     diff = whatif(day, day.config, 60)

@@ -27,8 +27,10 @@ from toldonce.kernel.config.weighing import MILLI, Weighing, Weights
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.events import (
+    CallbackRequested,
     CaseClosed,
     CaseOpened,
+    CaseScheduled,
     Event,
     HandoffBegun,
     HandoffCancelled,
@@ -395,6 +397,12 @@ class World:
         )
         self.happen(cid(name), begun)
 
+    def put_off(self, name: str, seconds: float, *, callback: bool = False) -> None:
+        """Have a waiting case wait from then on; who is asked now is not any more."""
+        at, case = self.now + timedelta(seconds=seconds), self.case(name)
+        made = CallbackRequested if callback else CaseScheduled
+        self.happen(cid(name), *revoked(case), made(case.own, at, "TEST"))
+
     def obey(self, decision: Decision) -> None:
         """Do as ownership does: what no longer fits is refused, and nothing happens twice."""
         story = self.stories.get(decision.customer, EMPTY)
@@ -437,6 +445,9 @@ class World:
     def _offer(self, made: MakeOffer, case: Case | None) -> None:
         if case is None or case.epoch != made.case_epoch:
             self.tell(OfferFailed(made.customer, made.case, made.offer, "STALE_EPOCH"))
+            return
+        if case.scheduled_at(self.now):
+            self.tell(OfferFailed(made.customer, made.case, made.offer, "NOT_YET"))
             return
         offered = Offered(
             made.offer,

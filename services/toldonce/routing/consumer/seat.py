@@ -137,7 +137,7 @@ class Seat:
                 self._meter.add(OFFERS, outcome)
         for case in record.head.cases:
             if case.owned_at == record.at and not case.hops:
-                wait = (record.at - case.waiting_since) / timedelta(seconds=1)
+                wait = (record.at - case.waits_from_at) / timedelta(seconds=1)
                 self.waits.ended(case.queue, wait)
         await self.shell.put(story_changed(logged))
 
@@ -192,7 +192,7 @@ class Seat:
                 return queries.answer_queues(epoch, found, self.waits, now, lifts)
             case queries.Explain("", customer, case):
                 trace = engine.explain(customer, case, now, whole=False)
-                waits = bool(engine.queue_of(customer, case))
+                waits = bool(engine.queue_of(customer, case)) or engine.scheduled(customer, case)
                 asked = trace is not None and (waits or bool(trace.chosen))
                 return queries.answer_trace(epoch, trace if asked else None)
             case queries.Next(queue, agent, by):

@@ -12,7 +12,7 @@ from toldonce.kernel.story.types import Case, CaseState, WorkState
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.acts import CancelHandoff, CompleteWrapUp, Decision, ExpireOffer
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.state import Agent, Item, Live
+from toldonce.routing.core.state import Agent, Item, Live, Place
 from toldonce.routing.core.timers import Alarm, Timer
 from toldonce.routing.core.types import CancelReason
 
@@ -33,7 +33,8 @@ def still_counts(timer: Timer, absences: Absences) -> bool:
         case Alarm.WRAP_UP, Item() as item:
             return item.alive and paperwork_ends_us(item.case) == timer.guard
         case Alarm.ITEM, Item() as item:
-            return item.waiting and item.wake_us == timer.guard
+            there = item.waiting or (item.alive and item.place is Place.SCHEDULED)
+            return there and item.wake_us == timer.guard
         case Alarm.AGENT, Agent() as agent:
             return agent.cool_us == timer.guard
         case Alarm.GRACE, Agent() as agent:

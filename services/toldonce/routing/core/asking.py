@@ -14,7 +14,7 @@ from toldonce.kernel.ids import Own
 from toldonce.kernel.instants import SECOND, wall
 from toldonce.routing.core.acts import AnswerAsk, Decision, RevokeOffer
 from toldonce.routing.core.facts import OfferAsked
-from toldonce.routing.core.gates import gates_failed, keeper_of
+from toldonce.routing.core.gates import gates_failed, keeper_of, not_yet
 from toldonce.routing.core.keeping import AGAIN_US
 from toldonce.routing.core.lacks import Finding
 from toldonce.routing.core.ledger import Ledger
@@ -73,6 +73,8 @@ class Asks:
             return _no(found, ask, "NOT_WAITING", "no case of this id is open here")
         if item.offers:
             return self._offered(ask, item, until_us, now_us, found)
+        if later := not_yet(item):
+            return _no(found, ask, "BARRED", _said((Gate.NOT_YET, later)))
         if not waits(item):
             owner = item.case.owner
             sentence = f"{owner} owns it, and hands it to nobody" if owner else "it is over"

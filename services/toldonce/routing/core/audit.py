@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Final
 
-from toldonce.kernel.instants import SECOND
+from toldonce.kernel.instants import SECOND, micros
 from toldonce.routing.core.gates import able_and_free, closed, first_gate, keeper_of
 from toldonce.routing.core.state import Agent, Item
 
@@ -75,6 +75,9 @@ class Audit:
     def _see_bound(self, item: Item, free: list[Agent], now_us: int) -> None:
         """Count a case, once, that waits for longer than it may while somebody could have it."""
         if item.overlong or now_us - item.enqueued_us <= item.wait_max_us:
+            return
+        from_at = item.case.not_before_at
+        if from_at is not None and now_us - micros(from_at) <= item.wait_max_us:
             return
         if any(able_and_free(agent, item, now_us) for agent in free):
             item.overlong = True

@@ -41,7 +41,7 @@ from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.snapshot import Head, Snapshot
 from toldonce.routing.core.standing import digest_of, position_of, queues_of
-from toldonce.routing.core.state import NOWHERE, Item
+from toldonce.routing.core.state import NOWHERE, Item, Place
 from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
 from toldonce.routing.core.types import ENDED, DecisionTrace, QueueStanding, Schedule
@@ -272,6 +272,11 @@ class Engine:
         """Name the queue a case waits in (a handoff's own where it has one); "" for none."""
         item = self._ledger.item(customer, case)
         return "" if item is None or not item.waiting else item.wants.queue
+
+    def scheduled(self, customer: str, case: str) -> bool:
+        """Tell whether a case is put off, and does not wait yet."""
+        item = self._ledger.item(customer, case)
+        return item is not None and item.place is Place.SCHEDULED
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of what matters: equal for engines that know the same."""

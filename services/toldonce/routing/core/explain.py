@@ -19,6 +19,7 @@ from toldonce.routing.core.gates import (
     keeper_of,
     left_apart,
     meant_for,
+    not_yet,
     on_its_way,
     pair_of,
     standing_gate,
@@ -31,7 +32,7 @@ from toldonce.routing.core.overflow import came_from
 from toldonce.routing.core.placing import relaxes_us, wait_began_us
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.scores import part_of, score
-from toldonce.routing.core.state import Agent, Item
+from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.types import GATE_ORDER, Candidate, DecisionTrace, Gate
 
 LISTED_MAX: Final = 64
@@ -74,11 +75,12 @@ def trace(
     waits = chosen is not None or item.waiting
     lines: tuple[Candidate, ...] = ()
     known = len(rules.config.agents)
-    if waits and (whole or known <= LISTED_MAX):
+    later = item.place is Place.SCHEDULED
+    if (waits or later) and (whole or known <= LISTED_MAX):
         everybody = [agents[name] for name in rules.config.agents]
         lines = _one_by_one(scene, everybody, item, chosen, now_us, keeper=keeper)
-    if waits and not whole and (known > LISTED_MAX or _bytes(lines) > _LINES_BYTES_MAX):
-        lines = _counted(scene, item, chosen, keeper, now_us)
+    if not whole and (known > LISTED_MAX or _bytes(lines) > _LINES_BYTES_MAX):
+        lines = _counted(scene, item, chosen, keeper, now_us) if waits else ()
     relax_us = relaxes_us(item, rules, now_us)
     why = _why(item, chosen, lines) if chosen else _why_not(scene, item, keeper, now_us)
     if item.case.priority:
@@ -284,6 +286,10 @@ def _why_not(scene: Scene, item: Item, keeper: Agent | None, now_us: int) -> str
         return f"offered to {', '.join(live.agent for live in item.offers.values())}"
     if item.case.owner and item.case.handoff is None and item.case.lapse is None:
         return f"{item.case.owner} owns it"
+    if later := not_yet(item):
+        return f"{later}, and asks nobody before" + (
+            " (a callback)" if item.case.callback_at else ""
+        )
     if going := on_its_way(item, now_us):
         return going
     if shut := closed(item):

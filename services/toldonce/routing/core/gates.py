@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from toldonce.kernel.instants import wall
+from toldonce.kernel.instants import instant, wall
 from toldonce.kernel.skills import Gate as StandingGate
 from toldonce.kernel.skills import meets
 from toldonce.routing.core.kinds import Pair, WorkKind
 from toldonce.routing.core.lacks import Finding, finding
 from toldonce.routing.core.placing import taken_from, worth_waiting_for
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Agent, Item
+from toldonce.routing.core.state import Agent, Item, Place
 from toldonce.routing.core.types import Availability, Gate, Presence
 
 _PRESENCE: Final = {
@@ -47,6 +47,8 @@ def first_gate(
     if agent.availability is not Availability.AVAILABLE:
         return Gate.AVAILABILITY, _AVAILABILITY[agent.availability]
     lack = standing_gate(agent, item)
+    if lack is None and (later := not_yet(item)):
+        return Gate.NOT_YET, later
     if lack is None and not on_its_way(item, now_us) and (shut := closed(item)):
         return Gate.CALENDAR, shut
     return lack or next(_moving_gates(agent, item, now_us, keeper), None)
@@ -55,6 +57,13 @@ def first_gate(
 def on_its_way(item: Item, now_us: int) -> str:
     """Say to which queue a case is being moved; "" for none."""
     return item.moving if item.retry_us > now_us else ""
+
+
+def not_yet(item: Item) -> str:
+    """Say for when a case is scheduled that does not wait yet; "" for one that does."""
+    if item.place is not Place.SCHEDULED:
+        return ""
+    return f"scheduled for {instant(item.wake_us):%Y-%m-%d %H:%M:%S}"
 
 
 def closed(item: Item) -> str:

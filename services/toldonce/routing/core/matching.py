@@ -21,6 +21,7 @@ from toldonce.routing.core.overflow import AGAIN_US, goes_on, in_words
 from toldonce.routing.core.placing import (
     no_receiver,
     place_of,
+    scheduled_us,
     settle_wants,
     waits,
     wake_of,
@@ -204,6 +205,8 @@ class Matcher:
             if item.counted or item.offers:
                 self.crowd.see(item, rules)
             return False
+        if item.case.not_before_at is not None and self._put_off(item, rules, now_us):
+            return False
         settle_wants(item, rules, now_us)
         if item.counted != item.wants.queue:
             self.crowd.see(item, rules)
@@ -224,6 +227,22 @@ class Matcher:
             found.append(CancelHandoff(item.customer, item.own, handoff.own, reason))
             item.refused = f"{reason}, the handoff is being ended"
             item.retry_us = now_us + 5 * SECOND
+        return True
+
+    def _put_off(self, item: Item, rules: Rules, now_us: int) -> bool:
+        """Keep a case that is scheduled for later where nobody looks until its time has come."""
+        at_us = scheduled_us(item.case, now_us)
+        if not at_us:
+            return False
+        known_us = item.wake_us
+        settle_wants(item, rules, now_us)
+        item.work = None
+        self._cease(item)
+        if item.counted:
+            self.crowd.see(item, rules)
+        if at_us != known_us:
+            self.timers.set(at_us, Alarm.ITEM, item, at_us)
+        item.place, item.wake_us = Place.SCHEDULED, at_us
         return True
 
     def _displace(self, item: Item) -> None:

@@ -37,7 +37,16 @@ def wait_began_us(case: Case) -> int:
     """Say when the search for somebody began: that of an owned case with its handoff or lapse."""
     if case.handoff is not None:
         return micros(case.handoff.begun_at)
-    return micros(case.waiting_since if case.lapse is None else case.lapse.at)
+    return micros(case.waits_from_at if case.lapse is None else case.lapse.at)
+
+
+def scheduled_us(case: Case, now_us: int) -> int:
+    """Say until when nobody is asked to take it; 0: it is not scheduled for later."""
+    at = case.not_before_at
+    if at is None or case.owner:
+        return 0
+    at_us = micros(at)
+    return at_us if at_us > now_us else 0
 
 
 def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
@@ -51,7 +60,8 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     item.step = 0
     item.enqueued_us, item.wait_max_us = micros(case.enqueued_at), queue.wait_max_us
     # so it is as long as nobody had it: then one of them tells both
-    same = case.waiting_since == case.enqueued_at and case.handoff is None and case.lapse is None
+    same = case.waiting_since == case.enqueued_at and case.not_before_at is None
+    same = same and case.handoff is None and case.lapse is None
     item.began_us = item.enqueued_us if same else wait_began_us(case)
     item.points, item.wait = case.priority * POINT, queue.wait
     if queue.steps and not asked.target:

@@ -186,9 +186,13 @@ def released(case: Case) -> bool:
     """Tell whether somebody had the case and gave it up since it came into the queue.
 
     Entry and reopening set both instants at once; a release sets one without the other. So do a
-    split and a merge, but whoever had such a case had it under an epoch of its own.
+    split and a merge, but whoever had such a case had it under an epoch of its own. Who gave it
+    back for an appointment is preferred for that.
     """
-    return case.epoch > 0 and case.waiting_since != case.enqueued_at
+    since_at, from_at = case.waiting_since, case.not_before_at
+    if case.epoch == 0 or since_at == case.enqueued_at:
+        return False
+    return from_at is None or from_at <= since_at
 
 
 def tie(seed: str, name: str) -> int:

@@ -12,7 +12,7 @@ from toldonce.routing.core.classes import ABSENT, UNAVAILABLE
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.rules import Rules
-from toldonce.routing.core.state import Item
+from toldonce.routing.core.state import Item, Place
 from toldonce.routing.core.types import QueueStanding
 
 
@@ -59,7 +59,11 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
     waiting: dict[str, int] = {}
     offered: dict[str, int] = {}
     oldest: dict[str, int] = {}
+    scheduled: dict[str, int] = {}
     for item in ledger.items():
+        if item.place is Place.SCHEDULED:
+            queue = _queue(item, rules)
+            scheduled[queue] = scheduled.get(queue, 0) + 1
         if not _has_nobody(item):
             continue
         queue = _queue(item, rules)
@@ -75,6 +79,7 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
             oldest_enqueued_at=instant(oldest[name]) if name in oldest else None,
             agents_free=_agents(index, name, free=True),
             agents_available=_agents(index, name, free=False),
+            scheduled=scheduled.get(name, 0),
         )
         for name in rules.config.queues
     )

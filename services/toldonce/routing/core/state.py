@@ -33,6 +33,7 @@ class Place(IntEnum):
     HELD = 3  # kept a while for the one who had it before
     TARGETED = 4  # handed to one agent by name
     BACK_OFF = 5  # ownership refused the last offer; looked at again soon
+    SCHEDULED = 6  # does not wait yet: looked at again at its instant
 
 
 # looked at in every step: a name of a module costs less than one of a class

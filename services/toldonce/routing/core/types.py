@@ -51,6 +51,7 @@ class Gate(IntEnum):
     NONE = 11
     CALENDAR = 13
     APART = 15
+    NOT_YET = 16
 
 
 GATE_ORDER = (
@@ -60,6 +61,7 @@ GATE_ORDER = (
     Gate.EXCLUDED,
     Gate.SKILL,
     Gate.LANGUAGE,
+    Gate.NOT_YET,
     Gate.CALENDAR,
     Gate.COOL_DOWN,
     Gate.CAPACITY,
@@ -124,7 +126,10 @@ class DecisionTrace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueueStanding:
-    """How a queue stands: `waiting` counts the offered too; free and available as agents."""
+    """How a queue stands: `waiting` counts the offered too; free and available as agents.
+
+    `scheduled` cases do not wait yet and are in no other count.
+    """
 
     queue: str
     waiting: int
@@ -132,6 +137,7 @@ class QueueStanding:
     oldest_enqueued_at: datetime | None
     agents_free: int
     agents_available: int
+    scheduled: int = 0
 
 
 class Arm(IntEnum):

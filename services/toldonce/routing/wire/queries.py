@@ -185,6 +185,7 @@ def _queue(one: QueueStanding, waits: Waits) -> routing_pb2.QueueView:
         agents_free=one.agents_free,
         agents_available=one.agents_available,
         estimate_s=waits.estimate(one.queue)[0],
+        scheduled=one.scheduled,
     )
 
 
