@@ -105,6 +105,10 @@ def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everythin
         f"language {case.language or 'unknown'}, priority {case.priority}"
     )
     out.say(f"  opened {ago(case.opened_at)} ago, {case.hops} handoffs")
+    if case.callback_at:
+        out.say(f"  to be called back, asked {ago(case.callback_at)} ago{_where(read)}")
+    if case.not_before_at and not case.owner:
+        out.say(f"  scheduled: nobody is asked before {case.not_before_at:%Y-%m-%d %H:%M} UTC")
     for clock in case.clocks:
         out.say(f"  clock {clock.kind}: {clock.state}, due {clock.due_at or 'never'}")
     if case.handoff:
@@ -119,6 +123,13 @@ def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everythin
         out.say(line)
     for sentence in missing(read):
         out.say(f"missing: {sentence}")
+
+
+def _where(read: "ContextRead") -> str:
+    from toldonce.cli.story import call_at
+
+    to = call_at(read)
+    return f", at {to}" if to else ""
 
 
 def _figures(read: "ContextRead", traces: "list[TraceSeen]") -> dict[str, Any]:

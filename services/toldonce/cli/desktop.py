@@ -27,6 +27,7 @@ The case you are at
   c OUTCOME [retold:yes|no] [first:yes|no]
                            close it; did they have to tell it again, could the first owner do it
   o                        open the case you closed last again
+  b 2h WHY                 give it back: the customer is to be called then (30m, 2h, 3d)
 Somebody else (the case stays yours until they accept)
   h TO WHY / THE MATTER / TRIED / PROMISED / TOLD THE CUSTOMER / MOOD
                            hand over; TO is queue:NAME, agent:NAME or tier:1 (the end may be left
@@ -115,6 +116,8 @@ class Desktop(Work):
 
     async def _show_offer(self, offer: Offer) -> None:
         via = f", handed over by {offer.handoff.from_agent or 'nobody'}" if offer.handoff else ""
+        if offer.callback_at is not None:
+            via = f", TO BE CALLED BACK, asked {ago(offer.callback_at)} ago{via}"
         self._out.say(
             f"\nOFFER  {offer.channel}, queue {offer.queue}, {offer.language or '?'}, waits "
             f"{ago(offer.enqueued_at)}{via}. Why you: {offer.trace.reason}"

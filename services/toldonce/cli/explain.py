@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CHANGES = {
     "PRESENCE": "would have to be connected",
     "AVAILABILITY": "would have to be on shift and available",
+    "NOT_YET": "nothing: nobody is asked before its time",
     "CAPACITY": "would have to end some of their work first",
     "QUEUE": "would have to work on this queue",
     "SKILL": "would need the skill, or the requirement would have to relax",

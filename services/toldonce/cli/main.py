@@ -9,6 +9,7 @@ import typer
 from toldonce.cli.agent import agent
 from toldonce.cli.apply import apply
 from toldonce.cli.assign import assign
+from toldonce.cli.callback import callback
 from toldonce.cli.case import case
 from toldonce.cli.check import check
 from toldonce.cli.demo import demo
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _EVERYDAY = (demo, up, submit, agent, case, explain_decision, status, check, apply)
-_STEERING = (pick, assign, move, prioritise, drain)
+_STEERING = (pick, assign, move, prioritise, callback, drain)
 _SELDOM = (replay, simulate, tune, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):
     app.command()(_command)

@@ -54,15 +54,18 @@ def envelope(words: str) -> Envelope:
     return Envelope(reason, *said)
 
 
-def due(word: str, now: datetime) -> datetime:
-    """Read by when: `30m`, `2h`, `3d` from now, or an instant as 2026-01-31T14:00 (UTC)."""
+def due(word: str, now: datetime, say: str = "p 2h WHAT") -> datetime:
+    """Read when: `30m`, `2h`, `3d` from now, or an instant as 2026-01-31T14:00 (UTC).
+
+    `say` is how it should have been typed.
+    """
     delay = _DELAY.fullmatch(word)
     if delay is not None:
         return now + timedelta(**{_UNITS[delay[2]]: int(delay[1])})
     try:
         at = datetime.fromisoformat(word)
     except ValueError:
-        raise Invalid("", "by when? p 2h WHAT: 30m, 2h, 3d, or 2026-01-31T14:00 (UTC)") from None
+        raise Invalid("", f"when? {say}: 30m, 2h, 3d, or 2026-01-31T14:00 (UTC)") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

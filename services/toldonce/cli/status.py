@@ -76,6 +76,7 @@ async def _look(client: "Client") -> dict[str, Any]:
                 "queue": queue.queue,
                 "waiting": queue.waiting,
                 "offered": queue.offered,
+                "scheduled": queue.scheduled,
                 "oldest_at": queue.oldest_at and queue.oldest_at.isoformat(),
                 "oldest": ago(queue.oldest_at),
                 "agents_free": queue.agents_free,
@@ -120,13 +121,23 @@ def _show(out: Out, found: dict[str, Any]) -> None:
         overdue = "; now due: toldonce rotate-keys" if found["keys"]["rotation_due"] else ""
         out.say(f"keys last rotated: {found['keys']['rotated']}{overdue}")
     table = Table(box=None, header_style="bold")
-    for title in ("queue", "waiting", "on offer", "oldest", "agents there", "free", "estimate"):
+    for title in (
+        "queue",
+        "waiting",
+        "on offer",
+        "scheduled",
+        "oldest",
+        "agents there",
+        "free",
+        "estimate",
+    ):
         table.add_column(title, justify="left" if title == "queue" else "right")
     for queue in found["queues"]:
         table.add_row(
             queue["queue"],
             str(queue["waiting"]),
             str(queue["offered"]),
+            str(queue["scheduled"]),
             queue["oldest"],
             str(queue["agents_available"]),
             str(queue["agents_free"]),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ def _show(out: Out, case: "CaseSeen", agent: str) -> None:
         out.say(f"It is on offer to {agent}; the accept hands it over.")
     elif case.owner:
         out.say(f"{case.owner} owns it (epoch {case.epoch}).")
+    elif case.not_before_at and case.not_before_at > datetime.now(UTC):
+        out.say(f"It is scheduled for {case.not_before_at:%Y-%m-%d %H:%M} UTC, in {case.queue}.")
     else:
         out.say(f"It waits in {case.queue}, for {ago(case.enqueued_at)} already.")
     out.say(f"case {case.case_id}  (queue {case.queue}, priority {case.priority})")

@@ -43,6 +43,15 @@ def line(item: Item) -> str:
     return f"{_at(item.at_us, '%H:%M:%S')}  {item.actor}{where}  {_what(item, facts)}"
 
 
+def call_at(read: ContextRead) -> str:
+    """Say where a customer is to be called: where they asked, else where they came from; or ""."""
+    mine = [dict(item.attributes) for item in read.items if item.case == read.case.case_id[26:]]
+    asked = [facts["callback_to"] for facts in mine if "callback_to" in facts]
+    came = [facts["alias_0"] for facts in mine if "alias_0" in facts]
+    kind, _, address = next(iter((*asked[::-1], *came[::-1])), "").partition(":")
+    return f"{kind.lower()} {address}" if address else ""
+
+
 def card_lines(card: Card) -> Iterator[str]:
     """Tell who the customer is and what the next person should not have to ask."""
     gone = "forgotten" if card.forgotten else ""
@@ -131,6 +140,11 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
         f"{f.get('backup') or 'somebody of the queue'} may take over"
     ),
     "ownership_resumed": lambda f: f"{f.get('agent', '?')} is back and keeps it",
+    "callback_requested": lambda f: (
+        f"to be called back{f' at {f["callback_to"]}' if 'callback_to' in f else ''}, "
+        f"{_from(f)}{f': {f["reason"]}' if 'reason' in f else ''}"
+    ),
+    "case_scheduled": lambda f: f"waits {_from(f)}: {f.get('reason', '?')}",
     "incident_linked": lambda f: f"part of incident {f.get('incident') or 'no more'}",
     "priority_set": lambda f: f"priority {f.get('priority', '0')} now: {f.get('reason', '?')}",
     "sla_warned": lambda f: f"clock {f.get('clock', '?')} runs out at {_due(f)}",
@@ -189,6 +203,11 @@ def _earlier(case: EarlierCase) -> str:
 def _due(facts: dict[str, str]) -> str:
     due = facts.get("due_at", "")
     return f"{_at(int(due), '%Y-%m-%d %H:%M')} UTC" if due.isdecimal() else "?"
+
+
+def _from(facts: dict[str, str]) -> str:
+    at = facts.get("not_before_at", "")
+    return f"from {_at(int(at), '%Y-%m-%d %H:%M')} UTC on" if at.isdecimal() else "in its turn"
 
 
 def _at(at_us: int, form: str) -> str:

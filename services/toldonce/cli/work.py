@@ -38,6 +38,7 @@ class Work:
             "y": self._kept,
             "e": self._escalate,
             "k": self._call_off,
+            "b": self._call_later,
             "ask": self._ask,
             "bye": self._bye,
             "j": self._join,
@@ -115,6 +116,13 @@ class Work:
     async def _call_off(self, _: str) -> None:
         await self._session.call_off(self._mine(), "CHANGED_MIND")
         self._out.say("Called off; the case is yours as before.")
+
+    async def _call_later(self, words: str) -> None:
+        when, _, why = words.partition(" ")
+        at = phrases.due(when, datetime.now(UTC), "b 2h WHY")
+        await self._session.call_later(self._mine(), at, phrases.code(why) or "CALL_LATER")
+        self._case = self._next()
+        self._out.say(f"Given back; somebody calls at {at:%Y-%m-%d %H:%M} UTC, you if you can.")
 
     async def _ask(self, name: str) -> None:
         if not name:

@@ -74,3 +74,8 @@ def test_numbers_are_those_of_the_list() -> None:
     for words, count in (("4", 3), ("0", 3), ("", 3), ("1", 0)):
         with pytest.raises(Invalid, match="`l`"):
             phrases.numbers(words, count)
+
+
+def test_a_time_that_cannot_be_read_teaches_the_command_it_was_for() -> None:
+    with pytest.raises(Invalid, match="--at 2h"):
+        phrases.due("soon", NOW, "--at 2h")

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.client.desktop import CASE, CUSTOMER, case_view
 from toldonce.cli.case import _figures, _show
 from toldonce.cli.output import Out
-from toldonce.cli.story import card_lines, line, lines, missing
+from toldonce.cli.story import call_at, card_lines, line, lines, missing
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, Envelope, HandoffTold
 from toldonce.client.seen import case_seen
@@ -136,3 +136,21 @@ def test_person_and_machine_are_shown_the_same(capsys: pytest.CaptureFixture[str
     assert figures["timeline"][0]["text"] == "Waar is mijn pakket?"
     assert figures["missing"] == []
     assert figures["context_hash"] == whole.hash.hex()
+
+
+def test_person_reads_that_somebody_is_to_be_called_back_where_and_when() -> None:
+    at = str(AT_US + 3_600 * 10**6)
+    plain = item("callback_requested")
+    dated = item("callback_requested", callback_to="PHONE:+31201234567", not_before_at=at)
+    assert "to be called back, in its turn" in line(plain)
+    assert "to be called back at PHONE:+31201234567, from 2026-01-05 10:00 UTC on" in line(dated)
+    put_off = item("case_scheduled", not_before_at=at, reason="PAYS_LATER")
+    assert "waits from 2026-01-05 10:00 UTC on: PAYS_LATER" in line(put_off)
+
+
+def test_caller_is_called_where_they_asked_else_where_they_came_from() -> None:
+    came = item("contact_received", alias_0="EMAIL:joan@example.org")
+    asked = item("callback_requested", callback_to="PHONE:+31201234567")
+    assert call_at(read(came, item("callback_requested"))) == "email joan@example.org"
+    assert call_at(read(came, asked, came)) == "phone +31201234567"
+    assert call_at(read()) == ""

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from toldonce.cli.company.chronicle import Chronicle, OfferTold
 from toldonce.kernel.config import Config
 from toldonce.kernel.story.events import (
+    CallbackRequested,
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
+    CaseScheduled,
     ContactReceived,
     Escalated,
     Event,
@@ -170,6 +172,9 @@ def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
             wait.since, wait.plain = at, False
             if not wait.owner:
                 wait.queue, wait.waiting = queue, True
+        case CallbackRequested(_, from_at) | CaseScheduled(_, from_at):
+            # it does not wait before; that it is older then still counts
+            wait.since, wait.waiting = max(at, from_at or wait.since), True
         case ContactReceived(channel=channel):
             if channel != wait.channel:  # it asks for other units from now on
                 wait.channel, wait.since = channel, at
