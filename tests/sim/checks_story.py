@@ -8,11 +8,13 @@ from toldonce.kernel.config import Config
 from toldonce.kernel.sla import Timer, timers_of
 from toldonce.kernel.story.events import (
     Absorbed,
+    CallbackRequested,
     CaseAbandoned,
     CaseClosed,
     CaseMerged,
     CaseOpened,
     CaseReopened,
+    CaseScheduled,
     CaseSplit,
     EntryAppended,
     EntryKind,
@@ -50,6 +52,8 @@ class _Owners:
         self.offers: dict[str, tuple[str, str]] = {}
         self.lapsed: set[str] = set()
         self.timers: dict[str, Timer] = {}
+        self.not_before: dict[str, datetime] = {}
+        self.callbacks: set[str] = set()
 
 
 def check(
@@ -84,6 +88,7 @@ def check(
         before, head = head, apply(head, record)
         found += _head(where, head, record)
         found += _facts(where, before, record, owners)
+        found += _appointments(where, record, owners)
         for case in head.cases:
             if case is not before.case(case.own):
                 owners.timers.update(
@@ -177,6 +182,32 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
                     found.append(("I5", f"{where}: {agent} wrote in a case that is not theirs"))
             case SlaWarned() | SlaBreached():
                 found += _timer(where, before, record, event, owners.timers)
+            case _:
+                pass
+    return found
+
+
+def _appointments(where: str, record: Record, owners: _Owners) -> Found:
+    """I8: nobody is asked before the time. I1: who is to be called back may hang up."""
+    found: Found = []
+    for event in record.events:
+        match event:
+            case CallbackRequested(own, at):
+                owners.callbacks.add(own)
+                if at is not None:
+                    owners.not_before[own] = at
+            case CaseScheduled(own, at):
+                owners.not_before[own] = at
+            case CaseReopened(case):
+                owners.callbacks.discard(case.own)
+                owners.not_before.pop(case.own, None)
+            case CaseMerged(own, into):
+                owners.not_before.pop(own, None)
+                owners.not_before.pop(into, None)
+            case Offered(case=own) if record.at < owners.not_before.get(own, record.at):
+                found.append(("I8", f"{where}: {own} was offered before its time"))
+            case CaseAbandoned(own, "ABANDONED") if own in owners.callbacks:
+                found.append(("I1", f"{where}: {own} was to be called back, and has ended"))
             case _:
                 pass
     return found

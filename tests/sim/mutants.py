@@ -20,7 +20,7 @@ from tests.sim import older
 from tests.sim.episode import Mix, run
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story import fold_case
-from toldonce.ownership.core import guards, offers
+from toldonce.ownership.core import cases, guards, offers
 from toldonce.ownership.handler import moves, past, writer
 from toldonce.ownership.projector import heads
 from toldonce.routing.core import alarms
@@ -214,6 +214,11 @@ def _older_writes_on() -> list[Patch]:
     return [attribute(older.Known, "_mine", int.__int__)]
 
 
+def _hung_up() -> list[Patch]:
+    old = "if case.callback_at and command.reason == HUNG_UP:"
+    return [line(cases, "abandon", old, "if False:")]
+
+
 def _half_a_move() -> list[Patch]:
     async def nothing(self: Any, tenant: str, source: str, to: str) -> None:
         """Leave it."""
@@ -308,7 +313,18 @@ MUTANTS = (
         "sender dropped before accept", _sender_dropped, ("I5",), Mix(weights={"hand_over": 3.0})
     ),
     Mutant("epoch not raised", _same_epoch, ("I5",)),
-    Mutant("head field lost by an N-1 writer", _older_writes_on, ("I10",), Mix(n_minus_1=True)),
+    Mutant(
+        "head field lost by an N-1 writer",
+        _older_writes_on,
+        ("I10",),
+        Mix(n_minus_1=True, weights={"call_back": 4.0}),
+    ),
+    Mutant(
+        "hanging up ends a callback",
+        _hung_up,
+        ("I1",),
+        Mix(weights={"call_back": 5.0}),
+    ),
     Mutant("half a move left", _half_a_move, ("I1", "I7"), Mix(weights={"link": 3.0})),
     Mutant(
         "close over an unseen message",

@@ -9,11 +9,10 @@ import contextvars
 import dataclasses
 from typing import Any
 
-from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Case, Story
+from toldonce.kernel.story.types import FOLD_VERSION, Story
 
 OLD = FOLD_VERSION - 1
-NEW_STORY_FIELDS = ("commitments", "forgotten")
-NEW_CASE_FIELDS = ("former_owners", "former_queues", "advisers", "lapse", "incident")
+NEW_CASE_FIELDS = ("callback_at", "not_before_at", "answer_from_at")
 _IS_OLD: contextvars.ContextVar[bool] = contextvars.ContextVar("is_old", default=False)
 
 
@@ -38,19 +37,9 @@ class Known(int):
 
 def lacking(head: Story) -> Story:
     """Give a head as the version before would have folded it."""
-    blank: dict[str, Any] = {
-        name: getattr(EMPTY, name) for name in NEW_STORY_FIELDS if hasattr(EMPTY, name)
-    }
-    cases = tuple(dataclasses.replace(case, **_blank_case()) for case in head.cases)
-    return dataclasses.replace(head, fold_version=OLD, cases=cases, **blank)
-
-
-def _blank_case() -> dict[str, Any]:
-    known = {field.name for field in dataclasses.fields(Case)}
-    blank = {name: () for name in NEW_CASE_FIELDS if name in known}
-    return blank | {
-        name: empty for name, empty in (("lapse", None), ("incident", "")) if name in known
-    }
+    blank: dict[str, Any] = dict.fromkeys(NEW_CASE_FIELDS)
+    cases = tuple(dataclasses.replace(case, **blank) for case in head.cases)
+    return dataclasses.replace(head, fold_version=OLD, cases=cases)
 
 
 def begin() -> None:

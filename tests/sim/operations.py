@@ -297,8 +297,12 @@ async def cancel(world: World, tenant: str) -> None:
     known = [told for told in world.told.values() if told.tenant == tenant and told.acks]
     if not known:
         return
-    told = world.rng.choice(known[-6:])
-    contact_id = told.acks[0].fixed.contact_id
+    await hang_up(world, world.rng.choice(known[-6:]))
+
+
+async def hang_up(world: World, told: Told) -> None:
+    """Say that who made a contact has left."""
+    tenant, contact_id = told.tenant, told.acks[0].fixed.contact_id
     operation = new_id()
     op = world.begin("cancel", tenant, operation, told.gateway, may_be_wrong=True)
     op.copies = 1

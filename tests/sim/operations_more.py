@@ -3,14 +3,16 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.sim.operations import of_agent, of_desk, quoted
+from tests.sim.operations import hang_up, of_agent, of_desk, quoted
 from tests.sim.world import World
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
+from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.errors import Refusal
 from toldonce.kernel.ids import own_of, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import Forgotten
+from toldonce.runtime.mapping import to_us
 
 if TYPE_CHECKING:
     from tests.sim.actors import Agent
@@ -142,6 +144,65 @@ async def steer(world: World, tenant: str) -> None:
     boss = Principal(tenant, Role.SUPERVISOR, "boss")
     try:
         await world.ask(boss, "steer", quotes={"may_be_wrong": True}, **body)
+    except Refusal:
+        return
+
+
+@of_desk(0.8)
+async def call_back(world: World, tenant: str) -> None:
+    """Want to be called back, in one's turn or by appointment, and perhaps hang up."""
+    known = [told for told in world.told.values() if told.tenant == tenant and told.acks]
+    if not known:
+        return
+    rng, told = world.rng, world.rng.choice(known[-6:])
+    request = internal_pb2.RequestCallback(contact_id=told.acks[0].fixed.contact_id)
+    if rng.random() < 0.5:
+        later = world.house.clock.now() + timedelta(seconds=rng.uniform(1.0, 20.0))
+        request.not_before_us = to_us(later)
+    if rng.random() < 0.3:
+        request.to.kind, request.to.value = types_pb2.ALIAS_KIND_HANDLE, f"canary-{tenant}:else"
+    gateway = Principal(tenant, Role.GATEWAY, told.gateway)
+    try:
+        await world.ask(
+            gateway, "call_back", quotes={"may_be_wrong": True}, request_callback=request
+        )
+    except Refusal:
+        return
+    if rng.random() < 0.5:
+        await hang_up(world, told)
+
+
+@of_agent(0.4)
+async def call_later(agent: "Agent", case: Any) -> Any:
+    """Give a case back: its customer is to be called in a while."""
+    world = agent.world
+    request = pb.ScheduleCaseRequest(
+        case_id=case.case_id, epoch=case.epoch, callback=True, reason="NO_ANSWER"
+    )
+    later = world.house.clock.now() + timedelta(seconds=world.rng.uniform(1.0, 20.0))
+    request.not_before_at.FromDatetime(later)
+    await world.ask(agent.who, "call_later", quotes=quoted(case), schedule_case=request)
+
+
+@of_desk(0.4)
+async def put_off(world: World, tenant: str) -> None:
+    """Have a matter wait for a while, or wait no longer, as a supervisor."""
+    waiting = [
+        whole(customer, case.own)
+        for (whose, customer), (_, head) in world.book.heads().items()
+        if whose == tenant
+        for case in head.cases
+        if not case.owner
+    ]
+    if not waiting:
+        return
+    request = pb.ScheduleCaseRequest(case_id=world.rng.choice(waiting), reason="PUT_OFF")
+    if world.rng.random() < 0.7:
+        later = world.house.clock.now() + timedelta(seconds=world.rng.uniform(1.0, 20.0))
+        request.not_before_at.FromDatetime(later)
+    boss = Principal(tenant, Role.SUPERVISOR, "boss")
+    try:
+        await world.ask(boss, "put_off", quotes={"may_be_wrong": True}, schedule_case=request)
     except Refusal:
         return
 
