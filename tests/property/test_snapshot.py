@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.journals import Scribe, follow
-from tests.property.test_engine import acts, config, play
+from tests.property.test_engine import acts, config, desk, play, rounds
 from tests.unit.routing.world import World
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.config.weighing import MILLI, PLAIN, Weighing, Weights
@@ -95,14 +95,26 @@ weights = st.one_of(
 
 def weighed(everybody: Weights) -> Config:
     plain = config()
-    policy = replace(plain.policies["plain"], weigh=Weighing(everybody))
-    return replace(plain, policies={"plain": policy})
+    policies = {
+        name: replace(policy, weigh=Weighing(everybody)) for name, policy in plain.policies.items()
+    }
+    return replace(plain, policies=policies)
 
 
 @settings(max_examples=60, deadline=None)
 @given(weights, st.lists(acts, max_size=40), st.integers(0, 10_000))
 def test_restored_engine_decides_as_the_one_that_went_on(everybody, history, cut):
     world = World(weighed(everybody)).open_doors(all_in=False)
+    for act in history:
+        play(world, act)
+    check_the_restored_goes_on_alike(world, cut)
+    check_the_journal_says_what_was_decided(world, cut)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(rounds, max_size=40), st.integers(0, 10_000))
+def test_engine_restored_in_the_middle_of_a_round_decides_as_the_one_that_went_on(history, cut):
+    world = World(desk()).open_doors(all_in=False)
     for act in history:
         play(world, act)
     check_the_restored_goes_on_alike(world, cut)

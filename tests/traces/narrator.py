@@ -18,7 +18,7 @@ from toldonce.routing.core.acts import (
     RevokeOffer,
 )
 from toldonce.routing.core.overflow import in_words
-from toldonce.routing.core.types import DecisionTrace, Gate
+from toldonce.routing.core.types import NEEDED, DecisionTrace, Gate
 
 
 @dataclass
@@ -45,6 +45,17 @@ class Narrator(World):
         for name in names:
             self.says(f"{self.asked(name)} accepts {name}")
             self.accept(name)
+
+    def first_to_take(self, name: str, agent: str) -> None:
+        """Write down who of those asked at once accepts first, and whose offers end with that."""
+        others = [one for one in self.all_asked(name) if one != agent]
+        self.says(f"{agent} accepts {name}; taken, for {' and '.join(others)}")
+        self.accept(name, by=agent)
+
+    def turns_down(self, name: str, agent: str) -> None:
+        """Write down that somebody declines."""
+        self.says(f"{agent} declines {name}")
+        self.decline(name, by=agent)
 
     def ends(self, name: str) -> None:
         """Write down that the owner of a case closes it."""
@@ -79,7 +90,8 @@ class Narrator(World):
             case ExpireOffer():
                 self.says(f"=> the offer of {who} to {decision.agent} has expired")
             case RevokeOffer():
-                self.says(f"=> the offer of {who} to {decision.agent} is taken back")
+                why = f" ({decision.reason})" if decision.reason == NEEDED else ""
+                self.says(f"=> the offer of {who} to {decision.agent} is taken back{why}")
             case CancelHandoff():
                 self.says(f"=> the handoff of {who} is given back ({decision.reason})")
             case CompleteWrapUp():

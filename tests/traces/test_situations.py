@@ -174,6 +174,28 @@ def test_supervisor_reads_how_a_closed_queue_opens(golden: Golden) -> None:
     golden("closed_queue_opens", tale.text)
 
 
+def test_supervisor_reads_how_several_are_asked_at_once_at_nobodys_cost(golden: Golden) -> None:
+    people = [person(name) for name in ("anna", "bob", "cleo")]
+    tale = Narrator(office(*people, rounds={"billing": 3})).open_doors(all_in=False)
+    for name in ("anna", "bob", "cleo"):
+        tale.log_on(name)
+        tale.wait(1)
+    tale.comes("kim")
+    tale.wait(2)
+    tale.comes("lee")
+    tale.wait(2)
+    tale.turns_down("kim", "anna")
+    tale.wait(2)
+    tale.takes("kim")
+    tale.wait(2)
+    tale.ends("kim")
+    tale.wait(1)
+    tale.comes("max")
+    tale.wait(3)
+    tale.first_to_take("max", "cleo")
+    golden("round", tale.text)
+
+
 def test_supervisor_reads_how_success_is_learned_and_measured(golden: Golden) -> None:
     """The first half hour of this day is on, the second off."""
     success = Success(Mode.ACTIVE, explore=0, repeat_s=3_600)

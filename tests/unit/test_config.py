@@ -456,3 +456,15 @@ def test_queues_that_overflow_in_a_circle_are_told_once() -> None:
     found = problems(put(tree, "queues.1.overflow", {"to": "orders", "when_closed": True}))
     assert list(found) == ["queues[0].overflow.to"]
     assert "orders -> up -> orders" in found["queues[0].overflow.to"]
+
+
+def test_round_is_one_unless_a_policy_says_up_to_five() -> None:
+    tree = small(policies=[{"name": "alone"}, {"name": "several", "round": 5}])
+    config = parse(tree, ZONES)
+    assert [policy.round for policy in config.policies.values()] == [1, 5]
+
+
+@pytest.mark.parametrize("wrong", [0, 6, -1, "three", 2.5, True])
+def test_round_of_anything_else_is_refused_with_its_path(wrong: object) -> None:
+    found = problems(small(policies=[{"name": "p"}, {"name": "q", "round": wrong}]))
+    assert "policies[1].round" in found

@@ -1,10 +1,11 @@
 """A day again under a policy, on the real engine: who came and who worked is as it was recorded.
 
 The model, all of it: contacts come when they came, and leave unserved when they left. Agents
-declare and are seen as they were. Every offer is accepted after the delay recorded for that visit,
-and worked on for as long as was recorded for it, whoever does it; where the journal does not tell,
-the median of the queue stands in. A case is handed on as it was, unless whoever has it could have
-taken it from there: then they go on themselves. Declines and changes of priority are not repeated.
+declare and are seen as they were. Every offer, of a round the first, is accepted after the delay
+recorded for that visit, and worked on for as long as was recorded for it, whoever does it; where
+the journal does not tell, the median of the queue stands in. A case is handed on as it was, unless
+whoever has it could have taken it from there: then they go on themselves. Declines and changes of
+priority are not repeated.
 """
 
 from collections import defaultdict
@@ -214,17 +215,19 @@ class Trial:
         match decision:
             case MakeOffer(agent=agent, offer=own, expires_at=expires_at):
                 made = Offer(own, agent, instant(now_us), expires_at, EPOCH)
-                course.case = replace(case, offers=(made,))
-                course.turn += 1
-                delay_us = self._medians.delay_us(case.queue, _visit(course))
-                self._push(now_us + delay_us, _ACCEPT, key, course.turn)
+                course.case = replace(case, offers=(*case.offers, made))
+                if not case.offers:
+                    course.turn += 1
+                    delay_us = self._medians.delay_us(case.queue, _visit(course))
+                    self._push(now_us + delay_us, _ACCEPT, key, course.turn)
             case ExpireOffer(offer=own) | RevokeOffer(offer=own):
                 if case.offer(own) is None:
                     return []
                 if isinstance(decision, ExpireOffer):
                     missed = (Untaken(case.own, decision.agent, instant(now_us)),)
-                course.case = replace(case, offers=())
-                course.turn += 1
+                left = tuple([one for one in case.offers if one.own != own])
+                course.case = replace(case, offers=left)
+                course.turn += not left
             case CancelHandoff():
                 course.case = replace(case, handoff=None, offers=())
                 self._work(key, course, now_us)  # the sender does what the other did

@@ -48,7 +48,7 @@ from toldonce.kernel.story.events import (
     WrapUpCompleted,
 )
 from toldonce.kernel.story.fold import evolve
-from toldonce.kernel.story.types import EMPTY, Case, SkillNeed, Story, TargetKind
+from toldonce.kernel.story.types import EMPTY, Case, Offer, SkillNeed, Story, TargetKind
 from toldonce.routing.core.acts import (
     CancelHandoff,
     ChangeQueue,
@@ -121,6 +121,7 @@ def office(
     wait_max_s: int = 3_600,
     absent: dict[str, OwnerAbsent] | None = None,
     weigh: Weighing | None = None,
+    rounds: dict[str, int] | None = None,
     success: Success | None = None,
 ) -> Config:
     asked = queue_skills or {}
@@ -135,6 +136,7 @@ def office(
         success=success or Success(),
     )
     names = ("billing", "technical", "experts")
+    several = {name: f"{count} at once" for name, count in (rounds or {}).items()}
     return Config(
         digest="abcdef0123",
         zones_version="2026b",
@@ -154,11 +156,24 @@ def office(
         },
         topics={"any": Topic("any", "billing", {}, any_language=True)},
         queues={
-            name: Queue(name, "always", "", "plain", ("done",), skills=asked.get(name, ()))
+            name: Queue(
+                name,
+                "always",
+                "",
+                several.get(name, "plain"),
+                ("done",),
+                skills=asked.get(name, ()),
+            )
             for name in names
         },
         agents={agent.name: agent for agent in agents},
-        policies={"plain": policy},
+        policies={
+            "plain": policy,
+            **{
+                several[name]: replace(policy, name=several[name], round=count)
+                for name, count in (rounds or {}).items()
+            },
+        },
         calendars={},
         sla={},
         presence=Presence(2, 6, 15),
@@ -196,6 +211,16 @@ def _seconds(time: str) -> int:
 
 def revoked(case: Case) -> tuple[Event, ...]:
     return tuple(OfferRevoked(one.own, case.own, one.agent, "OVER") for one in case.offers)
+
+
+def accepted(case: Case, offer: Offer) -> tuple[Event, ...]:
+    """One accepts; the offers to the others end in the same append."""
+    handoff = Own("") if case.handoff is None else case.handoff.own
+    others = [one for one in case.offers if one.own != offer.own]
+    return (
+        *(OfferRevoked(one.own, case.own, one.agent, "TAKEN") for one in others),
+        OfferAccepted(offer.own, case.own, offer.agent, case.epoch + 1, handoff),
+    )
 
 
 def cid(name: str) -> str:
@@ -351,18 +376,17 @@ class World:
             )
         )
 
-    def accept(self, name: str) -> None:
-        case = self.case(name)
-        offer = case.offers[0]
-        handoff = Own("") if case.handoff is None else case.handoff.own
-        self.happen(
-            cid(name),
-            OfferAccepted(offer.own, case.own, offer.agent, case.epoch + 1, handoff),
-        )
+    def accept(self, name: str, by: str = "") -> None:
+        """Accept as ownership does: the first offer, or that of `by`; the others are revoked."""
+        self.happen(cid(name), *accepted(self.case(name), self._offer_of(name, by)))
 
-    def decline(self, name: str) -> None:
+    def _offer_of(self, name: str, agent: str) -> Offer:
+        found = [one for one in self.case(name).offers if agent in ("", one.agent)]
+        return found[0]
+
+    def decline(self, name: str, by: str = "") -> None:
         case = self.case(name)
-        offer = case.offers[0]
+        offer = self._offer_of(name, by)
         self.happen(cid(name), OfferDeclined(offer.own, case.own, offer.agent, "busy"))
 
     def close(self, name: str, disposition: str = "done", *, re_told: bool | None = None) -> None:
@@ -443,7 +467,12 @@ class World:
                     self.happen(customer, *revoked(case), changed)
 
     def _offer(self, made: MakeOffer, case: Case | None) -> None:
-        if case is None or case.epoch != made.case_epoch:
+        beside = () if case is None else case.offers
+        joins = len(beside) < made.round and all(
+            one.engine_epoch == made.trace.engine_epoch and one.agent != made.agent
+            for one in beside
+        )
+        if case is None or case.epoch != made.case_epoch or (beside and not joins):
             self.tell(OfferFailed(made.customer, made.case, made.offer, "STALE_EPOCH"))
             return
         if case.scheduled_at(self.now):
@@ -465,6 +494,10 @@ class World:
         offers = self.case(name).offers
         assert len(offers) <= 1
         return offers[0].agent if offers else ""
+
+    def all_asked(self, name: str) -> list[str]:
+        """Who is being asked to take a case, in the order in which they were."""
+        return [offer.agent for offer in self.case(name).offers]
 
     def gates(self, name: str) -> dict[str, str]:
         """The gate of each agent for a waiting case, and what was compared."""

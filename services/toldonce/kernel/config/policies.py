@@ -18,6 +18,7 @@ from toldonce.kernel.config.types import (
 )
 from toldonce.kernel.config.weighing import weighing
 from toldonce.kernel.skills import Step
+from toldonce.kernel.story.types import OFFERS_MAX
 
 PRIORITY_MAX = 10_000
 TARGET_MAX_S = 366 * DAY_S
@@ -44,6 +45,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
         "wait_max_s",
         "offer_timeout_s",
         "bad_experience_points",
+        "round",
         "weigh",
         "success",
     )
@@ -65,6 +67,7 @@ def policies(document: Fields) -> list[RoutingPolicy]:
             bad_experience_points=entry.whole(
                 "bad_experience_points", 0, PRIORITY_MAX, plain.bad_experience_points
             ),
+            round=entry.whole("round", 1, OFFERS_MAX, plain.round),
             weigh=weighing(entry, points),
             success=success(entry),
         )

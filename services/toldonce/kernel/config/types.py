@@ -139,7 +139,8 @@ class RoutingPolicy:
     Work that has waited `wait_max_s` comes before everything that has not, and is not left apart.
     `weigh` says what a pair of work and agent is worth, `success` what is learned of who resolves
     what. A customer's cases count for `bad_experience_points` more from their second bad experience
-    on.
+    on. Up to `round` agents are asked at once, the first accept wins; for nobody else waits what
+    they could take meanwhile.
     """
 
     name: str = "default"
@@ -150,6 +151,7 @@ class RoutingPolicy:
     wait_max_s: int = 3_600
     offer_timeout_s: int = 20
     bad_experience_points: int = 50
+    round: int = 1
     weigh: Weighing = field(default_factory=Weighing)
     success: Success = field(default_factory=Success)
 

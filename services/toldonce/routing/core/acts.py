@@ -16,7 +16,7 @@ class MakeOffer(NamedTuple):
     """Offer the case to the agent; the units are reserved from this moment.
 
     `handoff` is the transfer an accept completes, or "". `forced`: somebody wants it so, and it
-    takes `overdraft` units that the agent does not have.
+    takes `overdraft` units that the agent does not have. `round` agents are asked at once.
     """
 
     customer: str
@@ -29,6 +29,7 @@ class MakeOffer(NamedTuple):
     trace: DecisionTrace
     overdraft: int = 0
     forced: bool = False
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

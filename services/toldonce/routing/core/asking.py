@@ -86,7 +86,8 @@ class Asks:
         self, ask: OfferAsked, item: Item, until_us: int, now_us: int, found: list[Decision]
     ) -> bool:
         """Have the offer to somebody else taken back for one who forces, or say who has it."""
-        (first, *_) = item.offers.values()
+        theirs = [live for live in item.offers.values() if live.agent == ask.agent]
+        (first, *_) = theirs or item.offers.values()
         sentence = f"it is on offer to {first.agent} until {wall(first.expires_us)}"
         if not ask.forced or first.agent == ask.agent or now_us >= until_us:
             return _no(found, ask, "OFFERED", sentence)

@@ -38,6 +38,7 @@ from toldonce.routing.core.keeping import in_trouble, kept, look, recheck
 from toldonce.routing.core.ledger import Ledger
 from toldonce.routing.core.matching import ALL_TRACED, TRACED_MAX, Matcher
 from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
+from toldonce.routing.core.rounds import see_to_rounds
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.snapshot import Head, Snapshot
 from toldonce.routing.core.standing import digest_of, position_of, queues_of
@@ -147,6 +148,8 @@ class Engine:
         matcher.settle(rules, now_us, found)
         if opened and matcher.epoch:
             matcher.open_up(opened, rules, now_us, found)
+        if matcher.begun or self._ledger.rounds:
+            see_to_rounds(matcher, rules, now_us, found)
         if matcher.epoch and now_us >= audit.due_us:
             audit.look(self._ledger.agents, matcher.waiting, now_us)
         return tuple(found)
@@ -222,7 +225,7 @@ class Engine:
             return None
         decided = [live.trace for live in item.offers.values() if live.trace is not None]
         if decided:
-            return decided[-1]
+            return decided[0]
         now_us = max(micros(now), self._now_us)
         name = derive("explain", self.epoch, customer, case, now_us)
         scene = Scene(self._ledger, self._index, rules, self.epoch)

@@ -142,6 +142,8 @@ def _one_by_one(
     others: list[Candidate] = []
     for agent in agents:
         found = None if agent is chosen else first_gate(agent, item, now_us, keeper=keeper)
+        if item.offers and agent is not chosen and _is_asked(agent, item):
+            found = Gate.ASKED, "is asked too"
         if found is None:
             admitted.append(
                 (agent, *score(item, agent, scene.rules, scene.ledger.outcomes.successes, now_us))
@@ -155,6 +157,10 @@ def _one_by_one(
         for place, (agent, _, parts) in enumerate(admitted, 1)
     ]
     return (*ranked, *others)
+
+
+def _is_asked(agent: Agent, item: Item) -> bool:
+    return any(live.agent == agent.name for live in item.offers.values())
 
 
 def _ranked(agent: Agent, chosen: Agent | None, rank: int, now_us: int, parts: str) -> Candidate:
@@ -178,7 +184,8 @@ def _counted(
     scene: Scene, item: Item, chosen: Agent | None, keeper: Agent | None, now_us: int
 ) -> tuple[Candidate, ...]:
     agents = scene.ledger.agents
-    alone = {*item.excluded, *item.cool, item.target, item.preferred} - {""}
+    asked = [live.agent for live in item.offers.values()]
+    alone = {*item.excluded, *item.cool, *asked, item.target, item.preferred} - {""}
     single = [agents[name] for name in sorted(alone) if name in scene.rules.config.agents]
     if chosen is not None and chosen.name not in alone:
         single.append(chosen)

@@ -34,6 +34,7 @@ class Ledger:
         self.outcomes = Outcomes(seed)
         self.dirty_agents: dict[str, Agent] = {}
         self.dirty_items: dict[Item, None] = {}
+        self.rounds: dict[Item, None] = {}  # cases that several are asked to take
         self._now, self._now_us = EPOCH, 0
 
     def look_up(self, now: datetime, now_us: int) -> None:
@@ -133,7 +134,10 @@ class Ledger:
     ) -> Live:
         """Hold an agent's units for an offer that was just decided."""
         live = Live(own, item, agent.name, expires_us, trace)
-        item.offers = {**item.offers, own: live} if item.offers else {own: live}
+        if item.offers:
+            self._join(live)
+        else:
+            item.offers = {own: live}
         agent.offers[own] = live
         item.debits = (*item.debits, (agent.name, item.cost, item.soft))
         agent.used += item.cost
@@ -155,10 +159,19 @@ class Ledger:
                 continue
             live = Live(own, item, offer.agent, micros(offer.expires_at), None)
             live.foreign = 0 < offer.engine_epoch < self.epoch
-            item.offers = {**item.offers, own: live}
+            if item.offers:
+                self._join(live)
+            else:
+                item.offers = {own: live}
             self.agent(offer.agent).offers[own] = live
             new.append(live)
         return new
+
+    def _join(self, live: Live) -> None:
+        """Put an offer beside those that stand."""
+        item = live.item
+        item.offers = {**item.offers, live.own: live}
+        self.rounds[item] = None
 
     def end(self, live: Live) -> None:
         """Let go of an offer; its units are free once the case is charged again."""
@@ -168,6 +181,8 @@ class Ledger:
             item.offers = NO_OFFERS
         else:
             item.offers = {own: one for own, one in item.offers.items() if one is not live}
+            if len(item.offers) == 1:
+                self.rounds.pop(item, None)
         self.agent(live.agent).offers.pop(live.own, None)
 
 

@@ -70,6 +70,7 @@ class Matcher:
         self.crowd = Crowd()
         self.epoch = 0
         self.decisions = 0
+        self.begun: list[tuple[Item, int]] = []  # rounds, with the place of their first offer
         self.apart_us = 0  # when a pair that is left apart will be worth enough; 0: none is
         self.traced_max, self.solve = traced_max, solve
         self._led = 0
@@ -321,7 +322,7 @@ class Matcher:
         """
         self.decisions += 1
         own = self._next_own() if claim is None else claim.offer
-        if rules.learning:
+        if rules.learning and not item.offers:  # a round has the part of its first offer
             self._draw(item, agent, rules, now_us, asked=claim is not None)
         scene = self._scene
         if scene is None or scene.rules is not rules or scene.engine_epoch != self.epoch:
@@ -352,6 +353,8 @@ class Matcher:
         self.timers.set(expires_us, Alarm.OFFER, live, own)
         self.index.refresh(agent, now_us)
         self.ledger.dirty_agents.pop(agent.name, None)
+        if queue.round > 1 and claim is None and not item.is_for(agent.name, now_us):
+            self.begun.append((item, len(found)))
         found.append(
             MakeOffer(
                 item.customer,

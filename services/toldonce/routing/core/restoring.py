@@ -221,6 +221,8 @@ class Restorer:
             for name in LIVE_PLAIN:
                 setattr(live, name, getattr(kept, name))
             item.offers[kept.own] = live
+        if len(item.offers) > 1:
+            ledger.rounds[item] = None
         if state.held is not None:
             item.held = ledger.tallies.of(state.held)
             item.held.serving += 1

@@ -28,7 +28,7 @@ _PLAIN_MAX: Final = 4_096
 class QueueRules:
     """How one queue's work is routed; `wait` thousandths of a point a minute of age.
 
-    `success` None: nothing is learned of it.
+    `success` None: nothing is learned of it. Up to `round` agents are asked for one case at once.
     """
 
     steps: tuple[Step, ...]
@@ -38,6 +38,7 @@ class QueueRules:
     wait_max_us: int
     offer_us: int
     offer_s: timedelta
+    round: int
     weigh: Weighing
     overflow: Overflow | None
     policy: str
@@ -122,6 +123,7 @@ class Rules:
                 wait_max_us=policy.wait_max_s * SECOND,
                 offer_us=self.config.offer_timeout_s(name) * SECOND,
                 offer_s=timedelta(seconds=self.config.offer_timeout_s(name)),
+                round=policy.round,
                 weigh=policy.weigh,
                 overflow=None if known is None else known.overflow,
                 policy=policy.name,

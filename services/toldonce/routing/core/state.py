@@ -260,6 +260,10 @@ class Item:
         """Tell whether this agent may not have it for a reason of this case alone."""
         return agent in self.excluded or self.cool.get(agent, 0) > now_us
 
+    def is_for(self, agent: str, now_us: int) -> bool:
+        """Tell whether it is meant for this agent by name, or kept for them at this moment."""
+        return bool(self.target) or (agent == self.preferred and now_us < self.hold_us)
+
     def cool_down(self, agent: str, until_us: int) -> None:
         """Have somebody not asked for it until then."""
         self.cool = {**self.cool, agent: until_us}

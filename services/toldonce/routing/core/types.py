@@ -52,6 +52,7 @@ class Gate(IntEnum):
     CALENDAR = 13
     APART = 15
     NOT_YET = 16
+    ASKED = 17
 
 
 GATE_ORDER = (
@@ -68,6 +69,7 @@ GATE_ORDER = (
     Gate.OWNER_PREFERRED,
     Gate.APART,
     Gate.OUTRANKED,
+    Gate.ASKED,
     Gate.NONE,
 )
 
@@ -85,6 +87,7 @@ AGENT_OFF_SHIFT = "AGENT_OFF_SHIFT"
 AGENT_DRAINED = "AGENT_DRAINED"
 LOST_RIGHT = "LOST_RIGHT"
 FAILOVER = "FAILOVER"
+NEEDED = "NEEDED"
 ENDED = "ENDED"
 
 
@@ -108,6 +111,7 @@ class DecisionTrace(NamedTuple):
     The decision behind an offer has the id of that offer.
     `step` steps of the requirement are in force, `relaxes_at` is the instant of the next.
     `considered` agents were looked at. `reason` is one sentence without words of the customer.
+    `asked` agents were asked at once.
     """
 
     decision_id: str
@@ -122,6 +126,7 @@ class DecisionTrace(NamedTuple):
     considered: int
     candidates: tuple[Candidate, ...]
     reason: str
+    asked: int = 1
 
 
 @dataclass(frozen=True, slots=True)
