@@ -40,6 +40,7 @@ from toldonce.kernel.story.types import (
     EVENTS_MAX,
     HEAD_BYTES_ABSORBED_MAX,
     HEAD_BYTES_MAX,
+    OFFERS_MAX,
     Case,
     Story,
 )
@@ -120,7 +121,10 @@ class Auditor:
             assert (case.owner, case.epoch) == (title.owner, title.epoch)
             assert (case.handoff.own if case.handoff else "") == title.handoff
             assert {offer.own for offer in case.offers} == title.offers
-            assert len(case.offers) <= 1
+            assert len({one.agent for one in case.offers}) == len(case.offers) <= OFFERS_MAX
+            assert len({one.engine_epoch for one in case.offers}) <= 1
+            sought = not case.owner or case.handoff is not None or case.lapse is not None
+            assert sought or not case.offers
             assert case.owner or case.handoff is None
             assert case.owner or case.lapse is None
             assert case.owner not in {offer.agent for offer in case.offers}

@@ -124,7 +124,10 @@ def _handoff(s: Scene, kind: TargetKind, target: str) -> Deed:
 
 
 def _offer(s: Scene) -> Deed:
-    return offer(s.own, s.name, now=s.now, number=s.number, epoch=s.epoch), ENGINE, None
+    """Offer it to one, or now and then as one of a round of so many."""
+    several = (1, 1, 3, 5, 2)[s.number % 5]
+    made = offer(s.own, s.name, now=s.now, number=s.number, epoch=s.epoch, round_of=several)
+    return made, ENGINE, None
 
 
 def _callback(s: Scene) -> Deed:

@@ -21,10 +21,11 @@ from tests.tellers import (
 )
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import CustomerId, Own
+from toldonce.kernel.principal import Principal
 from toldonce.kernel.story.events import CaseClosed, ContactReceived
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.types import Case, CaseState, Story
-from toldonce.ownership.core import Rules
+from toldonce.ownership.core import Command, Rules
 from toldonce.ownership.core.commands import AcceptOffer, ReceiveContact
 from toldonce.ownership.handler import Received
 from toldonce.runtime.history import chain_of
@@ -156,9 +157,38 @@ class StoryMachine(RuleBasedStateMachine):
             name = NAMES[self.number % len(NAMES)]
             made = offer(case.own, name, now=self.now, number=self.number, epoch=case.epoch)
             accept = AcceptOffer(made.offer, case.epoch, b"")
-            for command, who in ((made, ENGINE), (accept, agent(name))):
-                ask = self.world.ask(of, command, who)
-                self.ledger.note(self.loop.run(answered(self.replicas[at], ask)))
+            self.say(made, ENGINE, at, of=of)
+            self.say(accept, agent(name), at, of=of)
+
+    def ask_several(self, at: int, count: int, *, of: str = WHO) -> None:
+        """Let each case that waits be offered to so many at once."""
+        for case in self.head(of).cases:
+            if case.owner or case.offers or case.state is CaseState.CLOSED:
+                continue
+            for name in NAMES[:count]:
+                self.number += 1
+                made = offer(
+                    case.own,
+                    name,
+                    now=self.now,
+                    number=self.number,
+                    epoch=case.epoch,
+                    round_of=count,
+                )
+                self.say(made, ENGINE, at, of=of)
+
+    def all_accept(self, *, of: str = WHO) -> None:
+        """Let everybody who is asked accept, on one replica and the other in turn."""
+        for case in self.head(of).cases:
+            digest = case.handoff.context_hash if case.handoff else b""
+            for number, live in enumerate(case.offers):
+                accept = AcceptOffer(live.own, case.epoch, digest)
+                self.say(accept, agent(live.agent), number % 2, of=of)
+
+    def say(self, command: Command, who: Principal, at: int, *, of: str = WHO) -> None:
+        """Have a command done, and note what the asker was told."""
+        ask = self.world.ask(of, command, who)
+        self.ledger.note(self.loop.run(answered(self.replicas[at], ask)))
 
     def case(self, own: str, of: str = WHO) -> Case:
         """Give a case that must be there."""

@@ -72,7 +72,9 @@ def contact(number: int = 1, *, queue: str = "orders", topic: str = "order") -> 
     )
 
 
-def offer(case: Own, to: str, *, now: datetime, number: int = 1, epoch: int = 0) -> MakeOffer:
+def offer(
+    case: Own, to: str, *, now: datetime, number: int = 1, epoch: int = 0, round_of: int = 1
+) -> MakeOffer:
     """Say an offer of the engine with epoch 1 that runs out after 20 s."""
     return MakeOffer(
         case=case,
@@ -84,6 +86,7 @@ def offer(case: Own, to: str, *, now: datetime, number: int = 1, epoch: int = 0)
         engine_epoch=1,
         policy_version="1-abc",
         trace=b"trace",
+        round=round_of,
     )
 
 

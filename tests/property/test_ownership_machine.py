@@ -48,6 +48,14 @@ class OwnershipMachine(StoryMachine):
     def cases_are_taken_on(self, at: int) -> None:
         self.take_on(at)
 
+    @rule(at=where, count=st.integers(2, 5))
+    def several_are_asked_at_once(self, at: int, count: int) -> None:
+        self.ask_several(at, count)
+
+    @rule()
+    def everybody_who_is_asked_accepts(self) -> None:
+        self.all_accept()
+
     @rule(data=st.data(), at=where)
     def somebody_goes_on(self, data: st.DataObject, at: int) -> None:
         for _ in range(FORWARD):

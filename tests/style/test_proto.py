@@ -24,7 +24,7 @@ NUMBERS = {
 UNITS = ("_us", "_ms", "_s", "_bytes", "_total", "_size", "_ratio")
 COUNTS = re.compile(
     r"(?:^|_)(?:epoch|sequence|revision|version|position|level|priority|priority_by|rung|rank|step"
-    r"|tag|ref|index|counter|hops|messages|considered|cases|waiting|offered|scheduled|bad_experiences"
+    r"|tag|ref|index|counter|hops|messages|considered|asked|cases|waiting|offered|scheduled|bad_experiences"
     r"|agents_free|agents_available)$"
 )
 THINGS = {  # a call may answer with the thing it is about

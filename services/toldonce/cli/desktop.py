@@ -45,6 +45,8 @@ Several
   x N N                    make contacts N a case of their own
   q                        leave"""
 
+_OVER = {"TAKEN": "taken by somebody else", "REVOKED": "taken back"}
+
 
 class Desktop(Work):
     """One agent at one terminal; offers and cases are dealt with one after the other."""
@@ -102,7 +104,7 @@ class Desktop(Work):
                 await self._show_offer(news)
             case OfferOver(offer_id, _, reason):
                 if self._offers.pop(offer_id, None) is not None:
-                    self._out.say(f"The offer is over: {reason}.")
+                    self._out.say(f"The offer is over: {_OVER.get(reason, reason)}.")
             case CaseNews(case, what):
                 self._out.say(f"News of {named(case)}: {', '.join(what) or 'changed'}")
                 if case.case_id in self._session.cases and "ContactReceived" in what:
@@ -123,6 +125,8 @@ class Desktop(Work):
             f"{ago(offer.enqueued_at)}{via}. Why you: {offer.trace.reason}"
         )
         await self._tell(offer.case_id)
+        if offer.asked > 1:
+            self._out.say(f"{offer.asked} are asked at once: whoever accepts first has it.")
         self._out.say("a = accept, d = decline")
 
     def _advise(self, case_id: str) -> None:

@@ -135,6 +135,7 @@ class Offer:
 
     `callback_at`: since when the customer wants to be called back, by appointment at
     `not_before_at`; where to stands in the context.
+    `asked` are asked at once, this agent among them: the first to accept has it.
     """
 
     offer_id: str
@@ -153,6 +154,7 @@ class Offer:
     trace: TraceSeen
     callback_at: datetime | None = None
     not_before_at: datetime | None = None
+    asked: int = 1
 
 
 def instant(stamp: Timestamp) -> datetime | None:
@@ -274,6 +276,7 @@ def offer_seen(offer: routing_pb2.OfferIssued) -> Offer:
         trace=trace_seen(offer.trace),
         callback_at=instant(offer.callback_at),
         not_before_at=instant(offer.not_before_at),
+        asked=max(1, offer.asked),
     )
 
 

@@ -14,7 +14,7 @@ from toldonce.kernel.story.events import (
     OfferExpired,
     OfferRevoked,
 )
-from toldonce.kernel.story.types import AdviserKind, Case, Story, TargetKind
+from toldonce.kernel.story.types import OFFERS_MAX, AdviserKind, Case, Story, TargetKind
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     Asked,
@@ -39,7 +39,7 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
         raise Rejected("STALE_EPOCH", "the case has changed hands since the decision")
     if case.owner and case.handoff is None and case.lapse is None:
         raise Rejected("OWNED", "the case has an owner who is there, and no handoff is pending")
-    if case.offers:
+    if case.offers and not _joins(command, case):
         raise Rejected("OFFERED", "the case is on offer already")
     if case.scheduled_at(now):
         raise Rejected("NOT_YET", "the case is scheduled for later")
@@ -67,6 +67,14 @@ def make(story: Story, command: MakeOffer, now: datetime) -> tuple[Event, ...]:
             trace=command.trace,
             forced=command.forced,
         ),
+    )
+
+
+def _joins(command: MakeOffer, case: Case) -> bool:
+    """Tell whether an offer is one of the round that is live: all are of one engine."""
+    return len(case.offers) < min(command.round, OFFERS_MAX) and all(
+        offer.engine_epoch == command.engine_epoch and offer.agent != command.agent
+        for offer in case.offers
     )
 
 

@@ -205,6 +205,8 @@ def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
                     return Rejected("OFFER_DECLINED", "the offer was declined already")
                 case OfferExpired(offer) if offer == own:
                     return Rejected("OFFER_EXPIRED", "the offer has run out; the next comes")
+                case OfferRevoked(offer, _, _, "TAKEN") if offer == own:
+                    return Rejected("OFFER_TAKEN", "somebody else accepted first")
                 case OfferRevoked(offer, _, _, reason) if offer == own:
                     return Rejected("OFFER_REVOKED", f"the offer was taken back ({reason})")
                 case _:

@@ -18,6 +18,7 @@ from toldonce.kernel.story.events import (
     CaseSplit,
     Event,
     OfferAccepted,
+    Offered,
 )
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.ring import times
@@ -179,10 +180,13 @@ class Writer:
                 raise
             return None
         payload = encode_record(record)
-        if len(payload) - len(record.sealed) > HEAD_BYTES_MAX and _opens(events):
+        opens = _opens(events)
+        full = len(payload) - len(record.sealed) > HEAD_BYTES_MAX
+        if full and (opens or _asks_more(events, placed.story)):
             if not fresh:
                 return None
-            raise Rejected("TOO_MANY_CASES", "the story's head is full; nothing was written")
+            reason = "TOO_MANY_CASES" if opens else "OFFERED"
+            raise Rejected(reason, "the story's head is full; nothing was written")
         subject = names.story(ask.tenant, ask.customer, placed.epoch)
         begun_s = self._clock.monotonic()
         outcome = await self._log.append(
@@ -270,6 +274,12 @@ def _by_time(no: Refusal) -> bool:
 
 def _hands_over(events: tuple[Event, ...]) -> bool:
     return any(isinstance(event, OfferAccepted) and event.handoff for event in events)
+
+
+def _asks_more(events: tuple[Event, ...], before: Story) -> bool:
+    """Tell whether one more is asked for a case that somebody is asked for already."""
+    asked = [event.case for event in events if isinstance(event, Offered)]
+    return any(case.offers for case in before.cases if case.own in asked)
 
 
 def _opens(events: tuple[Event, ...]) -> bool:

@@ -198,4 +198,5 @@ def _offer(decision: MakeOffer, epoch: int, issued_at: datetime) -> internal_pb2
         trace=write_trace(decision.trace),
         handoff_id=whole(who, handoff) if handoff else "",
         forced=decision.forced,
+        asked=decision.round if decision.round > 1 else 0,
     )

@@ -180,6 +180,7 @@ def _reason(field: str, text: str) -> str:
 
 def _offer(made: OfferMade) -> routing_pb2.OfferIssued:
     customer, case, offer = made.customer, made.case, made.offer
+    trace = read_trace(made.trace)
     issued: dict[str, Any] = {}
     if case.handoff is not None:
         issued["handoff"] = routing_pb2.OfferedHandoff(
@@ -197,11 +198,12 @@ def _offer(made: OfferMade) -> routing_pb2.OfferIssued:
         language=case.language,
         enqueued_at=stamp(case.enqueued_at),
         expires_at=stamp(offer.expires_at),
-        trace=read_trace(made.trace),
+        trace=trace,
         topic=case.topic,
         sequence=made.sequence,
         customer_id=customer,
         callback_at=stamp(case.callback_at),
         not_before_at=stamp(case.not_before_at),
+        asked=max(len(case.offers), 0 if trace is None else trace.asked),
         **issued,
     )

@@ -23,6 +23,7 @@ def write_trace(trace: DecisionTrace) -> types_pb2.DecisionTrace:
         considered=trace.considered,
         candidates=[_candidate(one) for one in trace.candidates],
         reason=trace.reason,
+        asked=trace.asked if trace.asked > 1 else 0,
     )
 
 

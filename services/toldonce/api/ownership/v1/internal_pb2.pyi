@@ -541,6 +541,7 @@ class Offer(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     HANDOFF_ID_FIELD_NUMBER: _builtins.int
     FORCED_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     case_epoch: _builtins.int
@@ -561,6 +562,10 @@ class Offer(_message.Message):
     """The handoff it is part of, 52 characters; empty when none."""
     forced: _builtins.bool
     """Somebody forced it past the policy."""
+    asked: _builtins.int
+    """So many agents are asked for the case at once; while fewer offers of the same engine are live,
+    it joins them. 0 or 1: this agent alone.
+    """
     @_builtins.property
     def trace(self) -> _types_pb2.DecisionTrace:
         """Why this agent."""
@@ -578,10 +583,11 @@ class Offer(_message.Message):
         trace: _types_pb2.DecisionTrace | None = ...,
         handoff_id: _builtins.str = ...,
         forced: _builtins.bool = ...,
+        asked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case_epoch", b"case_epoch", "case_id", b"case_id", "engine_epoch", b"engine_epoch", "expires_at_us", b"expires_at_us", "forced", b"forced", "handoff_id", b"handoff_id", "issued_at_us", b"issued_at_us", "own_offer_id", b"own_offer_id", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "asked", b"asked", "case_epoch", b"case_epoch", "case_id", b"case_id", "engine_epoch", b"engine_epoch", "expires_at_us", b"expires_at_us", "forced", b"forced", "handoff_id", b"handoff_id", "issued_at_us", b"issued_at_us", "own_offer_id", b"own_offer_id", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -459,6 +459,7 @@ class OfferIssued(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CALLBACK_AT_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer, 52 characters."""
     case_id: _builtins.str
@@ -479,6 +480,10 @@ class OfferIssued(_message.Message):
     """Log position of the offer in the story."""
     customer_id: _builtins.str
     """The customer, 26 characters."""
+    asked: _builtins.int
+    """How many agents are asked at once, you among them: the first to accept has the case, and the
+    offers of the others end as TAKEN. 0 or 1: nobody else is asked.
+    """
     @_builtins.property
     def enqueued_at(self) -> _timestamp_pb2.Timestamp:
         """Since when the work waits."""
@@ -524,10 +529,11 @@ class OfferIssued(_message.Message):
         customer_id: _builtins.str = ...,
         callback_at: _timestamp_pb2.Timestamp | None = ...,
         not_before_at: _timestamp_pb2.Timestamp | None = ...,
+        asked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "enqueued_at", b"enqueued_at", "expires_at", b"expires_at", "handoff", b"handoff", "not_before_at", b"not_before_at", "trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "customer_id", b"customer_id", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "expires_at", b"expires_at", "handoff", b"handoff", "language", b"language", "not_before_at", b"not_before_at", "offer_id", b"offer_id", "priority", b"priority", "queue", b"queue", "sequence", b"sequence", "topic", b"topic", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "customer_id", b"customer_id", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "expires_at", b"expires_at", "handoff", b"handoff", "language", b"language", "not_before_at", b"not_before_at", "offer_id", b"offer_id", "priority", b"priority", "queue", b"queue", "sequence", b"sequence", "topic", b"topic", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -472,6 +472,8 @@ class _GateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gate.ValueType],
     """Able, but the policy keeps such agents for other work until this has waited longer."""
     GATE_NOT_YET: _Gate.ValueType  # 16
     """Nobody is asked yet: the case is scheduled for later."""
+    GATE_ASKED: _Gate.ValueType  # 17
+    """Is asked for this case at the same time; the first to accept has it."""
 
 class Gate(_Gate, metaclass=_GateEnumTypeWrapper):
     """The first test a candidate failed."""
@@ -510,6 +512,8 @@ GATE_APART: Gate.ValueType  # 15
 """Able, but the policy keeps such agents for other work until this has waited longer."""
 GATE_NOT_YET: Gate.ValueType  # 16
 """Nobody is asked yet: the case is scheduled for later."""
+GATE_ASKED: Gate.ValueType  # 17
+"""Is asked for this case at the same time; the first to accept has it."""
 Global___Gate: _TypeAlias = Gate  # noqa: Y015
 
 class _OfferEndReason:
@@ -1360,6 +1364,7 @@ class DecisionTrace(_message.Message):
     CONSIDERED_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """The decision, 26 characters."""
     policy_version: _builtins.str
@@ -1376,6 +1381,8 @@ class DecisionTrace(_message.Message):
     """How many agents were looked at."""
     reason: _builtins.str
     """The decision in one sentence; at most 512 bytes, no words of the customer."""
+    asked: _builtins.int
+    """How many agents were asked at once, this one among them; 0 or 1: nobody else was."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -1399,10 +1406,11 @@ class DecisionTrace(_message.Message):
         considered: _builtins.int = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         reason: _builtins.str = ...,
+        asked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "candidates", b"candidates", "chosen_agent", b"chosen_agent", "considered", b"considered", "decision_id", b"decision_id", "engine_epoch", b"engine_epoch", "policy_version", b"policy_version", "reason", b"reason", "step", b"step", "waited_s", b"waited_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "at", b"at", "candidates", b"candidates", "chosen_agent", b"chosen_agent", "considered", b"considered", "decision_id", b"decision_id", "engine_epoch", b"engine_epoch", "policy_version", b"policy_version", "reason", b"reason", "step", b"step", "waited_s", b"waited_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,8 @@ class MakeOffer:
     """Offer the case to an agent: only the engine asks this.
 
     `handoff` is the one it was decided for, or "" for none; None does not say. Of a handoff the
-    epoch tells nothing, because it rises with the accept only.
+    epoch tells nothing, because it rises with the accept only. It is one of `round` offers to
+    different agents that may be live at once.
     """
 
     case: Own
@@ -27,6 +28,7 @@ class MakeOffer:
     trace: bytes
     handoff: Own | None = None
     forced: bool = False
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def _offer(body: internal_pb2.Offer) -> Parsed:
         trace=body.trace.SerializeToString(deterministic=True),
         handoff=case_of("handoff_id", body.handoff_id)[1] if body.handoff_id else Own(""),
         forced=body.forced,
+        round=body.asked or 1,
     )
     return customer, command, None
 
