@@ -95,6 +95,11 @@ def check(
                     (timer.own, timer) for timer in timers_of(case, config, record.at)
                 )
         for case in head.cases:
+            asked = [offer.agent for offer in case.offers]
+            if len(asked) > 1:
+                checked["in a round"] += 1
+            if len(asked) != len({*asked}) or len(asked) > config.policy_of("orders").round:
+                found.append(("I5", f"{where}: {case.own} is on offer to {', '.join(asked)}"))
             if owners.owner.get(case.own, "") != case.owner:
                 found.append(("I5", f"{where}: {case.own} is {case.owner}'s, not by its events"))
         frozen = frozen or any(isinstance(event, Moved) for event in record.events)
@@ -154,6 +159,8 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
                     found.append(("I5", f"{where}: an accept ends another handoff"))
                 if own not in owners.lapsed and owners.owner.get(own, "") != pending[1]:
                     found.append(("I5", f"{where}: {own} had an owner who did not hand it over"))
+                if any(case == own for case, _ in owners.offers.values()):
+                    found.append(("I5", f"{where}: {own} was taken and is on offer still"))
                 found += _rises(where, owners, own, epoch)
                 owners.owner[own] = who
                 owners.lapsed.discard(own)

@@ -57,7 +57,7 @@ topics:
 %(topics)s
 queues:
   - name: orders
-    policy: quick
+    policy: several
     sla: soon
     skills: {care: 1}
     dispositions: [solved]
@@ -70,6 +70,14 @@ policies:
     decline_cooldown_s: 1
     wait_max_s: 20
     offer_timeout_s: 4
+    steps: [{after_s: 20, drop: [care]}]
+    success: {mode: active, explore: 0.1, cycle_minutes: 1, by: [topic, channel], repeat_s: 60}
+  - name: several
+    prefer_owner_s: 1
+    decline_cooldown_s: 1
+    wait_max_s: 20
+    offer_timeout_s: 4
+    round: 3
     steps: [{after_s: 20, drop: [care]}]
     success: {mode: active, explore: 0.1, cycle_minutes: 1, by: [topic, channel], repeat_s: 60}
 sla:

@@ -210,6 +210,10 @@ def _same_epoch() -> list[Patch]:
     return [line(offers, "accept", "epoch=case.epoch + 1", "epoch=case.epoch")]
 
 
+def _others_stay_asked() -> list[Patch]:
+    return [line(offers, "accept", '*revoked(case, "TAKEN", spare=offer.own), ', "")]
+
+
 def _older_writes_on() -> list[Patch]:
     return [attribute(older.Known, "_mine", int.__int__)]
 
@@ -325,6 +329,7 @@ MUTANTS = (
         ("I1",),
         Mix(weights={"call_back": 5.0}),
     ),
+    Mutant("others stay asked when one has accepted", _others_stay_asked, ("I5: ",)),
     Mutant("half a move left", _half_a_move, ("I1", "I7"), Mix(weights={"link": 3.0})),
     Mutant(
         "close over an unseen message",

@@ -4,14 +4,17 @@ import asyncio
 
 import pytest
 
+from toldonce.api.types.v1 import types_pb2
+from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import customer_of
-from toldonce.kernel.story.events import OfferAccepted, Offered
+from toldonce.kernel.story.events import OfferAccepted, Offered, OfferRevoked
 from toldonce.runtime.envelope import decode_record
 from toldonce.runtime.names import story
 
-from .world import TENANT, close, world
+from .world import DOCUMENT, TENANT, close, world
 
 pytestmark = pytest.mark.looptime
+TWO = DOCUMENT.replace("offer_timeout_s: 4}", "offer_timeout_s: 30, round: 2}")
 
 
 def now_s():
@@ -191,3 +194,60 @@ async def test_lost_answer_of_ownership_makes_no_second_offer(tmp_path):
         await system.wait(lambda: not process.door.losing)
         assert (await ann.accept(offer)).owner == "ann"
         assert len(await offers_of(system, case_id)) == 1
+
+
+async def test_new_leader_lets_the_round_stand_that_the_old_one_began(tmp_path):
+    async with world(tmp_path, TWO) as system:
+        leader, standby = await both(system)
+        people = [await system.agent(standby, name) for name in ("ann", "bob")]
+        first = await system.contact()
+        offers = [await one.offer() for one in people]
+        await leader.kill()
+        await system.wait(lambda: standby.epoch)
+        await asyncio.sleep(2)
+        assert len(await offers_of(system, first)) == 2, "nobody was asked again"
+        second = await system.contact()  # and whoever was asked beside the other is called back
+        beside = await system.wait(
+            lambda: next((one for one in people if one.all("offer_ended")), None)
+        )
+        assert (await beside.offer(1)).case_id == second
+        other = people[people.index(beside) - 1]
+        case = await other.accept(offers[people.index(other)])
+        assert case.case_id == first
+        revoked = [e for e in await system.events(first) if isinstance(e, OfferRevoked)]
+        assert [e.reason for e in revoked] == ["NEEDED"]
+
+
+async def test_of_a_round_one_accepts_while_no_engine_leads_and_the_other_is_told(tmp_path):
+    async with world(tmp_path, TWO) as system:
+        leader, standby = await both(system)
+        people = [await system.agent(standby, name) for name in ("ann", "bob")]
+        await system.contact()
+        offers = [await one.offer() for one in people]
+        await leader.kill()
+        assert (await people[0].accept(offers[0])).owner == "ann"
+        assert not standby.epoch
+        (ended,) = await people[1].wait(lambda: people[1].all("offer_ended"))
+        assert ended.offer_id == offers[1].offer_id
+        assert ended.reason == types_pb2.OFFER_END_REASON_TAKEN
+        with pytest.raises(Rejected, match="somebody else"):
+            await people[1].accept(offers[1])
+        await system.wait(lambda: standby.epoch)
+        second = await system.contact()
+        assert (await people[1].offer(1)).case_id == second
+
+
+async def test_round_of_an_engine_that_was_deposed_gets_nobody_more(tmp_path):
+    async with world(tmp_path, TWO) as system:
+        leader, standby = await both(system)
+        ann = await system.agent(standby, "ann")
+        case_id = await system.contact()
+        offer = await ann.offer()
+        assert offer.asked == 1, "nobody else was there"
+        leader.cut()
+        await system.wait(lambda: standby.epoch)
+        await system.agent(standby, "bob")
+        leader.cut(off=False)
+        await asyncio.sleep(2)
+        assert len(await offers_of(system, case_id)) == 1
+        assert (await ann.accept(offer)).owner == "ann"
