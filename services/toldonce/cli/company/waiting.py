@@ -43,7 +43,7 @@ KNOWN_S = 2.0
 
 @dataclass(slots=True)
 class Wait:
-    """A case that waits: since when it was last put in line, and what it asks."""
+    """A case that waits: since when it was last put in line, what it asks, which offers stand."""
 
     opened: CaseOpened
     enqueued_at: datetime
@@ -58,6 +58,7 @@ class Wait:
     handing_to: str = ""
     lapsed: bool = False
     cool: dict[str, datetime] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ def judge_waiting(told: Chronicle, came: Mapping[str, datetime]) -> Waiting:
             if late_s > TOLERANCE_S:
                 found.late.append((case_id, late_s))
             wait.waiting = False
+            wait.asked.add(event.offer)
         elif wait is not None:
             _go_on(told.config, wait, event, at)
             if isinstance(event, CaseClosed | CaseAbandoned):
@@ -146,12 +148,20 @@ def _steps(config: Config, wait: Wait, until: datetime) -> Iterable[datetime]:
 def _go_on(config: Config, wait: Wait, event: Event, at: datetime) -> None:
     """Note what an event means for how a case waits."""
     match event:
-        case OfferDeclined(_, _, agent) | OfferExpired(_, _, agent) | OfferRevoked(_, _, agent):
+        case (
+            OfferDeclined(offer, _, agent)
+            | OfferExpired(offer, _, agent)
+            | OfferRevoked(offer, _, agent)
+        ):
+            wait.asked.discard(offer)
             if isinstance(event, OfferDeclined):
                 wait.cool[agent] = at + _cool_down(config, wait)
+            if wait.asked:
+                return  # others of its round are still asked
             sought = not wait.owner or bool(wait.handing_to) or wait.lapsed
             wait.since, wait.waiting = at, sought
         case OfferAccepted(_, _, agent):
+            wait.asked.clear()
             wait.waiting, wait.owner, wait.handing_to, wait.plain = False, agent, "", False
             wait.lapsed = False
         case HandoffBegun(target=target):
