@@ -64,6 +64,27 @@ async def test_a_request_is_answered_by_one_member_of_the_queue(bus: Bus, subjec
     assert all(served)
 
 
+async def test_a_request_to_servers_without_a_queue_is_answered_by_whoever_does(
+    bus: Bus, subject: str
+) -> None:
+    asked = 0
+
+    async def paused(_data: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    silent = await bus.serve(subject, paused, queue="", inflight_max=8)
+    able = await bus.serve(subject, _echo, queue="", inflight_max=8)
+    for _ in range(6):
+        assert await bus.request(subject, b"hello", timeout_s=2) == b"heard hello"
+    await eventually(lambda: asked == 6)
+    await able.close()
+    async with asyncio.timeout(5):
+        await silent.close()
+
+
 async def test_a_request_nobody_serves_is_refused_at_once(bus: Bus, subject: str) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match="Nobody answers"):

@@ -415,6 +415,7 @@ class StoreLine(Commands):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Served:
     subject: str
+    queue: str
     host: Host
     desk: Desk
 
@@ -473,10 +474,10 @@ class Exchange:
         copies = 2 if net.hit("double", net.weather.double) else 1
         unheard = net.hit("lost_ack", net.weather.lost_ack)
         for copy in range(copies):
-            one = net.rng.choice(able)
-            away_s = net.delay_s() + copy * net.rng.uniform(0.0, 2.0)
-            given = (one, subject, data, None if unheard else answer, self._sent)
-            net.loop.call_later(away_s, self._take, *given, context=one.host.context)
+            for one in (net.rng.choice(able),) if able[0].queue else able:
+                away_s = net.delay_s() + copy * net.rng.uniform(0.0, 2.0)
+                given = (one, subject, data, None if unheard else answer, self._sent)
+                net.loop.call_later(away_s, self._take, *given, context=one.host.context)
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer
@@ -539,7 +540,7 @@ class BusLine:
         self, subject: str, handler: Handler, *, queue: str, inflight_max: int
     ) -> Subscription:
         desk = Desk(handler, inflight_max=inflight_max)
-        one = _Served(subject, self._link.host, desk)
+        one = _Served(subject, queue, self._link.host, desk)
         self._exchange.served.append(one)
         return _Closing(lambda: self._exchange.served.remove(one), desk)
 

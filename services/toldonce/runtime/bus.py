@@ -51,7 +51,11 @@ class Bus(Protocol):
     async def serve(
         self, subject: str, handler: Handler, *, queue: str, inflight_max: int
     ) -> Subscription:
-        """Answer requests, each by one member of `queue`, at most `inflight_max` at a time."""
+        """Answer requests, at most `inflight_max` at a time.
+
+        Each is answered by one member of `queue`; with "" every such server gets it, and the first
+        answer counts: so one that is paused keeps nobody waiting.
+        """
         ...
 
     async def subscribe(self, subject: str, handler: Listener) -> Subscription:

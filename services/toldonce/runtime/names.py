@@ -19,7 +19,6 @@ from toldonce.kernel.ids import (
 
 STORY_EPOCH = 1
 COMMANDS_QUEUE = "ownership"
-ENGINE_QUEUE = "routing"
 _STORY_TOKENS = 5
 
 

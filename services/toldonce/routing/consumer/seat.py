@@ -209,7 +209,7 @@ class Seat:
             return await self._bus.serve(
                 names.engine(self.tenant),
                 self.answer,
-                queue=names.ENGINE_QUEUE,
+                queue="",  # whoever led before us may be paused, and not have left
                 inflight_max=QUESTIONS_MAX,
             )
         except Unavailable:
