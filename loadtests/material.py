@@ -4,6 +4,8 @@ Contacts are made from a number, so every run and every round sends the same kin
 e-mail of about 300 characters whose language and topic have to be found. Each is of a new customer.
 """
 
+from collections.abc import Sequence
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from toldonce.api.intake.v1 import intake_pb2
@@ -68,12 +70,12 @@ agents:
 """
 
 
-def document() -> str:
-    """Write the configuration: `SERVED` with agents of room enough, `PARKED` with nobody there."""
+def document(agents_named: Sequence[str] = AGENTS, units: int = UNITS) -> str:
+    """Write the configuration: agents of so many units for `SERVED`, nobody there for `PARKED`."""
     agents = "\n".join(
-        f"  - {{name: {name}, capacity_units: {UNITS}, languages: {{en: 5, nl: 5}}, "
+        f"  - {{name: {name}, capacity_units: {units}, languages: {{en: 5, nl: 5}}, "
         f"skills: {{help: 5}}, queues: [{SERVED}]}}"
-        for name in AGENTS
+        for name in agents_named
     )
     return _DOCUMENT.format(parked=PARKED, served=SERVED, agents=agents)
 

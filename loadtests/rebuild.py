@@ -15,16 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.children import ROOT, cpu_s
+from loadtests.fleet import configure
 from loadtests.rebuild_fill import TENANT, document, fill, quick_nats
-from toldonce.config.handler import Handler
-from toldonce.kernel.principal import Principal, Role
-from toldonce.runtime import names
 from toldonce.runtime.child import Child
-from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.embedded import Embedded, embedded
-from toldonce.runtime.nats_link import Link
-from toldonce.runtime.table import open_table
-from toldonce.runtime.zones import WheelZones
 
 MUST_S = 20.0
 GOAL_S = 10.0
@@ -52,7 +46,7 @@ async def rebuild(size: Size, say: Say, *, profile: Path | None = None) -> dict[
         fill_s = round(time.monotonic() - began_s, 1)
         say(f"filled in {fill_s:g} s; starting the servers again, each write synced")
         async with embedded(data) as servers:
-            await _apply(servers, document(size.stories))
+            await configure(servers.nats_url, TENANT, document(size.stories))
             options = {
                 "data": data,
                 "nats": servers.nats_url,
@@ -93,21 +87,6 @@ def told(report: Mapping[str, Any]) -> str:
         "processor seconds: " + ", ".join(f"{n} {s:g}" for n, s in report["cpu_s"].items()),
     ]
     return "\n".join([*lines, ""])
-
-
-async def _apply(servers: Embedded, text: str) -> None:
-    """Put a configuration in force."""
-    link = await Link.connect(servers.nats_url, name="config")
-
-    async def nobody(_tenant: str) -> None:
-        """Nobody listens yet."""
-
-    try:
-        table = await open_table(link, names.CONFIG)
-        handler = Handler(table, WheelZones(), SystemClock(), nobody)
-        await handler.apply(Principal(TENANT, Role.ADMIN, "admin"), text)
-    finally:
-        await link.close()
 
 
 async def _measured(

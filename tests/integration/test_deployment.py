@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from loadtests import material
+from loadtests.fleet import Servers, answers, process
 from toldonce.api.config.v1 import config_pb2
 from toldonce.cli.serve import Service
 from toldonce.client.agent import AgentSession
@@ -23,28 +24,36 @@ from toldonce.runtime.permissions import nats_users
 
 TENANT = "demo"
 WITHIN_S = 30.0
-COMMAND = "import sys; from toldonce.cli.main import main; sys.argv[0] = 'toldonce'; main()"
 
 
 class Cluster:
     """Five processes and the servers they share."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, store_url):
         self.folder = folder
         self.port, self.monitor_port = free_port(), free_port()
         self.secrets = secrets.make(folder / "secrets")
-        self.ports = {service.value: (free_port(), free_port()) for service in Service}
+        self.servers = Servers(
+            nats_url=f"nats://127.0.0.1:{self.port}",
+            monitor_url=f"http://127.0.0.1:{self.monitor_port}",
+            store_url=store_url,
+            secrets=folder / "secrets",
+            tenant=TENANT,
+            logins={user["user"]: f"of-{user['user']}" for user in nats_users()},
+        )
+        self.services = {one.value: process(one.value, self.servers, folder) for one in Service}
 
     def client(self, service, role, subject):
         token = issue(self.secrets, Principal(TENANT, role, subject), SystemClock())
-        return Client(f"127.0.0.1:{self.ports[service][0]}", token)
+        return Client(self.services[service].address, token)
 
     def violations(self):
         log = (self.folder / "nats-server.log").read_text()
         return [line for line in log.splitlines() if "Violation" in line]
 
     def nats(self):
-        users = [user | {"password": f"of-{user['user']}"} for user in nats_users()]
+        logins = self.servers.logins
+        users = [user | {"password": logins[user["user"]]} for user in nats_users()]
         config = {
             "server_name": "n0",
             "listen": f"127.0.0.1:{self.port}",
@@ -60,69 +69,28 @@ class Cluster:
             ready=lambda: answers(self.monitor_port, "/healthz"),
         )
 
-    def environment(self, user, store_url):
-        return {
-            "TOLDONCE_NATS": f"nats://127.0.0.1:{self.port}",
-            "TOLDONCE_NATS_MONITOR": f"http://127.0.0.1:{self.monitor_port}",
-            "TOLDONCE_NATS_USER": user,
-            "TOLDONCE_NATS_PASSWORD": f"of-{user}",
-            "TOLDONCE_REDIS": store_url,
-            "TOLDONCE_REPLICAS": "1",
-            "TOLDONCE_SECRETS": str(self.folder / "secrets"),
-        }
-
-    def service(self, name, store_url):
-        port, metrics_port = self.ports[name]
-        return Child(
-            name,
-            [sys.executable, "-c", COMMAND, "serve", name],
-            folder=self.folder,
-            ready=lambda: answers(metrics_port, "/health/ready"),
-            ready_s=WITHIN_S,
-            environment={
-                **self.environment(name, store_url),
-                "TOLDONCE_PORT": str(port),
-                "TOLDONCE_METRICS_PORT": str(metrics_port),
-            },
-        )
-
     async def set_up(self):
         job = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "toldonce.runtime.setup",
-            env=self.environment("setup", ""),
+            env=self.servers.environment("setup"),
             stderr=asyncio.subprocess.PIPE,
         )
         _, said = await job.communicate()
         assert job.returncode == 0, said.decode()
 
 
-async def answers(port, page):
-    """Whether a page on loopback says 200."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    try:
-        writer.write(f"GET {page} HTTP/1.0\r\n\r\n".encode())
-        return b" 200 " in await reader.readline()
-    except OSError:
-        return False
-    finally:
-        writer.close()
-
-
 @pytest.fixture
 async def cluster(tmp_path):
-    made = Cluster(tmp_path)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(embedded(tmp_path / "store"))
+        made = Cluster(tmp_path, store.store_url)
         nats = made.nats()
         stack.push_async_callback(nats.stop)
         await nats.start()
         await made.set_up()
-        services = [made.service(service.value, store.store_url) for service in Service]
+        services = [one.child for one in made.services.values()]
         for service in services:
             stack.push_async_callback(service.stop)
         await asyncio.gather(*(service.start() for service in services))
