@@ -14,6 +14,8 @@ from typing import Any
 from loadtests import breakdown, triage_options
 from loadtests.bench import Bench, Plan
 from loadtests.children import ROOT
+from loadtests.failover import failover
+from loadtests.failover import told as told_failover
 from loadtests.limits import limits
 from loadtests.rebuild import Size, rebuild, told
 from loadtests.remote import house_at
@@ -68,6 +70,19 @@ first where there is a C compiler (python compile.py); `compiled` says whether i
   decisions_per_s must be 50 000, p99_us of a step under 1 000, cost_ratio_100k_vs_1k under 2.
   Nothing else should run on the machine.
 """
+_FAILOVER = """\
+Measure how long nobody is offered anything when the engine that leads stops: NATS, Valkey, intake,
+ownership and two replicas of routing run as processes of their own, agents sit at both replicas,
+and contacts come at a steady rate. Round by round the leading replica is paused (SIGSTOP) or killed
+(SIGKILL), in turn; a round takes about 15 seconds.
+
+  takeover_s   from the signal to the first offer of the next engine, by the log
+  answers_s    how long the next engine took to answer a question meanwhile, at most
+  follows_s    how long a paused leader that goes on takes to notice that it does not lead
+  faults       broken promises, by the log: each must be 0
+
+  takeover_p99_s must be under 10, and should be under 5. Nothing else should run on the machine.
+"""
 
 
 def _engine() -> Report:
@@ -93,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
         "Start with: limits --help, engine --help, triage --help",
     )
     kinds = parser.add_subparsers(
-        dest="what", required=True, metavar="{limits,rebuild,engine,triage}"
+        dest="what", required=True, metavar="{limits,rebuild,failover,engine,triage}"
     )
     limits_parser = kinds.add_parser(
         "limits",
@@ -110,6 +125,16 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _rebuild_options(rebuild_parser)
+    failover_parser = kinds.add_parser(
+        "failover",
+        help="how long it takes until another engine makes offers, on real processes",
+        description=_FAILOVER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _json_option(failover_parser)
+    failover_parser.add_argument(
+        "--rounds", type=_count(1, 1_000), default=10, help="(%(default)s)"
+    )
     engine_parser = kinds.add_parser(
         "engine",
         help="what a decision of the routing engine costs, at any size",
@@ -151,6 +176,8 @@ def _report(asked: argparse.Namespace) -> tuple[Report, Callable[[Report], str]]
             return _engine(), told_engine
         case "rebuild":
             return run(_rebuild(asked)), told
+        case "failover":
+            return run(_failover(asked)), told_failover
         case _:
             return run(_measure(asked)), table
 
@@ -218,6 +245,10 @@ def _options(parser: argparse.ArgumentParser) -> None:
 async def _rebuild(asked: argparse.Namespace) -> Report:
     profile = asked.profile.absolute() if asked.profile else None
     return await rebuild(Size(asked.stories, asked.closed), _say, profile=profile)
+
+
+async def _failover(asked: argparse.Namespace) -> Report:
+    return (await failover(asked.rounds, _say)).report
 
 
 async def _measure(asked: argparse.Namespace) -> Report:

@@ -17,7 +17,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # the simulation lets nothing else run for minutes: it goes before there are connections to keep
-ORDER = ("style", "sim", "unit", "property", "traces", "contract", "integration", "e2e")
+ORDER = ("style", "sim", "unit", "property", "traces", "contract", "integration", "chaos", "e2e")
 SLOWEST_SHOWN = 10
 # on two cores, a file's tests together, the files in our order: `-- -n0` for one core
 SPREAD = ("-n2", "--dist=loadfile", "--no-loadscope-reorder")

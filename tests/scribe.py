@@ -58,7 +58,9 @@ class Scribe:
     last: int = 0
     _count: int = 0
 
-    async def tell(self, who: str, *events: Event, tenant: str = TENANT) -> int:
+    async def tell(
+        self, who: str, *events: Event, tenant: str = TENANT, engine_epoch: int = 0
+    ) -> int:
         """Append one message with these facts to a customer's story; its sequence."""
         self._count += 1
         key = (tenant, customer(who))
@@ -71,7 +73,7 @@ class Scribe:
             actor="service:test",
             previous_sequence=before.sequence,
             previous_hash=before.digest,
-            engine_epoch=0,
+            engine_epoch=engine_epoch,
             traceparent="",
             key=None,
             nonce=b"",
