@@ -27,7 +27,7 @@ from toldonce.client.commands import BusDoor, LocalDoor
 from toldonce.config import bind as config_bind
 from toldonce.intake import bind as intake_bind
 from toldonce.intake.servicer import Handler
-from toldonce.intake.wire import acknowledgement, submission, unknown_place
+from toldonce.intake.wire import acknowledgement, newcomer, submission
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import (
@@ -92,7 +92,7 @@ class Day:
         )
         request.made_at.FromJsonString("2026-01-05T09:00:00Z")
         contact = await self.intake.prepare(WEB, submission(request, WEB))
-        return acknowledgement(await self.intake.submit(WEB, contact), unknown_place())
+        return acknowledgement(await self.intake.submit(WEB, contact), newcomer(None, ""))
 
     async def command(self, who: Principal, **body: Any) -> internal_pb2.CommandDone:
         """Ask ownership through the local door; raises a Refusal."""

@@ -34,8 +34,7 @@ def client(running: House, role: Role, name: str) -> Client:
     return Client(running.address, running.token(role, name))
 
 
-async def submit(running: House, number: int = 1) -> str:
-    """Submit a contact that `anouk` can take; gives the case."""
+def contact(number: int) -> intake_pb2.SubmitContactRequest:
     request = intake_pb2.SubmitContactRequest(
         message_id=f"m-{number}",
         channel="chat",
@@ -45,8 +44,13 @@ async def submit(running: House, number: int = 1) -> str:
         ],
     )
     request.made_at.FromDatetime(datetime.now(UTC))
+    return request
+
+
+async def submit(running: House, number: int = 1) -> str:
+    """Submit a contact that `anouk` can take; gives the case."""
     async with client(running, Role.GATEWAY, "web") as gateway:
-        return (await gateway.intake.SubmitContact(request)).fixed.case_id
+        return (await gateway.intake.SubmitContact(contact(number))).fixed.case_id
 
 
 async def next_offer(session: AgentSession, within_s: float = 15.0) -> Offer:
@@ -105,6 +109,9 @@ async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> 
         watch.cancel()
         place = await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id=case_id))
         assert (place.live.known, place.live.position, place.queue) == (True, 1, "orders")
+        assert not place.live.estimated, "nothing was learned yet, and it says so"
+        (orders,) = [view for view in queues if view.queue == "orders"]
+        assert (orders.next_position, orders.estimated, orders.judged) == (2, False, 0)
         why = await boss.routing.ExplainDecision(
             routing_pb2.ExplainDecisionRequest(case_id=case_id)
         )
@@ -120,6 +127,50 @@ async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> 
                 await asked
         with pytest.raises(Invalid):
             await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id="*"))
+
+
+async def test_customer_is_told_their_place_and_how_long_once_that_is_known(
+    running: House,
+) -> None:
+    """Two by two they come, one waits for the other to be served: after a while that is known."""
+    async with (
+        client(running, Role.AGENT, AGENT) as desk,
+        AgentSession(desk, AGENT) as anouk,
+        client(running, Role.GATEWAY, "web") as gateway,
+        client(running, Role.SUPERVISOR, "sam") as boss,
+    ):
+        lines = running.ports.meter
+        waiting = [await submit(running, number) for number in range(4)]
+        for number in range(4, 4 + 60):
+            taken = await anouk.accept(await next_offer(anouk))
+            await anouk.close_case(taken.case.case_id, "answered")
+            waiting.append(await submit(running, number))
+        request = contact(99)
+        await eventually(lambda: told(boss))
+        await asyncio.sleep(1.1)  # an acknowledgement tells of the last second
+        ack = await gateway.intake.SubmitContact(request)
+        live = ack.live
+        assert (live.known, live.estimated) == (True, True)
+        assert live.position > 1
+        assert 0 <= live.low_s <= live.estimate_s <= live.high_s
+        assert f"nummer {live.position} in de rij" in live.text
+        assert not (await gateway.intake.SubmitContact(request)).live.known, "a repeat"
+        seen = intake_pb2.GetContactRequest(contact_id=ack.fixed.contact_id)
+        await eventually(lambda: placed(gateway, seen))
+        assert b"toldonce_wait_estimates_total" in lines.page()
+
+
+async def told(boss: Client) -> bool:
+    """Whether the engine knows how long a newcomer waits, and has been judged."""
+    listed = await boss.routing.ListQueues(routing_pb2.ListQueuesRequest(queues=["orders"]))
+    (view,) = listed.queues
+    return bool(view.estimated and view.judged)
+
+
+async def placed(gateway: Client, asked: intake_pb2.GetContactRequest) -> bool:
+    """Whether a contact that waits has a place."""
+    view = await gateway.intake.GetContact(asked)
+    return bool(view.live.known and view.live.position and view.live.estimated)
 
 
 async def ended(stream) -> Refusal:

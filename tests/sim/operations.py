@@ -13,7 +13,7 @@ from tests.sim.world import Told, World
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as pb
 from toldonce.api.types.v1 import types_pb2
-from toldonce.intake.wire import acknowledgement, submission, unknown_place
+from toldonce.intake.wire import acknowledgement, newcomer, submission
 from toldonce.kernel.errors import Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import derive, own_of
 from toldonce.kernel.principal import Principal, Role
@@ -242,7 +242,7 @@ async def tell(world: World, told: Told) -> None:
         async def take() -> Any:
             contact = await intake.bound[0].prepare(by, submission(told.request, by))
             taken = await intake.bound[0].submit(by, contact)
-            return contact.contact_id, acknowledgement(taken, unknown_place())
+            return contact.contact_id, acknowledgement(taken, newcomer(None, ""))
 
         return await world.net.call(intake.host, take, timeout_s=9.0)
 

@@ -14,13 +14,14 @@ from toldonce.cli.options import (
     TokenOption,
     connect,
 )
-from toldonce.cli.output import Out, ago
+from toldonce.cli.output import Out, ago, band, lasting
 from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import OWN_CHARS
 
 if TYPE_CHECKING:
     from toldonce.client import Client
     from toldonce.client.context import ContextRead
+    from toldonce.client.places import PlaceSeen
     from toldonce.client.seen import TraceSeen
 
 
@@ -47,16 +48,18 @@ def case(
 
     out = Out(json)
 
-    async def look() -> "tuple[ContextRead, list[TraceSeen]]":
+    async def look() -> "tuple[ContextRead, list[TraceSeen], PlaceSeen | None]":
         async with connect(address, token, as_, data, usual="supervisor:cli") as client:
             return await _look(client, case_id)
 
-    read, traces = run(look())
-    _show(out, read, traces, everything=everything)
-    out.emit(_figures(read, traces))
+    read, traces, place = run(look())
+    _show(out, read, traces, place, everything=everything)
+    out.emit(_figures(read, traces, place))
 
 
-async def _look(client: "Client", given: str) -> "tuple[ContextRead, list[TraceSeen]]":
+async def _look(
+    client: "Client", given: str
+) -> "tuple[ContextRead, list[TraceSeen], PlaceSeen | None]":
     from toldonce.client.context import read_context
     from toldonce.client.desk import Desk
     from toldonce.client.gateway import Gateway
@@ -71,11 +74,12 @@ async def _look(client: "Client", given: str) -> "tuple[ContextRead, list[TraceS
         except Missing:
             raise no from None
         read = await read_context(client, contact.case_id)
+    desk = Desk(client)
     try:
-        traces = await Desk(client).explain(read.case.case_id)
+        traces = await desk.explain(read.case.case_id)
     except Missing:
         traces = []
-    return read, traces
+    return read, traces, await desk.place(read.case.case_id)
 
 
 async def _case_of(client: "Client", customer: str) -> str:
@@ -90,7 +94,14 @@ async def _case_of(client: "Client", customer: str) -> str:
     return found[0].case_id
 
 
-def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everything: bool) -> None:
+def _show(
+    out: Out,
+    read: "ContextRead",
+    traces: "list[TraceSeen]",
+    place: "PlaceSeen | None",
+    *,
+    everything: bool,
+) -> None:
     from toldonce.cli.story import card_lines, lines, missing
 
     case = read.case
@@ -114,6 +125,8 @@ def _show(out: Out, read: "ContextRead", traces: "list[TraceSeen]", *, everythin
     if case.handoff:
         handoff = case.handoff
         out.say(f"  being handed over by {handoff.from_agent or 'nobody'} to {handoff.to}")
+    if place is not None and place.position:
+        out.say(f"  number {place.position} in line, {_expected(place)}")
     if traces:
         out.say(f"  why: {traces[0].reason} (policy {traces[0].policy_version})")
     else:
@@ -132,11 +145,23 @@ def _where(read: "ContextRead") -> str:
     return f", at {to}" if to else ""
 
 
-def _figures(read: "ContextRead", traces: "list[TraceSeen]") -> dict[str, Any]:
+def _expected(place: "PlaceSeen") -> str:
+    wait = place.wait
+    if wait is None:
+        return "how long it may wait is not known"
+    return (
+        f"may wait {lasting(wait.estimate_s)} more (eight in ten: {band(wait.low_s, wait.high_s)})"
+    )
+
+
+def _figures(
+    read: "ContextRead", traces: "list[TraceSeen]", place: "PlaceSeen | None"
+) -> dict[str, Any]:
     from toldonce.cli.story import missing
 
     return {
         "case": dataclasses.asdict(read.case),
+        "place": None if place is None else dataclasses.asdict(place),
         "customer_id": read.customer_id,
         "card": dataclasses.asdict(read.card),
         "handoffs": [dataclasses.asdict(handoff) for handoff in read.handoffs],

@@ -74,8 +74,9 @@ class Handed:
         """Tell people."""
         if self.submitted == 1 and self.acks:
             ack = self.acks[0][1]
+            now = "" if ack.live is None else ack.live.text
             if ack.text:
-                out.say(f"The customer is told: {ack.text}")
+                out.say(f"The customer is told: {f'{ack.text} {now}'.strip()}")
             out.say(f"contact {ack.contact_id}\ncase    {ack.case_id}  (queue {ack.queue})")
         figures = self.figures()
         out.say(

@@ -98,11 +98,24 @@ def ago(at: datetime | None, now: datetime | None = None) -> str:
     """Write how long ago an instant was: `12 s`, `3 min`, `2 h`."""
     if at is None:
         return "-"
-    passed_s = ((now or datetime.now(UTC)) - at).total_seconds()
+    return lasting(((now or datetime.now(UTC)) - at).total_seconds())
+
+
+def lasting(seconds: float) -> str:
+    """Write a length of time: `12 s`, `3 min`, `2 h`."""
     for size_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if passed_s >= size_s:
-            return f"{passed_s / size_s:.0f} {unit}"
-    return f"{max(0.0, passed_s):.0f} s"
+        if seconds >= size_s:
+            return f"{seconds / size_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def band(low_s: float, high_s: float) -> str:
+    """Write between what a wait lies: `20 s to 3 min`, `2 to 5 min`."""
+    low, high = lasting(low_s), lasting(high_s)
+    if low == high:
+        return low
+    number, unit = low.split(" ")
+    return f"{number if high.endswith(f' {unit}') else low} to {high}"
 
 
 def _place(fault: BaseException) -> str:

@@ -17,7 +17,7 @@ from toldonce.cli.options import (
     address_of,
     connect,
 )
-from toldonce.cli.output import FAILED, Out, ago
+from toldonce.cli.output import FAILED, Out, ago, band
 from toldonce.kernel.errors import Invalid, Missing
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ async def _look(client: "Client") -> dict[str, Any]:
                 "oldest": ago(queue.oldest_at),
                 "agents_free": queue.agents_free,
                 "agents_available": queue.agents_available,
-                "estimate_s": round(queue.estimate_s, 1),
+                "wait": None if queue.wait is None else asdict(queue.wait),
+                "estimates_judged": queue.judged,
+                "estimate_error_s": round(queue.error_s, 1),
+                "estimate_coverage": round(queue.coverage, 2) if queue.judged else None,
             }
             for queue in queues
         ],
@@ -121,7 +124,7 @@ def _show(out: Out, found: dict[str, Any]) -> None:
         overdue = "; now due: toldonce rotate-keys" if found["keys"]["rotation_due"] else ""
         out.say(f"keys last rotated: {found['keys']['rotated']}{overdue}")
     table = Table(box=None, header_style="bold")
-    for title in (
+    titles = (
         "queue",
         "waiting",
         "on offer",
@@ -129,8 +132,10 @@ def _show(out: Out, found: dict[str, Any]) -> None:
         "oldest",
         "agents there",
         "free",
-        "estimate",
-    ):
+        "expect",
+        "held",
+    )
+    for title in titles:
         table.add_column(title, justify="left" if title == "queue" else "right")
     for queue in found["queues"]:
         table.add_row(
@@ -141,7 +146,8 @@ def _show(out: Out, found: dict[str, Any]) -> None:
             queue["oldest"],
             str(queue["agents_available"]),
             str(queue["agents_free"]),
-            f"{queue['estimate_s']} s",
+            band(wait["low_s"], wait["high_s"]) if (wait := queue["wait"]) else "unknown",
+            f"{queue['estimate_coverage']:.0%}" if queue["estimates_judged"] else "-",
         )
     out.console.print(table)
     for one in found["success"]:

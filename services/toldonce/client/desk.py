@@ -10,6 +10,7 @@ from toldonce.api.config.v1 import config_pb2
 from toldonce.api.ownership.v1 import ownership_pb2
 from toldonce.api.routing.v1 import routing_pb2
 from toldonce.client.channel import Client
+from toldonce.client.places import PlaceSeen, WaitSeen, place_seen, wait_seen
 from toldonce.client.retry import again
 from toldonce.client.seen import CaseSeen, TraceSeen, case_seen, instant, trace_seen, word
 
@@ -21,7 +22,11 @@ SERVICES = ("intake", "routing", "ownership", "sla", "config")
 
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
-    """A queue at one moment."""
+    """A queue at one moment.
+
+    `wait` is what a contact that came now may expect, None while that is not known; `judged` so
+    many waits were held against it: the mean absolute error, and the share that lay in the band.
+    """
 
     queue: str
     waiting: int
@@ -29,7 +34,10 @@ class QueueSeen:
     oldest_at: datetime | None
     agents_free: int
     agents_available: int
-    estimate_s: float
+    wait: WaitSeen | None
+    judged: int
+    error_s: float
+    coverage: float
     scheduled: int = 0
 
 
@@ -124,12 +132,24 @@ class Desk:
                 oldest_at=instant(view.oldest_enqueued_at),
                 agents_free=view.agents_free,
                 agents_available=view.agents_available,
-                estimate_s=view.estimate_s,
+                wait=wait_seen(view),
+                judged=view.judged,
+                error_s=view.estimate_error_s,
+                coverage=view.coverage_ratio,
                 scheduled=view.scheduled,
             )
             for view in answer.queues
         ]
         return queues, [_success(effect) for effect in answer.success]
+
+    async def place(self, case_id: str) -> PlaceSeen | None:
+        """Say where a case stands and how long it may wait from now on; None: nobody can tell.
+
+        Raises Missing.
+        """
+        request = routing_pb2.GetPositionRequest(case_id=case_id)
+        answer = await again(lambda: self._client.routing.GetPosition(request))
+        return place_seen(answer.live)
 
     async def explain(self, case_id: str) -> list[TraceSeen]:
         """Say why a case has or has not an owner, newest decision first; raises Missing."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.types.v1 import types_pb2
+from toldonce.client.places import PlaceSeen, place_seen
 from toldonce.client.seen import instant, stamp
 
 
@@ -37,7 +38,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What the channel can show at once; all but `repeat` is the same for every repeat."""
+    """What the channel can show at once; all but `repeat` and `live` is the same for every repeat.
+
+    `live` is the place in line at this moment, None where nobody could tell.
+    """
 
     contact_id: str
     case_id: str
@@ -48,6 +52,7 @@ class Ack:
     text: str
     received_at: datetime | None
     repeat: bool
+    live: PlaceSeen | None = None
 
 
 def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
@@ -63,6 +68,7 @@ def ack_of(answer: types_pb2.Acknowledgement) -> Ack:
         text=fixed.text,
         received_at=instant(fixed.received_at),
         repeat=answer.repeat,
+        live=place_seen(answer.live),
     )
 
 

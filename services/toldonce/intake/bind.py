@@ -1,10 +1,12 @@
 """Builds the service and attaches it to an App."""
 
+from contextlib import aclosing
+
 from toldonce.api.intake.v1 import intake_pb2, intake_pb2_grpc
 from toldonce.intake.core import Tools
-from toldonce.intake.handler import Answers, Intake
+from toldonce.intake.handler import Answers, Intake, Places
 from toldonce.intake.servicer import Handler, Servicer
-from toldonce.intake.wire import Door
+from toldonce.intake.wire import Door, Engine
 from toldonce.runtime.address import LibraryAddresses
 from toldonce.runtime.app import App
 from toldonce.runtime.language import Languages
@@ -30,7 +32,8 @@ async def bind(app: App, ports: Ports) -> Handler:
     outbox = Outbox(ports.log, ports.feed, clock=ports.clock, meter=ports.meter)
     app.spawn("outbox", outbox.run())
     answers = Answers(ports.log, ports.keys, outbox)
-    servicer = Servicer(intake, answers, door, app.draining)
+    places = await app.enter(aclosing(Places(Engine(ports.bus), ports.clock)))
+    servicer = Servicer(intake, answers, places, door, app.draining)
     app.add_grpc(
         intake_pb2.DESCRIPTOR.services_by_name["IntakeService"],
         lambda server: intake_pb2_grpc.add_IntakeServiceServicer_to_server(servicer, server),

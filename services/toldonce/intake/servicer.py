@@ -12,16 +12,17 @@ from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.intake.v1.intake_pb2_grpc import IntakeServiceServicer
 from toldonce.api.types.v1 import types_pb2
 from toldonce.intake.core import Contact
-from toldonce.intake.handler import Answers, Intake, in_turn
+from toldonce.intake.handler import Answers, Intake, Places, in_turn
 from toldonce.intake.wire import (
     Door,
     acknowledgement,
     callback,
     cancel_reason,
     gateway_of,
+    newcomer,
     outbox_entry,
+    standing,
     submission,
-    unknown_place,
 )
 from toldonce.kernel.errors import Unavailable, Unbuilt
 from toldonce.kernel.ids import parse_own
@@ -31,6 +32,8 @@ from toldonce.runtime.front import refused
 
 type Context = grpc.aio.ServicerContext[Any, Any]
 type Handler = Intake[types_pb2.FixedAcknowledgement, intake_pb2.ContactView]
+
+type Lines = Places[types_pb2.LiveAcknowledgement]
 
 SUBMITTING = "/toldonce.api.intake.v1.IntakeService/SubmitContacts"
 
@@ -47,10 +50,16 @@ class Servicer(IntakeServiceServicer):
     """IntakeService."""
 
     def __init__(
-        self, intake: Handler, answers: Answers, door: Door, draining: asyncio.Event
+        self,
+        intake: Handler,
+        answers: Answers,
+        places: Lines,
+        door: Door,
+        draining: asyncio.Event,
     ) -> None:
         """Streams of contacts end once `draining` is set."""
         self._intake = intake
+        self._places = places
         self._answers = answers
         self._door = door
         self._draining = draining
@@ -61,7 +70,7 @@ class Servicer(IntakeServiceServicer):
         """Take in one contact."""
         by = current_principal()
         contact = await self._intake.prepare(by, submission(request, by))
-        return acknowledgement(await self._intake.submit(by, contact), unknown_place())
+        return await self._acknowledge(by, contact)
 
     async def SubmitContacts(
         self, requests: AsyncIterator[intake_pb2.SubmitContactsRequest], context: Context
@@ -84,16 +93,18 @@ class Servicer(IntakeServiceServicer):
         self, request: intake_pb2.GetContactRequest, context: Context
     ) -> intake_pb2.ContactView:
         """Say how a contact stands."""
-        return (await self._intake.find(current_principal(), request.contact_id)).view
+        by = current_principal()
+        return await self._view(by, (await self._intake.find(by, request.contact_id)).view)
 
     async def WatchContact(
         self, request: intake_pb2.WatchContactRequest, context: Context
     ) -> AsyncIterator[intake_pb2.ContactView]:
         """Say how a contact stands, until it has ended."""
-        watching = self._intake.watch(current_principal(), request.contact_id)
+        by = current_principal()
+        watching = self._intake.watch(by, request.contact_id)
         async with aclosing(watching):
             async for found in watching:
-                yield found.view
+                yield await self._view(by, found.view)
 
     async def CancelContact(
         self, request: intake_pb2.CancelContactRequest, context: Context
@@ -135,6 +146,20 @@ class Servicer(IntakeServiceServicer):
         """Not built in this version."""
         raise Unbuilt("incidents are part of the design and not built in this version")
 
+    async def _acknowledge(self, by: Principal, contact: Contact) -> types_pb2.Acknowledgement:
+        """Have a contact taken in; one that opened a case is told what it may expect."""
+        taken = await self._intake.submit(by, contact)
+        live = None
+        if taken.ack.new_case and not taken.repeat:
+            live = await self._places.newcomer(by.tenant, taken.ack.queue)
+        return acknowledgement(taken, newcomer(live, contact.language))
+
+    async def _view(self, by: Principal, view: intake_pb2.ContactView) -> intake_pb2.ContactView:
+        """Say of one that waits where it stands."""
+        if view.state != intake_pb2.CONTACT_STATE_WAITING:
+            return view
+        return standing(view, await self._places.place(by.tenant, view.fixed.case_id))
+
     async def _ready(
         self, by: Principal, requests: AsyncIterator[intake_pb2.SubmitContactsRequest]
     ) -> AsyncIterator[_Item]:
@@ -151,10 +176,9 @@ class Servicer(IntakeServiceServicer):
         if isinstance(item.contact, Exception):
             return _error(item.tag, item.contact)
         try:
-            taken = await self._intake.submit(by, item.contact)
+            ack = await self._acknowledge(by, item.contact)
         except Exception as why:  # noqa: BLE001 - the last net: everything becomes a status
             return _error(item.tag, why)
-        ack = acknowledgement(taken, unknown_place())
         return intake_pb2.SubmitContactsResponse(tag=item.tag, ack=ack)
 
 

@@ -88,7 +88,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             "intake": _user(
                 "intake",
                 reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
-                publish=(EVERY_COMMAND,),
+                publish=(EVERY_COMMAND, EVERY_ENGINE),
             ),
             "routing": _user(
                 "routing",

@@ -220,6 +220,25 @@ OVERDRAFTS = _counter(
     "tenant",
 )
 QUEUED = _gauge("queued_items", "items", "work items waiting in a queue", "queue")
+WAIT_ESTIMATES = _counter(
+    "wait_estimates_total",
+    "waits",
+    "waits that an owner ended, by queue and by where they lay in the band that would have been "
+    "said when they began: inside, below, above, or unsaid while none was known; coverage = "
+    "inside / (inside + below + above), meant: 0.8; who left before they were served counts "
+    "nowhere here",
+    "queue",
+    "place",
+)
+WAIT_ESTIMATE_ERROR = Metric(
+    "toldonce_wait_estimate_error_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    "how far the wait estimated when it began was from the wait until an owner, without sign, in "
+    "opening hours, by queue",
+    ("queue",),
+    buckets=(1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600),
+)
 KEPT_FOR_ABSENT = _gauge(
     "cases_kept_for_absent_owner",
     "cases",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toldonce.cli.main import main
-from toldonce.cli.output import FAILED, WRONG_USE, Out, ago, explain
+from toldonce.cli.output import FAILED, WRONG_USE, Out, ago, band, explain
 from toldonce.kernel.errors import (
     Denied,
     Invalid,
@@ -68,6 +68,11 @@ def test_an_instant_is_told_as_people_do() -> None:
     for seconds, told in spans:
         assert ago(now - timedelta(seconds=seconds), now) == told
     assert ago(None, now) == "-"
+
+
+def test_a_wait_is_told_as_what_it_lies_between() -> None:
+    bands = {(20, 190): "20 s to 3 min", (130, 290): "2 to 5 min", (3, 3.2): "3 s"}
+    assert {span: band(*span) for span in bands} == bands
 
 
 def test_a_person_is_told_how_to_use_a_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,11 +12,13 @@ from toldonce.cli.output import Out
 from toldonce.cli.story import call_at, card_lines, line, lines, missing
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, Envelope, HandoffTold
+from toldonce.client.places import PlaceSeen, WaitSeen
 from toldonce.client.seen import case_seen
 from toldonce.kernel.context import Item, type_of
 from toldonce.kernel.story.events import Event, Fenced
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+PLACE = PlaceSeen(3, WaitSeen(80.0, 20.0, 190.0), "")
 AT_US = int(AT.timestamp()) * 10**6
 CARD = Card(
     aliases=(("EMAIL", "joan@example.org"), ("PHONE", "+31201234567")),
@@ -126,15 +128,18 @@ def test_person_can_read_every_event_there_is_even_without_its_facts(kind: type)
 
 def test_person_and_machine_are_shown_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     whole = read(item(text="Waar is mijn pakket?"))
-    _show(Out(), whole, [], everything=False)
+    _show(Out(), whole, [], PLACE, everything=False)
     shown = capsys.readouterr().out
     for part in ("Joan; language nl", f"case {CASE}", "Waar is mijn pakket?", "no decision"):
         assert part in shown
-    figures = _figures(whole, [])
+    assert "number 3 in line, may wait 1 min more (eight in ten: 20 s to 3 min)" in shown
+    figures = _figures(whole, [], PLACE)
     assert figures["card"]["name"] == "Joan"
     assert figures["card"]["promises"][0]["text"] == "Morgen bij u."
     assert figures["timeline"][0]["text"] == "Waar is mijn pakket?"
     assert figures["missing"] == []
+    assert figures["place"]["position"] == 3
+    assert figures["place"]["wait"]["high_s"] == 190.0
     assert figures["context_hash"] == whole.hash.hex()
 
 

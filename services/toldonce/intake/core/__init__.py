@@ -3,6 +3,7 @@
 from toldonce.intake.core.callback import Callback
 from toldonce.intake.core.contact import Contact, Detector, Submission, Tools, prepare
 from toldonce.intake.core.topics import Topics
+from toldonce.intake.core.words import expectation
 from toldonce.kernel.aliases import NORMALISATION, Addresses, Given, Kind
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Submission",
     "Tools",
     "Topics",
+    "expectation",
     "prepare",
 ]

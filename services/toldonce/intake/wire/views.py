@@ -3,6 +3,7 @@
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
+from toldonce.intake.core import expectation
 from toldonce.intake.handler import Answer, Found, Taken
 from toldonce.runtime.mapping import at_us, from_us
 
@@ -16,8 +17,32 @@ _ENDS = frozenset(
 )
 
 
-def unknown_place() -> types_pb2.LiveAcknowledgement:
-    """Say that nobody can tell the place in the queue now."""
+def newcomer(
+    live: types_pb2.LiveAcknowledgement | None, language: str
+) -> types_pb2.LiveAcknowledgement:
+    """Say what a contact that has just come may expect, and how the channel can say so.
+
+    None: nobody can tell.
+    """
+    if live is None:
+        return _unknown()
+    said = types_pb2.LiveAcknowledgement()
+    said.CopyFrom(live)
+    low_s, high_s = (live.low_s, live.high_s) if live.estimated else (0.0, 0.0)
+    said.text = expectation(language, live.position, low_s, high_s)
+    return said
+
+
+def standing(
+    view: intake_pb2.ContactView, live: types_pb2.LiveAcknowledgement | None
+) -> intake_pb2.ContactView:
+    """Put the place of a contact that waits into its view."""
+    if live is not None:
+        view.live.CopyFrom(live)
+    return view
+
+
+def _unknown() -> types_pb2.LiveAcknowledgement:
     return types_pb2.LiveAcknowledgement(known=False)
 
 
@@ -61,7 +86,7 @@ def found(done: internal_pb2.CommandDone) -> Found[intake_pb2.ContactView]:
     state = _state(case)
     view = intake_pb2.ContactView(
         fixed=done.ack,
-        live=unknown_place(),
+        live=_unknown(),
         state=state,
         gateway=facts.gateway,
         channel=facts.channel,

@@ -115,9 +115,12 @@ class Engines:
     async def snapshot(self, stories: Sequence[OpenStory], position: int) -> None:
         """See `feed.Subscriber`."""
         standing: dict[str, set[str]] = defaultdict(set)
+        for seat in self._seats.values():
+            seat.waits.begin()
         for story in stories:
             seat = self.seat(story.tenant)
             seat.see_epoch(story.head.engine_epoch)
+            seat.waits.stands(story.customer, story.head)
             fact = story_standing(story)
             if fact is not None:
                 standing[story.tenant].add(story.customer)

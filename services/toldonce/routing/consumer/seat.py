@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from toldonce.client.commands import CommandDoor
@@ -15,6 +15,7 @@ from toldonce.routing.consumer.journal import Pages
 from toldonce.routing.core.acts import Act
 from toldonce.routing.core.facts import OfferAsked, StoriesLoaded
 from toldonce.routing.handler.facts import outcomes, story_changed
+from toldonce.routing.handler.line import Judged
 from toldonce.routing.handler.recalling import recalled
 from toldonce.routing.handler.shell import Shell
 from toldonce.routing.handler.waits import Waits
@@ -27,7 +28,7 @@ from toldonce.runtime import names
 from toldonce.runtime.bus import Bus, Subscription
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.meter import Meter
-from toldonce.runtime.telemetry import OFFERS
+from toldonce.runtime.telemetry import OFFERS, WAIT_ESTIMATE_ERROR, WAIT_ESTIMATES
 from toldonce.runtime.trail import Trail
 
 QUESTIONS_MAX = 32
@@ -82,7 +83,7 @@ class Seat:
         `catch_up` notes where the log ends, and gives what tells whether it was read to there.
         """
         self.tenant = tenant
-        self.waits = Waits()
+        self.waits = Waits(self._judged)
         self._door = door
         self._bus = bus
         self._clock = clock
@@ -110,6 +111,7 @@ class Seat:
         if not self._learns.is_set() and learns(config):
             self._learns.set()
             self.recalls = True
+        self.waits.configure(config)
         self.shell.configure(config)
 
     def load(self, fact: StoriesLoaded) -> None:
@@ -135,10 +137,7 @@ class Seat:
         if self.lease.held:
             for outcome in outcomes(logged):
                 self._meter.add(OFFERS, outcome)
-        for case in record.head.cases:
-            if case.owned_at == record.at and not case.hops:
-                wait = (record.at - case.waits_from_at) / timedelta(seconds=1)
-                self.waits.ended(case.queue, wait)
+        self.waits.take(logged)
         await self.shell.put(story_changed(logged))
 
     def see_epoch(self, engine_epoch: int) -> None:
@@ -185,11 +184,13 @@ class Seat:
             case queries.Position(customer, case):
                 position = engine.position(customer, case)
                 queue = engine.queue_of(customer, case)
-                return queries.answer_position(epoch, position, queue, self.waits)
+                return queries.answer_position(epoch, position, queue, self.waits, now)
             case queries.Queues(wanted):
                 found = [one for one in engine.queues() if not wanted or one.queue in wanted]
                 lifts = () if wanted else engine.lifts()
                 return queries.answer_queues(epoch, found, self.waits, now, lifts)
+            case queries.Newcomers():
+                return queries.answer_newcomers(epoch, engine.free(), self.waits, now)
             case queries.Explain("", customer, case):
                 trace = engine.explain(customer, case, now, whole=False)
                 waits = bool(engine.queue_of(customer, case)) or engine.scheduled(customer, case)
@@ -199,6 +200,14 @@ class Seat:
                 return answer_case(epoch, whole(*engine.next_of(queue, agent, by, now)))
             case queries.Explain(decision):
                 return queries.answer_trace(epoch, self.shell.traces.get(decision))
+
+    def _judged(self, wait: Judged) -> None:
+        """Count how right what was said of a wait was: the engine that leads does, for all."""
+        if not self.lease.held:
+            return
+        self._meter.add(WAIT_ESTIMATES, wait.queue, wait.place)
+        if wait.said is not None:
+            self._meter.observe(WAIT_ESTIMATE_ERROR, wait.error_s, wait.queue)
 
     async def _send(self, decision: Act, epoch: int, issued_at: datetime) -> None:
         data = decided(self.tenant, decision, epoch, issued_at)

@@ -41,7 +41,7 @@ from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
 from toldonce.routing.core.rounds import see_to_rounds
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.snapshot import Head, Snapshot
-from toldonce.routing.core.standing import digest_of, position_of, queues_of
+from toldonce.routing.core.standing import digest_of, free_by_queue, position_of, queues_of
 from toldonce.routing.core.state import NOWHERE, Item, Place
 from toldonce.routing.core.stories import apply_story, keep_only
 from toldonce.routing.core.timers import Alarm, Timer, Timers
@@ -235,6 +235,11 @@ class Engine:
         """Say how each queue of the configuration stands."""
         rules = self._ledger.rules
         return () if rules is None else queues_of(self._ledger, self._index, rules)
+
+    def free(self) -> dict[str, bool]:
+        """Say for each queue of the configuration whether somebody who serves it has room."""
+        rules = self._ledger.rules
+        return {} if rules is None else free_by_queue(self._index, rules)
 
     def queued(self) -> dict[str, int]:
         """Say how many cases of each queue of the configuration have nobody yet."""

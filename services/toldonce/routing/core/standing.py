@@ -85,6 +85,14 @@ def queues_of(ledger: Ledger, index: Index, rules: Rules) -> tuple[QueueStanding
     )
 
 
+def free_by_queue(index: Index, rules: Rules) -> dict[str, bool]:
+    """Say for each queue whether an agent who serves it could be offered something now."""
+    ready = [kind for kind in index.agent_kinds.values() if kind.ready_count]
+    everywhere = any(not kind.queues for kind in ready)
+    served = {queue for kind in ready for queue in kind.queues}
+    return {name: everywhere or name in served for name in rules.config.queues}
+
+
 def position_of(waiting: Iterable[Item], mine: Item, now_us: int) -> int:
     """Count the cases of the same queue that come before this one, and add one."""
     rank = mine.rank_at(now_us)

@@ -1,6 +1,6 @@
 """Questions to the engine that leads, and its answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,7 +56,12 @@ class Next:
     by: str
 
 
-type Question = Position | Queues | Explain | Next
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """What a contact may expect that came now, in each queue."""
+
+
+type Question = Position | Queues | Explain | Next | Newcomers
 type Query = Question | OfferAsked
 
 
@@ -131,17 +136,30 @@ def read_query(data: bytes) -> Query:
             asked = request.ask_next
             queue, agent = parse_name("queue", asked.queue), parse_name("agent", asked.agent)
             return Next(queue, agent, asked.by)
+        case "newcomers":
+            return Newcomers()
         case _:
             raise Invalid("body", "the engine is not asked this")
 
 
-def answer_position(epoch: int, position: int, queue: str, waits: Waits) -> bytes:
-    """Write where a case stands in its queue, and how long such work waited lately."""
+def answer_position(epoch: int, position: int, queue: str, waits: Waits, at: datetime) -> bytes:
+    """Write where a case stands in its queue, and how long such work may wait from now on."""
     live = types_pb2.LiveAcknowledgement(known=True, position=position)
     if position:
-        live.estimate_s, live.estimate_error_s = waits.estimate(queue)
+        _expect(live, queue, position, waits, at)
     place = routing_pb2.GetPositionResponse(live=live, queue=queue)
     return _reply(internal_pb2.EngineReply(engine_epoch=epoch, position=place))
+
+
+def answer_newcomers(epoch: int, free: Mapping[str, bool], waits: Waits, at: datetime) -> bytes:
+    """Write what a contact may expect that came now; `free` says where somebody is."""
+    listed = internal_pb2.Newcomers()
+    for queue in sorted(free):
+        place = _next_place(waits.standing(queue), free=free[queue])
+        live = types_pb2.LiveAcknowledgement(known=True, position=place)
+        _expect(live, queue, place, waits, at)
+        listed.newcomers.add(queue=queue, live=live)
+    return _reply(internal_pb2.EngineReply(engine_epoch=epoch, newcomers=listed))
 
 
 def answer_queues(
@@ -153,7 +171,7 @@ def answer_queues(
 ) -> bytes:
     """Write how queues stand, and what learned success does."""
     listed = routing_pb2.ListQueuesResponse(
-        queues=[_queue(one, waits) for one in sorted(standings, key=lambda one: one.queue)],
+        queues=[_queue(one, waits, at) for one in sorted(standings, key=lambda one: one.queue)],
         at=stamp(at),
         success=[_effect(one) for one in lifts],
     )
@@ -176,17 +194,23 @@ def traces_of(encoded: Iterable[bytes]) -> list[types_pb2.DecisionTrace]:
     return [trace for one in encoded if (trace := read_trace(one)) is not None]
 
 
-def _queue(one: QueueStanding, waits: Waits) -> routing_pb2.QueueView:
-    return routing_pb2.QueueView(
+def _queue(one: QueueStanding, waits: Waits, at: datetime) -> routing_pb2.QueueView:
+    right = waits.right(one.queue)
+    place = _next_place(one.waiting - one.offered, free=one.agents_free > 0)
+    view = routing_pb2.QueueView(
         queue=one.queue,
         waiting=one.waiting,
         offered=one.offered,
         oldest_enqueued_at=stamp(one.oldest_enqueued_at),
         agents_free=one.agents_free,
         agents_available=one.agents_available,
-        estimate_s=waits.estimate(one.queue)[0],
         scheduled=one.scheduled,
+        next_position=place,
+        coverage_ratio=right.coverage,
+        judged=right.judged,
     )
+    _expect(view, one.queue, place, waits, at)
+    return view
 
 
 def _effect(one: Lift) -> routing_pb2.SuccessEffect:
@@ -204,6 +228,26 @@ def _effect(one: Lift) -> routing_pb2.SuccessEffect:
         asked_total=one.asked,
         otherwise_total=one.otherwise,
     )
+
+
+def _next_place(standing: int, *, free: bool) -> int:
+    """Say which place a contact would have that came now; 0: it would be offered at once."""
+    return standing + 1 if standing or not free else 0
+
+
+def _expect(
+    told: routing_pb2.QueueView | types_pb2.LiveAcknowledgement,
+    queue: str,
+    place: int,
+    waits: Waits,
+    at: datetime,
+) -> None:
+    """Write how long who has a place may wait, and how right that was lately."""
+    told.estimate_error_s = waits.right(queue).error_s
+    band = waits.expected(queue, place, at)
+    if band is not None:
+        told.estimated = True
+        told.estimate_s, told.low_s, told.high_s = band
 
 
 def _reply(reply: internal_pb2.EngineReply) -> bytes:

@@ -314,6 +314,7 @@ class EngineRequest(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     ASK_OFFER_FIELD_NUMBER: _builtins.int
     ASK_NEXT_FIELD_NUMBER: _builtins.int
+    NEWCOMERS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters."""
     @_builtins.property
@@ -336,6 +337,10 @@ class EngineRequest(_message.Message):
     def ask_next(self) -> Global___AskNext:
         """Which case of a queue is next for an agent."""
 
+    @_builtins.property
+    def newcomers(self) -> Global___AskNewcomers:
+        """What contacts that came now may expect. Cheap, however many wait."""
+
     def __init__(
         self,
         *,
@@ -345,16 +350,86 @@ class EngineRequest(_message.Message):
         queues: _routing_pb2.ListQueuesRequest | None = ...,
         ask_offer: Global___AskOffer | None = ...,
         ask_next: Global___AskNext | None = ...,
+        newcomers: Global___AskNewcomers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "newcomers", b"newcomers", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "position", b"position", "queues", b"queues", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_next", b"ask_next", "ask_offer", b"ask_offer", "body", b"body", "explain", b"explain", "newcomers", b"newcomers", "position", b"position", "queues", b"queues", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "ask_offer", "ask_next"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "ask_offer", "ask_next", "newcomers"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___EngineRequest: _TypeAlias = EngineRequest  # noqa: Y015
+
+@_typing.final
+class AskNewcomers(_message.Message):
+    """What a contact may expect that came now, queue by queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskNewcomers: _TypeAlias = AskNewcomers  # noqa: Y015
+
+@_typing.final
+class Newcomers(_message.Message):
+    """A newcomer to each queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEWCOMERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def newcomers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Newcomer]:
+        """By name of the queue."""
+
+    def __init__(
+        self,
+        *,
+        newcomers: _abc.Iterable[Global___Newcomer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["newcomers", b"newcomers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Newcomers: _TypeAlias = Newcomers  # noqa: Y015
+
+@_typing.final
+class Newcomer(_message.Message):
+    """One queue's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """Name of the queue."""
+    @_builtins.property
+    def live(self) -> _types_pb2.LiveAcknowledgement:
+        """The place it would have, and how long it may wait."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        live: _types_pb2.LiveAcknowledgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["live", b"live"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live", b"live", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Newcomer: _TypeAlias = Newcomer  # noqa: Y015
 
 @_typing.final
 class AskNext(_message.Message):
@@ -444,6 +519,7 @@ class EngineReply(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     CASE_ID_FIELD_NUMBER: _builtins.int
+    NEWCOMERS_FIELD_NUMBER: _builtins.int
     engine_epoch: _builtins.int
     """The epoch of the engine that answered."""
     case_id: _builtins.str
@@ -464,6 +540,10 @@ class EngineReply(_message.Message):
     def error(self) -> _status_pb2.Status:
         """It cannot say; UNAVAILABLE while it catches up."""
 
+    @_builtins.property
+    def newcomers(self) -> Global___Newcomers:
+        """What newcomers may expect."""
+
     def __init__(
         self,
         *,
@@ -473,12 +553,13 @@ class EngineReply(_message.Message):
         queues: _routing_pb2.ListQueuesResponse | None = ...,
         error: _status_pb2.Status | None = ...,
         case_id: _builtins.str = ...,
+        newcomers: Global___Newcomers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "error", b"error", "explain", b"explain", "newcomers", b"newcomers", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "engine_epoch", b"engine_epoch", "error", b"error", "explain", b"explain", "position", b"position", "queues", b"queues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "case_id", b"case_id", "engine_epoch", b"engine_epoch", "error", b"error", "explain", b"explain", "newcomers", b"newcomers", "position", b"position", "queues", b"queues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "error", "case_id"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["explain", "position", "queues", "error", "case_id", "newcomers"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

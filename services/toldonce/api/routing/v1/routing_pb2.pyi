@@ -996,6 +996,13 @@ class QueueView(_message.Message):
     AGENTS_AVAILABLE_FIELD_NUMBER: _builtins.int
     ESTIMATE_S_FIELD_NUMBER: _builtins.int
     SCHEDULED_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    LOW_S_FIELD_NUMBER: _builtins.int
+    HIGH_S_FIELD_NUMBER: _builtins.int
+    NEXT_POSITION_FIELD_NUMBER: _builtins.int
+    ESTIMATE_ERROR_S_FIELD_NUMBER: _builtins.int
+    COVERAGE_RATIO_FIELD_NUMBER: _builtins.int
+    JUDGED_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Its name."""
     waiting: _builtins.int
@@ -1007,9 +1014,25 @@ class QueueView(_message.Message):
     agents_available: _builtins.int
     """Agents serving it who are connected and available, free or not."""
     estimate_s: _builtins.float
-    """Estimated wait of a contact that came now, in seconds."""
+    """Estimated wait of a contact that came now, in seconds of the queue's opening hours; half of such
+    waits were shorter. 0 unless `estimated`.
+    """
     scheduled: _builtins.int
     """How many cases are scheduled for later and do not wait yet; they are in no other count."""
+    estimated: _builtins.bool
+    """Whether it can be estimated: enough such waits have ended, and the queue is open."""
+    low_s: _builtins.float
+    """Of such waits eight in ten lasted at least `low_s` and at most `high_s` seconds."""
+    high_s: _builtins.float
+    """See `low_s`."""
+    next_position: _builtins.int
+    """Place in the queue that a contact would have that came now; 0: it would be offered at once."""
+    estimate_error_s: _builtins.float
+    """How far estimates were off lately (mean absolute error), in seconds; 0 while none was judged."""
+    coverage_ratio: _builtins.float
+    """Share of the last waits that lay between what was said when they began; near 0.8 if all is well."""
+    judged: _builtins.int
+    """How many waits were judged so by the engine that leads; 0: the two figures before say nothing."""
     @_builtins.property
     def oldest_enqueued_at(self) -> _timestamp_pb2.Timestamp:
         """Since when the oldest waits; not set when none does."""
@@ -1025,10 +1048,17 @@ class QueueView(_message.Message):
         agents_available: _builtins.int = ...,
         estimate_s: _builtins.float = ...,
         scheduled: _builtins.int = ...,
+        estimated: _builtins.bool = ...,
+        low_s: _builtins.float = ...,
+        high_s: _builtins.float = ...,
+        next_position: _builtins.int = ...,
+        estimate_error_s: _builtins.float = ...,
+        coverage_ratio: _builtins.float = ...,
+        judged: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_enqueued_at", b"oldest_enqueued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "estimate_s", b"estimate_s", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "scheduled", b"scheduled", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "coverage_ratio", b"coverage_ratio", "estimate_error_s", b"estimate_error_s", "estimate_s", b"estimate_s", "estimated", b"estimated", "high_s", b"high_s", "judged", b"judged", "low_s", b"low_s", "next_position", b"next_position", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "scheduled", b"scheduled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

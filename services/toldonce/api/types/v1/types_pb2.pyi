@@ -1488,14 +1488,34 @@ class LiveAcknowledgement(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATE_S_FIELD_NUMBER: _builtins.int
     ESTIMATE_ERROR_S_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    LOW_S_FIELD_NUMBER: _builtins.int
+    HIGH_S_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
     """Whether the rest is known; false while the engine cannot be asked."""
     position: _builtins.int
     """Place in the queue, 1 is next; 0 when it does not wait."""
     estimate_s: _builtins.float
-    """Estimated wait until an agent has it, in seconds."""
+    """Estimated wait until an agent has it, in seconds of the queue's opening hours; half of such
+    waits were shorter. 0 unless `estimated`.
+    """
     estimate_error_s: _builtins.float
-    """How far such estimates were off lately (mean absolute error), in seconds."""
+    """How far such estimates were off lately (mean absolute error), in seconds; 0 while none was
+    judged.
+    """
+    estimated: _builtins.bool
+    """Whether the wait can be estimated: enough like it have ended, and the queue is open."""
+    low_s: _builtins.float
+    """Of such waits eight in ten lasted at least `low_s` and at most `high_s` seconds, by how right
+    earlier estimates were.
+    """
+    high_s: _builtins.float
+    """See `low_s`."""
+    text: _builtins.str
+    """The same as the channel can show it, in the customer's language, at most 1 KiB; empty where
+    nothing is to be said, and in answers of routing, which knows no language.
+    """
     def __init__(
         self,
         *,
@@ -1503,10 +1523,14 @@ class LiveAcknowledgement(_message.Message):
         position: _builtins.int = ...,
         estimate_s: _builtins.float = ...,
         estimate_error_s: _builtins.float = ...,
+        estimated: _builtins.bool = ...,
+        low_s: _builtins.float = ...,
+        high_s: _builtins.float = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_error_s", b"estimate_error_s", "estimate_s", b"estimate_s", "known", b"known", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_error_s", b"estimate_error_s", "estimate_s", b"estimate_s", "estimated", b"estimated", "high_s", b"high_s", "known", b"known", "low_s", b"low_s", "position", b"position", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
