@@ -111,7 +111,7 @@ async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> 
         assert (place.live.known, place.live.position, place.queue) == (True, 1, "orders")
         assert not place.live.estimated, "nothing was learned yet, and it says so"
         (orders,) = [view for view in queues if view.queue == "orders"]
-        assert (orders.next_position, orders.estimated, orders.judged) == (2, False, 0)
+        assert (orders.next_position, orders.estimated, orders.judged_cases) == (2, False, 0)
         why = await boss.routing.ExplainDecision(
             routing_pb2.ExplainDecisionRequest(case_id=case_id)
         )
@@ -164,7 +164,7 @@ async def told(boss: Client) -> bool:
     """Whether the engine knows how long a newcomer waits, and has been judged."""
     listed = await boss.routing.ListQueues(routing_pb2.ListQueuesRequest(queues=["orders"]))
     (view,) = listed.queues
-    return bool(view.estimated and view.judged)
+    return bool(view.estimated and view.judged_cases)
 
 
 async def placed(gateway: Client, asked: intake_pb2.GetContactRequest) -> bool:

@@ -83,8 +83,8 @@ async def _look(client: "Client") -> dict[str, Any]:
                 "agents_available": queue.agents_available,
                 "wait": None if queue.wait is None else asdict(queue.wait),
                 "estimates_judged": queue.judged,
+                "estimates_held": queue.held,
                 "estimate_error_s": round(queue.error_s, 1),
-                "estimate_coverage": round(queue.coverage, 2) if queue.judged else None,
             }
             for queue in queues
         ],
@@ -147,7 +147,9 @@ def _show(out: Out, found: dict[str, Any]) -> None:
             str(queue["agents_available"]),
             str(queue["agents_free"]),
             band(wait["low_s"], wait["high_s"]) if (wait := queue["wait"]) else "unknown",
-            f"{queue['estimate_coverage']:.0%}" if queue["estimates_judged"] else "-",
+            f"{queue['estimates_held'] / judged:.0%}"
+            if (judged := queue["estimates_judged"])
+            else "-",
         )
     out.console.print(table)
     for one in found["success"]:

@@ -24,8 +24,8 @@ SERVICES = ("intake", "routing", "ownership", "sla", "config")
 class QueueSeen:
     """A queue at one moment.
 
-    `wait` is what a contact that came now may expect, None while that is not known; `judged` so
-    many waits were held against it: the mean absolute error, and the share that lay in the band.
+    `wait` is what a contact that came now may expect, None while that is not known. The last waits
+    were `judged` by what was said when they began: so many `held`, and the mean absolute error.
     """
 
     queue: str
@@ -36,8 +36,8 @@ class QueueSeen:
     agents_available: int
     wait: WaitSeen | None
     judged: int
+    held: int
     error_s: float
-    coverage: float
     scheduled: int = 0
 
 
@@ -133,9 +133,9 @@ class Desk:
                 agents_free=view.agents_free,
                 agents_available=view.agents_available,
                 wait=wait_seen(view),
-                judged=view.judged,
+                judged=view.judged_cases,
+                held=view.held_cases,
                 error_s=view.estimate_error_s,
-                coverage=view.coverage_ratio,
                 scheduled=view.scheduled,
             )
             for view in answer.queues

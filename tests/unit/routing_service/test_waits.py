@@ -7,7 +7,7 @@ from tests.scribe import accepted, case_of, offered, opened, world
 from tests.tellers import START, own
 from toldonce.kernel.story.events import CaseAbandoned, OfferDeclined, QueueChanged
 from toldonce.routing.core.expecting import KNOWN_MIN, SCORES_MAX, Outlook, Scores
-from toldonce.routing.handler.line import SOON_S, TAKINGS_MIN, Judged, Right
+from toldonce.routing.handler.line import JUDGED_MAX, SOON_S, TAKINGS_MIN, Judged, Right
 from toldonce.routing.handler.waits import Waits
 from toldonce.runtime.document import check
 from toldonce.runtime.envelope import decode_logged
@@ -120,7 +120,7 @@ async def test_every_wait_is_judged_by_what_was_said_when_it_began():
     assert len(said) > 60
     right = waits.right(QUEUE)
     assert right.judged == len(said)
-    assert right.coverage > 0.6
+    assert right.held > 0.6 * right.judged
     assert 0 < right.error_s < GAP_S
 
 
@@ -248,13 +248,15 @@ def test_place_of_a_wait_is_inside_below_or_above_what_was_said():
     assert Judged(QUEUE, 1.0, None).place == "unsaid"
 
 
-def test_record_of_what_was_said_starts_with_the_first_and_then_forgets_slowly():
+def test_record_of_what_was_said_is_that_of_the_last_waits():
     band = Scores()
     for number in range(100):
         band.add(number / 50 - 1, served=True)
     said = band.band(Outlook(60.0, 2))
-    right = Right().after(Judged(QUEUE, said.estimate_s + 4.0, said))
-    assert (right.judged, right.error_s, right.coverage) == (1, 4.0, 1.0)
-    for _ in range(500):
-        right = right.after(Judged(QUEUE, said.high_s + 9.0, said))
-    assert right.coverage < 0.01
+    right = Right()
+    assert (right.judged, right.held, right.error_s) == (0, 0, 0.0)
+    right.see(Judged(QUEUE, said.estimate_s + 4.0, said))
+    assert (right.judged, right.held, right.error_s) == (1, 1, 4.0)
+    for _ in range(JUDGED_MAX):
+        right.see(Judged(QUEUE, said.high_s + 9.0, said))
+    assert (right.judged, right.held) == (JUDGED_MAX, 0)

@@ -5,6 +5,7 @@ case that is on offer within SOON_S of its coming never did, and what is said of
 apart. All times are those in which the queue is open.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,12 +13,12 @@ from toldonce.kernel.calendar import ALWAYS, Calendar, business_time_between, is
 from toldonce.routing.core.expecting import Band, Outlook, Scores
 
 SOON_S = 0.25
+JUDGED_MAX = 200
 TAKINGS_MIN = 8
 TAKINGS_KEPT = 63  # as many as a mean with the weight below is worth: 2 / weight - 1
 _SOON = timedelta(seconds=SOON_S)
 _TAKING_WEIGHT = 1.0 / 32
 _ANSWER_WEIGHT = 1.0 / 16
-_RIGHT_WEIGHT = 1.0 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,31 @@ class Judged:
         return 0.0 if self.said is None else abs(self.wait_s - self.said.estimate_s)
 
 
-@dataclass(frozen=True, slots=True)
 class Right:
-    """How right the bands of a queue were: of all that were `judged`, the latest count for most.
+    """How right what was said of a queue was, of the last JUDGED_MAX waits that were judged."""
 
-    `error_s` is the mean absolute error, `coverage` the share of waits that lay inside.
-    """
+    def __init__(self) -> None:
+        """Nothing was judged yet."""
+        self._last: deque[Judged] = deque(maxlen=JUDGED_MAX)
 
-    judged: int = 0
-    error_s: float = 0.0
-    coverage: float = 0.0
-
-    def after(self, one: Judged) -> "Right":
+    def see(self, one: Judged) -> None:
         """Take in one more."""
-        weight = max(_RIGHT_WEIGHT, 1.0 / (self.judged + 1))
-        return Right(
-            self.judged + 1,
-            self.error_s + weight * (one.error_s - self.error_s),
-            self.coverage + weight * ((one.place == "inside") - self.coverage),
-        )
+        self._last.append(one)
+
+    @property
+    def judged(self) -> int:
+        """How many there are."""
+        return len(self._last)
+
+    @property
+    def held(self) -> int:
+        """How many of them lay inside their band."""
+        return sum(one.place == "inside" for one in self._last)
+
+    @property
+    def error_s(self) -> float:
+        """The mean absolute error of the estimates, seconds; 0 of none."""
+        return sum(one.error_s for one in self._last) / max(1, len(self._last))
 
 
 class Wait:
@@ -115,7 +122,7 @@ class Wait:
             return None
         judged = Judged(line.queue, wait_s, self.said)
         if self.said is not None:
-            line.right = line.right.after(judged)
+            line.right.see(judged)
         return judged
 
 

@@ -206,8 +206,8 @@ def _queue(one: QueueStanding, waits: Waits, at: datetime) -> routing_pb2.QueueV
         agents_available=one.agents_available,
         scheduled=one.scheduled,
         next_position=place,
-        coverage_ratio=right.coverage,
-        judged=right.judged,
+        judged_cases=right.judged,
+        held_cases=right.held,
     )
     _expect(view, one.queue, place, waits, at)
     return view

@@ -1001,8 +1001,8 @@ class QueueView(_message.Message):
     HIGH_S_FIELD_NUMBER: _builtins.int
     NEXT_POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATE_ERROR_S_FIELD_NUMBER: _builtins.int
-    COVERAGE_RATIO_FIELD_NUMBER: _builtins.int
-    JUDGED_FIELD_NUMBER: _builtins.int
+    JUDGED_CASES_FIELD_NUMBER: _builtins.int
+    HELD_CASES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Its name."""
     waiting: _builtins.int
@@ -1029,10 +1029,10 @@ class QueueView(_message.Message):
     """Place in the queue that a contact would have that came now; 0: it would be offered at once."""
     estimate_error_s: _builtins.float
     """How far estimates were off lately (mean absolute error), in seconds; 0 while none was judged."""
-    coverage_ratio: _builtins.float
-    """Share of the last waits that lay between what was said when they began; near 0.8 if all is well."""
-    judged: _builtins.int
-    """How many waits were judged so by the engine that leads; 0: the two figures before say nothing."""
+    judged_cases: _builtins.int
+    """How many of the last waits (at most 200) were held against what was said when they began."""
+    held_cases: _builtins.int
+    """How many of them lay between the low and the high that was said; eight in ten if all is well."""
     @_builtins.property
     def oldest_enqueued_at(self) -> _timestamp_pb2.Timestamp:
         """Since when the oldest waits; not set when none does."""
@@ -1053,12 +1053,12 @@ class QueueView(_message.Message):
         high_s: _builtins.float = ...,
         next_position: _builtins.int = ...,
         estimate_error_s: _builtins.float = ...,
-        coverage_ratio: _builtins.float = ...,
-        judged: _builtins.int = ...,
+        judged_cases: _builtins.int = ...,
+        held_cases: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_enqueued_at", b"oldest_enqueued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "coverage_ratio", b"coverage_ratio", "estimate_error_s", b"estimate_error_s", "estimate_s", b"estimate_s", "estimated", b"estimated", "high_s", b"high_s", "judged", b"judged", "low_s", b"low_s", "next_position", b"next_position", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "scheduled", b"scheduled", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_available", b"agents_available", "agents_free", b"agents_free", "estimate_error_s", b"estimate_error_s", "estimate_s", b"estimate_s", "estimated", b"estimated", "held_cases", b"held_cases", "high_s", b"high_s", "judged_cases", b"judged_cases", "low_s", b"low_s", "next_position", b"next_position", "offered", b"offered", "oldest_enqueued_at", b"oldest_enqueued_at", "queue", b"queue", "scheduled", b"scheduled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
