@@ -33,7 +33,7 @@ async def bind(app: App, ports: Ports) -> Handler:
     app.spawn("outbox", outbox.run())
     answers = Answers(ports.log, ports.keys, outbox)
     places = await app.enter(aclosing(Places(Engine(ports.bus), ports.clock)))
-    servicer = Servicer(intake, answers, places, door, app.draining)
+    servicer = Servicer(intake, answers, door, app.draining, places)
     app.add_grpc(
         intake_pb2.DESCRIPTOR.services_by_name["IntakeService"],
         lambda server: intake_pb2_grpc.add_IntakeServiceServicer_to_server(servicer, server),

@@ -53,9 +53,9 @@ class Servicer(IntakeServiceServicer):
         self,
         intake: Handler,
         answers: Answers,
-        places: Lines,
         door: Door,
         draining: asyncio.Event,
+        places: Lines,
     ) -> None:
         """Streams of contacts end once `draining` is set."""
         self._intake = intake
