@@ -283,7 +283,7 @@ class Gateway:
     async def _follow(self) -> None:
         world = self.world
         process = world.pick("intake")
-        _, answers, _, _ = process.bound[1]
+        _, answers, *_ = process.bound[1]
         line: asyncio.Queue[Any] = asyncio.Queue()
 
         async def watch() -> None:
@@ -328,7 +328,7 @@ class Gateway:
 
         async def once() -> Any:
             process = world.pick("intake")
-            _, answers, door, _ = process.bound[1]
+            _, answers, door, *_ = process.bound[1]
 
             async def confirm() -> Any:
                 gateway = await answers.gateway_of(self.who, entry_id)
