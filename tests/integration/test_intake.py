@@ -1,25 +1,32 @@
 """Gateways over real gRPC: intake and ownership as they are, on a log and a store in memory."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from google.rpc.status_pb2 import Status
 
 from tests.tellers import TENANT, secrets
+from tests.unit.intake.models import written
 from toldonce.api.intake.v1 import intake_pb2 as pb
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.api.types.v1 import types_pb2
+from toldonce.cli.story import topic
 from toldonce.client.channel import Client
 from toldonce.client.commands import LocalDoor
+from toldonce.client.context import read_context
 from toldonce.intake.bind import bind as bind_intake
+from toldonce.intake.bind import read_model
 from toldonce.kernel.errors import Denied, Invalid, Missing, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import customer_of, own_of
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import ContactReceived
+from toldonce.kernel.story.events import ContactReceived, TopicBy
 from toldonce.ownership.bind import bind as bind_ownership
 from toldonce.ownership.wire import command_of
 from toldonce.runtime import names
@@ -55,6 +62,15 @@ class House:
 
     async def messages(self) -> int:
         return (await self.log.info()).messages
+
+    async def received(self, ack: types_pb2.Acknowledgement) -> list[ContactReceived]:
+        """Read the contacts of a story in the log."""
+        return [
+            event
+            for stored in await self.log.read(names.story(TENANT, ack.fixed.customer_id))
+            for event in decode_record(stored.payload).events
+            if isinstance(event, ContactReceived)
+        ]
 
     async def command(self, who: Principal, **body: Any) -> internal_pb2.CommandDone:
         command = command_of(who, "", **body)
@@ -94,7 +110,7 @@ class House:
 
 
 @asynccontextmanager
-async def running(document: str) -> AsyncIterator[House]:
+async def running(document: str, topic_model: Path | None = None) -> AsyncIterator[House]:
     log = FakeLog(clock=CLOCK)
     tables = Tables(*(FakeTable(clock=CLOCK) for _ in range(5)))
     stored = pack(Stored(document, CLOCK.now(), "test"))
@@ -115,7 +131,7 @@ async def running(document: str) -> AsyncIterator[House]:
         )
         consumer = await bind_ownership(app, ports)
         ports = replace(ports, door=LocalDoor(consumer.answer))
-        await bind_intake(app, ports)
+        await bind_intake(app, ports, topic_model=read_model(topic_model))
         await begin(app, ports)
         await app.start()
         yield House(app, ports, log)
@@ -195,13 +211,7 @@ async def test_contact_whose_answer_was_lost_is_taken_in_once(house: House) -> N
         ack = await web.intake.SubmitContact(contact())
         assert ack.repeat
         assert (await web.intake.SubmitContact(contact())).fixed == ack.fixed
-    received = [
-        event
-        for stored in await house.log.read(names.story(TENANT, ack.fixed.customer_id))
-        for event in decode_record(stored.payload).events
-        if isinstance(event, ContactReceived)
-    ]
-    assert len(received) == 1
+    assert len(await house.received(ack)) == 1
 
 
 async def test_customer_written_otherwise_tells_on_in_the_same_case(house: House) -> None:
@@ -216,6 +226,34 @@ async def test_customer_written_otherwise_tells_on_in_the_same_case(house: House
     assert second.fixed.case_id == first.fixed.case_id
     assert second.fixed.joined
     assert second.fixed.contact_id != first.fixed.contact_id
+
+
+async def test_contact_without_topic_words_gets_its_topic_by_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "topics.json"
+    file.write_bytes(written())
+    with structlog.testing.capture_logs() as said:
+        async with running(demo_text(), file) as house, house.client() as web:
+            acks = [
+                await web.intake.SubmitContact(contact(number, text=text, language_hint="en"))
+                for number, text in enumerate(("My new chair wobbles.", "Good morning.", "parcel"))
+            ]
+            assert (await web.intake.SubmitContact(contact(0, text="My new chair wobbles."))).repeat
+            first, unknown, words = await house.received(acks[0])
+            model = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+            assert (first.topic, first.topic_by) == ("technical", TopicBy.MODEL)
+            assert (first.topic_sure_pct, first.topic_model) == (92, model)
+            assert (unknown.topic, unknown.topic_by) == ("", TopicBy.UNSPECIFIED)
+            assert (words.topic, words.topic_by) == ("late-delivery", TopicBy.WORDS)
+            assert [ack.fixed.queue for ack in acks] == ["technical", "technical", "orders"]
+            page = house.app.meter.page().decode()
+            assert 'toldonce_topics_told_total{by="model"} 2.0' in page  # a repeat counts
+            async with house.client(Role.SUPERVISOR, "sam") as sam:
+                story = await read_context(sam, acks[0].fixed.case_id)
+    assert topic(story) == "technical (by the model, 92 % sure)"
+    ignored = [line for line in said if "ignored" in line["event"]]
+    assert [(line["count"], line["sentence"].partition(":")[0]) for line in ignored] == [
+        (1, "somewhere-else")
+    ]
 
 
 @pytest.mark.parametrize(

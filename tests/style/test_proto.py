@@ -21,7 +21,7 @@ NUMBERS = {
     *(Field.TYPE_DOUBLE, Field.TYPE_FLOAT, Field.TYPE_INT32, Field.TYPE_INT64),
     *(Field.TYPE_UINT32, Field.TYPE_UINT64),
 }
-UNITS = ("_us", "_ms", "_s", "_bytes", "_total", "_size", "_ratio")
+UNITS = ("_us", "_ms", "_s", "_pct", "_bytes", "_total", "_size", "_ratio")
 COUNTS = re.compile(
     r"(?:^|_)(?:epoch|sequence|revision|version|position|level|priority|priority_by|rung|rank|step"
     r"|tag|ref|index|counter|hops|messages|considered|asked|cases|waiting|offered|scheduled|bad_experiences"

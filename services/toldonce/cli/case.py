@@ -102,7 +102,7 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from toldonce.cli.story import card_lines, lines, missing
+    from toldonce.cli.story import card_lines, lines, missing, topic
 
     case = read.case
     for line in card_lines(read.card):
@@ -112,7 +112,7 @@ def _show(
     out.say(f"case {case.case_id}")
     out.say(
         f"  {case.state}, {case.work}; {owner} (epoch {case.epoch}); queue {case.queue}, "
-        f"channel {case.channel}, topic {case.topic or 'unknown'}, "
+        f"channel {case.channel}, topic {topic(read)}, "
         f"language {case.language or 'unknown'}, priority {case.priority}"
     )
     out.say(f"  opened {ago(case.opened_at)} ago, {case.hops} handoffs")

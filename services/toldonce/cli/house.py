@@ -56,12 +56,14 @@ async def house(
     port: int = 0,
     metrics_port: int | None = 0,
     document: str | None = None,
+    topic_model: Path | None = None,
 ) -> AsyncIterator[House]:
     """Run everything with its files under `data`; port 0 picks a free one.
 
     `document` is applied; without one, what stands is kept, or the demo document where nothing
-    does. Raises Unavailable or Invalid with a sentence.
+    does. `topic_model` is a file for intake. Raises Unavailable or Invalid with a sentence.
     """
+    model = intake_bind.read_model(topic_model)
     kept = secrets.make(data / "secrets")
     clock = SystemClock()
     write_development_tokens(data / "secrets", kept, clock, tenant=TENANT, subjects={})
@@ -76,7 +78,7 @@ async def house(
             await _apply(handler, document)
             consumer = await ownership_bind.bind(app, ports)
             ports = replace(ports, door=LocalDoor(consumer.answer))
-            await intake_bind.bind(app, ports)
+            await intake_bind.bind(app, ports, topic_model=model)
             await routing_bind.bind(app, ports)
             await sla_bind.bind(app, ports)
             await begin(app, ports)

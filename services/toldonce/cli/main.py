@@ -30,6 +30,7 @@ from toldonce.cli.serve import serve
 from toldonce.cli.simulate import simulate
 from toldonce.cli.status import status
 from toldonce.cli.submit import submit
+from toldonce.cli.train import train
 from toldonce.cli.tune import tune
 from toldonce.cli.up import up
 
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 _EVERYDAY = (demo, up, submit, agent, case, explain_decision, status, check, apply)
 _STEERING = (pick, assign, move, prioritise, callback, drain)
-_SELDOM = (replay, simulate, tune, forget, export_customer, rotate_keys, quarantine, serve)
+_SELDOM = (replay, simulate, tune, train, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):
     app.command()(_command)
 app.add_typer(epoch, name="epoch")

@@ -69,16 +69,20 @@ async def _stay(service: Service, settings: "Settings") -> None:
     kept = secrets.load(settings.secrets_folder())
     async with App(settings.listen(), kept, SystemClock()) as app:
         ports = await connect(app, where, service=service.value, door=BusDoor)
-        await _bind(service, app, ports)
+        await _bind(service, app, ports, settings)
         await begin(app, ports)
         await app.start()
         Out().say(f"{service.value} listens at {app.address}, metrics at {app.metrics_address}")
         await app.wait()
 
 
-async def _bind(service: Service, app: "App", ports: "Ports") -> None:
+async def _bind(service: Service, app: "App", ports: "Ports", settings: "Settings") -> None:
     module = importlib.import_module(f"toldonce.{service.value}.bind")
-    if service is Service.CONFIG:
-        module.bind(app, table=ports.tables.config, bus=ports.bus, zones=ports.zones)
-    else:
-        await module.bind(app, ports)
+    match service:
+        case Service.CONFIG:
+            module.bind(app, table=ports.tables.config, bus=ports.bus, zones=ports.zones)
+        case Service.INTAKE:
+            model = module.read_model(settings.topic_model)
+            await module.bind(app, ports, topic_model=model)
+        case _:
+            await module.bind(app, ports)

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, HandoffTold
 from toldonce.kernel.context import Item
+from toldonce.kernel.ids import own_of
 
 _MICROS = 1_000_000
 _SAID = {"contact_received", "entry_appended"}
 _QUIET = {"case_opened", "wrap_up_begun", "wrap_up_completed", "delivery_confirmed"}
+_TOPIC_BY = {"GATEWAY": "its gateway", "WORDS": "its words", "MODEL": "the model"}
 _INDENT = " " * 12
 
 
@@ -77,6 +79,22 @@ def card_lines(card: Card) -> Iterator[str]:
         yield f"  earlier: {_earlier(case)}"
     if card.forgotten:
         yield "  forgotten: older words were destroyed; what is shown of them came since"
+
+
+def topic(read: ContextRead) -> str:
+    """Tell what a case is about, and who said so of the contact it was opened for."""
+    named = read.case.topic
+    if not named:
+        return "unknown"
+    opened = (
+        dict(item.attributes)
+        for item in read.items
+        if item.type == "contact_received" and item.case == own_of(read.case.case_id)
+    )
+    first = next((facts for facts in opened if facts.get("topic") == named), {})
+    sure = f", {first['topic_sure_pct']} % sure" if "topic_sure_pct" in first else ""
+    by = _TOPIC_BY.get(first.get("topic_by", ""))
+    return f"{named} (by {by}{sure})" if by else named
 
 
 def missing(read: ContextRead) -> Iterator[str]:

@@ -5,6 +5,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from toldonce.client.submission import Address, Submission
@@ -33,16 +34,7 @@ def read(file: Path, text_column: str, channel: str, *, made_at: datetime | None
     """
     raw, written_at = _bytes(file)
     digest = hashlib.sha256(raw).hexdigest()
-    rows = _rows(file, _decoded(file, raw), text_column)
-    empty = [number for number, text in rows if not text.strip()]
-    if empty:
-        first, *more = (
-            Problem(f"row {number}", f"column {text_column} is empty")
-            for number in empty[:PROBLEMS_MAX]
-        )
-        raise Invalid(first.field, first.sentence, *more)
-    if not rows:
-        raise Invalid("--file", f"{file} has a header and no rows")
+    rows = _filled(file, raw, {"--text-column": text_column})
     at = made_at or written_at
     return Rows(
         digest,
@@ -54,9 +46,32 @@ def read(file: Path, text_column: str, channel: str, *, made_at: datetime | None
                 text=text,
                 addresses=(Address("ACCOUNT", f"{digest[:16]}-{number}"),),
             )
-            for number, text in rows
+            for number, (text,) in rows
         ),
     )
+
+
+def labelled(file: Path, text_column: str, topic_column: str) -> list[tuple[str, str]]:
+    """Read the texts of a file with their topics; raises Invalid as `read` does."""
+    raw, _ = _bytes(file)
+    rows = _filled(file, raw, {"--text-column": text_column, "--topic-column": topic_column})
+    return [(text, topic.strip()) for _, (text, topic) in rows]
+
+
+def _filled(file: Path, raw: bytes, columns: dict[str, str]) -> list[tuple[int, list[str]]]:
+    """Give the number of each row and its `columns` (by the option that names them), none empty."""
+    rows = _rows(file, _decoded(file, raw), columns)
+    empty = (
+        Problem(f"row {number}", f"column {column} is empty")
+        for number, cells in rows
+        for column, cell in zip(columns.values(), cells, strict=True)
+        if not cell.strip()
+    )
+    if problems := [*islice(empty, PROBLEMS_MAX)]:
+        raise Invalid(problems[0].field, problems[0].sentence, *problems[1:])
+    if not rows:
+        raise Invalid("--file", f"{file} has a header and no rows")
+    return rows
 
 
 def _bytes(file: Path) -> tuple[bytes, datetime]:
@@ -82,25 +97,27 @@ def _decoded(file: Path, raw: bytes) -> str:
         ) from None
 
 
-def _rows(file: Path, text: str, text_column: str) -> list[tuple[int, str]]:
+def _rows(file: Path, text: str, columns: dict[str, str]) -> list[tuple[int, list[str]]]:
     csv.field_size_limit(FIELD_BYTES_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, list[str]]] = []
     try:
         header = next(reader, [])
-        if text_column not in header:
-            columns = ", ".join(header) or "none at all"
-            raise Invalid("--text-column", f"{file} has no column {text_column}; it has {columns}")
-        place = header.index(text_column)
+        for option, column in columns.items():
+            if column not in header:
+                known = ", ".join(header) or "none at all"
+                raise Invalid(option, f"{file} has no column {column}; it has {known}")
+        places = {column: header.index(column) for column in columns.values()}
         for row in reader:
             if not row:
                 continue
             number = len(found) + 1
-            if len(row) <= place:
-                raise Invalid(f"row {number}", f"ends before column {text_column}")
+            for column, place in places.items():
+                if len(row) <= place:
+                    raise Invalid(f"row {number}", f"ends before column {column}")
             if number > ROWS_MAX:
                 raise Invalid("--file", f"{file} has more than {ROWS_MAX} rows: split it")
-            found.append((number, row[place]))
+            found.append((number, [row[places[column]] for column in columns.values()]))
     except csv.Error as error:
         where = f"line {reader.line_num}"
         raise Invalid(where, f"{file} is not a table there: {error}") from None

@@ -37,6 +37,15 @@ def up(
         Path | None,
         typer.Option("--config", metavar="FILE", help="A configuration to begin with."),
     ] = None,
+    topic_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--topic-model",
+            envvar="TOLDONCE_TOPIC_MODEL",
+            metavar="FILE",
+            help="What `toldonce train` wrote: finds topics where no words do.",
+        ),
+    ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C; all data stays in the data folder.
 
@@ -48,10 +57,12 @@ def up(
 
     set_up_logging(level=os.environ.get("TOLDONCE_LOG_LEVEL") or "warning")
     document = read_document(config) if config is not None else None
-    run(_stay(data, port, metrics_port, document))
+    run(_stay(data, port, metrics_port, document, topic_model))
 
 
-async def _stay(data: Path, port: int, metrics_port: int, document: str | None) -> None:
+async def _stay(
+    data: Path, port: int, metrics_port: int, document: str | None, topic_model: Path | None
+) -> None:
     from toldonce.cli.house import house
     from toldonce.kernel.principal import Principal, Role
     from toldonce.runtime.document import demo_text
@@ -59,7 +70,9 @@ async def _stay(data: Path, port: int, metrics_port: int, document: str | None) 
     out = Out()
     out.say("Starting: the log, the store, the services ...")
     note = data / ADDRESS_FILE
-    async with house(data, port=port, metrics_port=metrics_port, document=document) as running:
+    async with house(
+        data, port=port, metrics_port=metrics_port, document=document, topic_model=topic_model
+    ) as running:
         note.write_text(running.address + "\n", encoding="utf-8")
         try:
             stored = await running.config.get(Principal(TENANT, Role.ADMIN, "admin"))

@@ -53,6 +53,7 @@ class Settings(ServiceSettings):
     redis: str = ""
     replicas: int = 3
     tenants: str = "demo"
+    topic_model: Path | None = None
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_pretty: bool | None = None

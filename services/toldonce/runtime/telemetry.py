@@ -101,6 +101,14 @@ LANGUAGE_UNKNOWN = _counter(
     "channel",
 )
 
+TOPICS_TOLD = _counter(
+    "topics_told_total",
+    "contacts",
+    "submissions by who said what they are about: gateway, words (of the configuration), model, "
+    "or unspecified: nobody",
+    "by",
+)
+
 # What became of cases. Each process that follows the log counts all of it: add up no replicas.
 CASES_CLOSED = _counter(
     "cases_closed_total",

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.client.desktop import CASE, CUSTOMER, case_view
 from toldonce.cli.case import _figures, _show
 from toldonce.cli.output import Out
-from toldonce.cli.story import call_at, card_lines, line, lines, missing
+from toldonce.cli.story import call_at, card_lines, line, lines, missing, topic
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, Envelope, HandoffTold
 from toldonce.client.places import PlaceSeen, WaitSeen
@@ -159,3 +159,22 @@ def test_caller_is_called_where_they_asked_else_where_they_came_from() -> None:
     assert call_at(read(came, item("callback_requested"))) == "email joan@example.org"
     assert call_at(read(came, asked, came)) == "phone +31201234567"
     assert call_at(read()) == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"topic_by": "WORDS"}, "parcel (by its words)"),
+        ({"topic_by": "GATEWAY"}, "parcel (by its gateway)"),
+        ({"topic_by": "MODEL", "topic_sure_pct": "83"}, "parcel (by the model, 83 % sure)"),
+        ({}, "parcel"),
+    ],
+)
+def test_person_reads_who_said_what_a_case_is_about(facts: dict[str, str], said: str) -> None:
+    def told(*items: Item) -> str:
+        story = read(item(topic="refund", topic_by="MODEL", topic_sure_pct="60"), *items)
+        return topic(replace(story, case=replace(story.case, topic="parcel")))
+
+    assert told(item(topic="parcel", **facts)) == said
+    assert told() == "parcel"
+    assert topic(read()) == "unknown"

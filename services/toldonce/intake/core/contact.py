@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from toldonce.intake.core.aliases import Identity, identify
-from toldonce.intake.core.topics import Topics
+from toldonce.intake.core.topics import Choice, Topics
 from toldonce.intake.core.words import acknowledgement
 from toldonce.kernel import references
 from toldonce.kernel.aliases import Addresses, Given
@@ -22,7 +22,7 @@ from toldonce.kernel.config import Channel, Config
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import CustomerId, parse_name, parse_whole, whole
 from toldonce.kernel.skills import LEVEL_MAX, LEVEL_MIN, Requirement
-from toldonce.kernel.story.events import Alias, Reference
+from toldonce.kernel.story.events import Alias, Reference, TopicBy
 from toldonce.kernel.story.types import PRIORITY_MAX, TEXT_BYTES_MAX
 from toldonce.kernel.text import clean, one_line, token
 
@@ -80,6 +80,9 @@ class Contact:
     language: str
     language_known: bool
     topic: str
+    topic_by: TopicBy
+    topic_sure_pct: int
+    topic_model: str
     requirement: Requirement
     priority: int
     references: tuple[Reference, ...]
@@ -118,7 +121,8 @@ def prepare(
     text = clean("text", given.text, bytes_max=min(config.limits.text_bytes_max, TEXT_BYTES_MAX))
     language = _language(given, subject, text, config, tools.detector)
     spoken = language or config.languages[0]
-    topic = _topic(given, config) or topics.find((subject, text), language)
+    chosen = _named(given, config) or topics.choose((subject, text), language)
+    topic = chosen.topic
     queue = _queue(given, config, topic, channel)
     promised_at = _promised(channel, config, now)
     hours = config.calendar(channel.calendar)
@@ -138,6 +142,9 @@ def prepare(
         language=spoken,
         language_known=bool(language),
         topic=topic,
+        topic_by=chosen.by,
+        topic_sure_pct=chosen.sure_pct,
+        topic_model=chosen.model,
         requirement=_requirement(given, config, topic, queue, spoken),
         priority=_priority(given, config, topic, queue),
         references=references.checked(given.references),
@@ -184,11 +191,13 @@ def _language(
     return spoken if spoken in config.languages else ""
 
 
-def _topic(given: Submission, config: Config) -> str:
+def _named(given: Submission, config: Config) -> Choice | None:
     hint = given.topic_hint
-    if hint and parse_name("topic_hint", hint) not in config.topics:
+    if not hint:
+        return None
+    if parse_name("topic_hint", hint) not in config.topics:
         raise Invalid("topic_hint", f"not configured; known are {', '.join(config.topics)}")
-    return hint
+    return Choice(hint, TopicBy.GATEWAY)
 
 
 def _queue(given: Submission, config: Config, topic: str, channel: Channel) -> str:

@@ -1,20 +1,20 @@
-"""What a contact is about, by the phrases of the configuration: the first topic that fits.
+"""What a contact is about: by the phrases of the configuration, then by the learned model.
 
-A phrase fits when its words stand next to each other in the text, upper and lower case alike; a
-last word that ends in `*` fits any ending. Phrases of the contact's own language come first; when
-none fits, those of the other languages are tried, because short texts fool every detector.
+The first topic of which a phrase fits is taken; the model is asked only where none does. A phrase
+fits when its words stand next to each other in the text, upper and lower case alike; a last word
+that ends in `*` fits any ending. Phrases of the contact's own language come first; when none fits,
+those of the other languages are tried, because short texts fool every detector.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from toldonce.intake.core.learned import Model
+from toldonce.intake.core.texts import words_of
 from toldonce.kernel.config import Topic
+from toldonce.kernel.story.events import TopicBy
 
 WORDS_MAX = 2_000
-CHARS_MAX = 16_000
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +56,52 @@ class _Index:
             yield from self.begun.get(word[:length], ())
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A topic ("": unknown), who said it, and of the model how sure it was, and which one."""
+
+    topic: str = ""
+    by: TopicBy = TopicBy.UNSPECIFIED
+    sure_pct: int = 0
+    model: str = ""
+
+
 class Topics:
     """The topics of one configuration, ready to be looked for."""
 
-    def __init__(self, topics: Mapping[str, Topic]) -> None:
-        """Take the topics in their order."""
+    def __init__(self, topics: Mapping[str, Topic], model: Model | None = None) -> None:
+        """Take the topics in their order, and the model that is asked where no phrase fits."""
         self._names = tuple(topics)
+        self._model = model
         self._indexes: dict[str, _Index] = {}
         for place, topic in enumerate(topics.values()):
             for language, phrases in topic.words.items():
                 index = self._indexes.setdefault(language, _Index())
                 for phrase in phrases:
-                    words = tuple(_words(phrase))
+                    words = tuple(words_of(phrase))
                     if words:
                         index.add(_Phrase(words, phrase.rstrip().endswith("*"), place))
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The classes of the model that are no topic here; what it holds for one is unknown."""
+        classes = self._model.classes if self._model is not None else ()
+        return tuple(name for name in classes if name not in self._names)
+
+    def choose(self, texts: Sequence[str], language: str) -> Choice:
+        """Say what texts are about: by a phrase that stands in them, else by the model."""
+        if found := self.find(texts, language):
+            return Choice(found, TopicBy.WORDS)
+        guess = self._model.guess(texts) if self._model is not None else None
+        if self._model is None or guess is None or guess.name not in self._names:
+            return Choice()
+        return Choice(guess.name, TopicBy.MODEL, guess.sure_pct, self._model.version)
 
     def find(self, texts: Iterable[str], language: str) -> str:
         """Return the name of the first topic that fits one of `texts`, or ""."""
         words: list[str] = []
         for text in texts:
-            words += [*_words(text)[: WORDS_MAX - len(words)], ""]
+            words += [*words_of(text)[: WORDS_MAX - len(words)], ""]
         own = self._indexes.get(language)
         place = None if own is None else own.first(words)
         if place is None:
@@ -83,11 +109,6 @@ class Topics:
             found = [place for index in others if (place := index.first(words)) is not None]
             place = min(found, default=None)
         return "" if place is None else self._names[place]
-
-
-def _words(text: str) -> list[str]:
-    folded = unicodedata.normalize("NFC", text[:CHARS_MAX].casefold()).replace("\u2019", "'")
-    return _WORD.findall(folded)
 
 
 def _fits(phrase: _Phrase, words: Sequence[str], at: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from toldonce.intake.core import Callback, Contact, Submission, Tools, Topics, prepare
+from toldonce.intake.core import Callback, Contact, Model, Submission, Tools, Topics, prepare
 from toldonce.kernel.aliases import normalise
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing
@@ -20,6 +20,7 @@ from toldonce.kernel.story.events import Alias
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.ids import new_id
+from toldonce.runtime.logs import logger
 from toldonce.runtime.meter import Meter
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.telemetry import (
@@ -27,9 +28,13 @@ from toldonce.runtime.telemetry import (
     CONTACTS_OFFERED,
     CONTACTS_REPEATED,
     LANGUAGE_UNKNOWN,
+    TOPICS_TOLD,
 )
 
 TENANTS_MAX = 10_000
+FOREIGN_TOLD_MAX = 10
+
+_log = logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,12 @@ class Intake[Ack, View]:
         hints: Stirred,
         clock: Clock,
         meter: Meter,
+        model: Model | None = None,
     ) -> None:
-        """Make ids under the tenants' keys in `secrets`; count in `meter`."""
+        """Make ids under the tenants' keys in `secrets`; count in `meter`.
+
+        `model` is asked for a topic where the words of the configuration find none.
+        """
         self._ownership = ownership
         self._config = config
         self._secrets = secrets
@@ -108,6 +117,7 @@ class Intake[Ack, View]:
         self._hints = hints
         self._clock = clock
         self._meter = meter
+        self._model = model
         self._topics: dict[str, tuple[Config, Topics]] = {}
         self._keys: dict[str, bytes] = {}
 
@@ -124,6 +134,7 @@ class Intake[Ack, View]:
             tools=self._tools,
             now=self._clock.now(),
         )
+        self._meter.add(TOPICS_TOLD, contact.topic_by.name.lower())
         if not contact.language_known:
             self._meter.add(LANGUAGE_UNKNOWN, contact.channel)
         return contact
@@ -185,7 +196,16 @@ class Intake[Ack, View]:
         if known is None or known[0] is not config:
             if len(self._topics) >= TENANTS_MAX:
                 self._topics.clear()
-            known = self._topics[tenant] = (config, Topics(config.topics))
+            known = self._topics[tenant] = (config, Topics(config.topics, self._model))
+            if foreign := known[1].foreign:
+                told = f"{', '.join(foreign[:FOREIGN_TOLD_MAX])}: no topics of the configuration"
+                _log.warning(
+                    "the model has classes that are ignored",
+                    tenant=tenant,
+                    revision=config.policy_version,
+                    count=len(foreign),
+                    sentence=told,
+                )
         return known[1]
 
     def _key(self, tenant: str) -> bytes:

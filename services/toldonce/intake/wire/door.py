@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from toldonce.api.events.v1 import events_pb2
 from toldonce.api.intake.v1 import intake_pb2
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import options_pb2, types_pb2
@@ -127,6 +128,9 @@ def _contact(contact: Contact) -> internal_pb2.ReceiveContact:
         text=contact.text,
         language=contact.language,
         topic=contact.topic,
+        topic_by=events_pb2.TopicBy.ValueType(contact.topic_by),
+        topic_sure_pct=contact.topic_sure_pct,
+        topic_model=contact.topic_model,
         requirement=_requirement(contact.requirement),
         priority=contact.priority,
         attachments=[

@@ -51,6 +51,10 @@ def receive(
         made_at=command.made_at,
         joined=bool(joined),
         promised_at=command.promised_at,
+        topic=command.topic,
+        topic_by=command.topic_by,
+        topic_sure_pct=command.topic_sure_pct,
+        topic_model=command.topic_model,
     )
     if joined:
         return (*back, received)

@@ -159,6 +159,34 @@ ENTRY_KIND_ATTACHMENT: EntryKind.ValueType  # 4
 """Attachment."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
+class _TopicBy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopicByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopicBy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOPIC_BY_UNSPECIFIED: _TopicBy.ValueType  # 0
+    """Nobody knows what it is about; or it came before this was noted."""
+    TOPIC_BY_GATEWAY: _TopicBy.ValueType  # 1
+    """Its gateway."""
+    TOPIC_BY_WORDS: _TopicBy.ValueType  # 2
+    """A phrase of the configuration stands in it."""
+    TOPIC_BY_MODEL: _TopicBy.ValueType  # 3
+    """The learned model, as no phrase does."""
+
+class TopicBy(_TopicBy, metaclass=_TopicByEnumTypeWrapper):
+    """Who said what a contact is about."""
+
+TOPIC_BY_UNSPECIFIED: TopicBy.ValueType  # 0
+"""Nobody knows what it is about; or it came before this was noted."""
+TOPIC_BY_GATEWAY: TopicBy.ValueType  # 1
+"""Its gateway."""
+TOPIC_BY_WORDS: TopicBy.ValueType  # 2
+"""A phrase of the configuration stands in it."""
+TOPIC_BY_MODEL: TopicBy.ValueType  # 3
+"""The learned model, as no phrase does."""
+Global___TopicBy: _TypeAlias = TopicBy  # noqa: Y015
+
 class _ClockKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -859,6 +887,10 @@ class ContactReceived(_message.Message):
     MADE_AT_US_FIELD_NUMBER: _builtins.int
     JOINED_FIELD_NUMBER: _builtins.int
     PROMISED_AT_US_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    TOPIC_BY_FIELD_NUMBER: _builtins.int
+    TOPIC_SURE_PCT_FIELD_NUMBER: _builtins.int
+    TOPIC_MODEL_FIELD_NUMBER: _builtins.int
     contact: _builtins.bytes
     """The contact, own id (16 bytes)."""
     case: _builtins.bytes
@@ -877,6 +909,14 @@ class ContactReceived(_message.Message):
     """True: it joined a case that was open already."""
     promised_at_us: _builtins.int
     """Promised, an instant; microseconds since 1970, UTC; 0: none."""
+    topic: _builtins.str
+    """Name of the topic; empty: unknown, or it came before this was noted."""
+    topic_by: Global___TopicBy.ValueType
+    """Who said the topic."""
+    topic_sure_pct: _builtins.int
+    """How sure the model was, in percent; 0: it was not the model."""
+    topic_model: _builtins.str
+    """Which model: the beginning of its file's SHA-256; empty: it was not the model."""
     def __init__(
         self,
         *,
@@ -889,10 +929,14 @@ class ContactReceived(_message.Message):
         made_at_us: _builtins.int = ...,
         joined: _builtins.bool = ...,
         promised_at_us: _builtins.int = ...,
+        topic: _builtins.str = ...,
+        topic_by: Global___TopicBy.ValueType = ...,
+        topic_sure_pct: _builtins.int = ...,
+        topic_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "channel", b"channel", "contact", b"contact", "entry", b"entry", "gateway", b"gateway", "joined", b"joined", "language", b"language", "made_at_us", b"made_at_us", "promised_at_us", b"promised_at_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "channel", b"channel", "contact", b"contact", "entry", b"entry", "gateway", b"gateway", "joined", b"joined", "language", b"language", "made_at_us", b"made_at_us", "promised_at_us", b"promised_at_us", "topic", b"topic", "topic_by", b"topic_by", "topic_model", b"topic_model", "topic_sure_pct", b"topic_sure_pct"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from toldonce.api.events.v1 import events_pb2 as _events_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as _ownership_pb2
 from toldonce.api.types.v1 import options_pb2 as _options_pb2
 from toldonce.api.types.v1 import types_pb2 as _types_pb2
@@ -441,6 +442,9 @@ class ReceiveContact(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     DIVERTED_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     DIVERT_FIELD_NUMBER: _builtins.int
+    TOPIC_BY_FIELD_NUMBER: _builtins.int
+    TOPIC_SURE_PCT_FIELD_NUMBER: _builtins.int
+    TOPIC_MODEL_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer the primary alias leads to, 26 characters."""
     contact_id: _builtins.str
@@ -480,6 +484,12 @@ class ReceiveContact(_message.Message):
     """
     divert: _builtins.bool
     """The alias is shared by configuration or by the gateway's word: divert from the start."""
+    topic_by: _events_pb2.TopicBy.ValueType
+    """Who said the topic."""
+    topic_sure_pct: _builtins.int
+    """How sure the model was, in percent; 0 = it was not the model."""
+    topic_model: _builtins.str
+    """Which model: the beginning of its file's SHA-256; empty = it was not the model."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Alias]:
         """Its addresses, normalised, the primary one first; at most 8."""
@@ -516,10 +526,13 @@ class ReceiveContact(_message.Message):
         policy_version: _builtins.str = ...,
         diverted_customer_id: _builtins.str = ...,
         divert: _builtins.bool = ...,
+        topic_by: _events_pb2.TopicBy.ValueType = ...,
+        topic_sure_pct: _builtins.int = ...,
+        topic_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_text", b"ack_text", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "contact_id", b"contact_id", "contact_made_at_us", b"contact_made_at_us", "customer_id", b"customer_id", "customer_name", b"customer_name", "divert", b"divert", "diverted_customer_id", b"diverted_customer_id", "gateway", b"gateway", "language", b"language", "message_id", b"message_id", "policy_version", b"policy_version", "priority", b"priority", "promised_by_us", b"promised_by_us", "requirement", b"requirement", "subject_line", b"subject_line", "text", b"text", "thread_case_id", b"thread_case_id", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_text", b"ack_text", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "contact_id", b"contact_id", "contact_made_at_us", b"contact_made_at_us", "customer_id", b"customer_id", "customer_name", b"customer_name", "divert", b"divert", "diverted_customer_id", b"diverted_customer_id", "gateway", b"gateway", "language", b"language", "message_id", b"message_id", "policy_version", b"policy_version", "priority", b"priority", "promised_by_us", b"promised_by_us", "requirement", b"requirement", "subject_line", b"subject_line", "text", b"text", "thread_case_id", b"thread_case_id", "topic", b"topic", "topic_by", b"topic_by", "topic_model", b"topic_model", "topic_sure_pct", b"topic_sure_pct"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,6 +31,7 @@ from toldonce.kernel.story.events.contacts import (
     Diverted,
     EntryAppended,
     EntryKind,
+    TopicBy,
 )
 from toldonce.kernel.story.events.owning import (
     ConsultJoined,
@@ -112,6 +113,7 @@ __all__ = [
     "Reference",
     "SlaBreached",
     "SlaWarned",
+    "TopicBy",
     "Words",
     "WrapUpBegun",
     "WrapUpCompleted",

@@ -16,9 +16,22 @@ class EntryKind(IntEnum):
     ATTACHMENT = 4
 
 
+class TopicBy(IntEnum):
+    """Who said what a contact is about: its gateway, a phrase that stands in it, the model."""
+
+    UNSPECIFIED = 0
+    GATEWAY = 1
+    WORDS = 2
+    MODEL = 3
+
+
 @dataclass(frozen=True, slots=True)
 class ContactReceived:
-    """A contact came in, with its first entry; `joined`: into a case that was open already."""
+    """A contact came in, with its first entry; `joined`: into a case that was open already.
+
+    What the model said has how sure it was, in percent, and which model: the beginning of its
+    file's SHA-256.
+    """
 
     contact: Own
     case: Own
@@ -29,6 +42,10 @@ class ContactReceived:
     made_at: datetime
     joined: bool
     promised_at: datetime | None
+    topic: str = ""
+    topic_by: TopicBy = TopicBy.UNSPECIFIED
+    topic_sure_pct: int = 0
+    topic_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

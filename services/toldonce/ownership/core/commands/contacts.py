@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.kernel.ids import Own
-from toldonce.kernel.story.events import EntryKind
+from toldonce.kernel.story.events import EntryKind, TopicBy
 from toldonce.kernel.story.types import Case, SkillNeed
 
 
@@ -28,6 +28,9 @@ class ReceiveContact:
     preferred_agent: str
     promised_at: datetime | None
     closed: "Ended | None" = None
+    topic_by: TopicBy = TopicBy.UNSPECIFIED
+    topic_sure_pct: int = 0
+    topic_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import Own, derive, own_of, parse_name, parse_own, parse_whole
-from toldonce.kernel.story.events import ContactWords, EntryKind, EntryWords
+from toldonce.kernel.story.events import ContactWords, EntryKind, EntryWords, TopicBy
 from toldonce.kernel.story.types import TEXT_BYTES_MAX, SkillNeed
 from toldonce.ownership.core.commands import AppendEntry, ConfirmDelivery, ReceiveContact
 from toldonce.ownership.handler import Ask
@@ -48,6 +48,9 @@ def contact_of(message: internal_pb2.Command) -> Ask:
         priority=contact.priority,
         preferred_agent=need.preferred_agents[0] if need.preferred_agents else "",
         promised_at=from_us(contact.promised_by_us),
+        topic_by=_topic_by(contact.topic_by),
+        topic_sure_pct=contact.topic_sure_pct,
+        topic_model=contact.topic_model,
     )
     words = ContactWords(
         aliases=tuple(alias_of("aliases", alias) for alias in contact.aliases),
@@ -59,6 +62,11 @@ def contact_of(message: internal_pb2.Command) -> Ask:
     )
     by = replace(asked(message), operation=Own(derive("receive", own)))
     return Ask(message.tenant, customer, command, by, words, message.traceparent)
+
+
+def _topic_by(number: int) -> TopicBy:
+    """Read who said the topic; somebody of whom a newer intake speaks is nobody we know."""
+    return TopicBy(number) if number in TopicBy else TopicBy.UNSPECIFIED
 
 
 def _append_entry(body: ownership_pb2.AppendEntryRequest) -> Parsed:
