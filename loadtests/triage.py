@@ -72,8 +72,8 @@ def triage(found: Parts, say: Say, *, strict: bool = False, effort: Effort | Non
     say(f"teams: {len(train)} and {len(test)} of them name a last team")
     incidents, teams = zip(*learned, strict=True)
     plain = triage_models.baseline(incidents, teams, test)
-    blind, blend = _ours(found, say, human=False, strict=strict, effort=effort)
-    seeing, blend_human = _ours(found, say, human=True, strict=strict, effort=effort)
+    blind = _ours(found, say, human=False, strict=strict, effort=effort)
+    seeing = _ours(found, say, human=True, strict=strict, effort=effort)
     forecasts = _promise(found, say, strict=strict)
     truth = [each.final_team for each in test]
     figures = {
@@ -91,7 +91,6 @@ def triage(found: Parts, say: Say, *, strict: bool = False, effort: Effort | Non
         "test": {"incidents": len(found.test), "with_team": len(test)},
         "top3_blind": _share(b in a[:_TOP] for a, b in zip(blind, truth, strict=True)),
         "standard_error": round(float(np.sqrt(0.21 / len(test))), 4),
-        "blend": {"blind": blend, "with_human": blend_human},
         "sla": {name: told for name, (_, told) in forecasts.items()},
     }
     return {**figures, "detail": detail}
@@ -114,9 +113,7 @@ def told(report: Report) -> str:
     return "\n".join([*lines, ""])
 
 
-def _ours(
-    found: Parts, say: Say, *, human: bool, strict: bool, effort: Effort
-) -> tuple[list[list[str]], float]:
+def _ours(found: Parts, say: Say, *, human: bool, strict: bool, effort: Effort) -> list[list[str]]:
     """Rank the teams for each labelled incident of the test part, best first."""
     say("our teams, " + ("with the human's first" if human else "blind"))
 
@@ -124,12 +121,8 @@ def _ours(
         return _team(incident, day, strict=strict)
 
     ranker = Ranker(found.train, found.test, human=human, effort=effort, labels=label)
-    ranked = ranker.rank(say)
-    names = [[ranker.teams[place] for place in row] for row in ranked.teams]
-    wanted = [
-        row for row, each in zip(names, found.test, strict=True) if each.final_team != UNKNOWN
-    ]
-    return wanted, ranked.blend
+    names = [[ranker.teams[place] for place in row] for row in ranker.rank()]
+    return [row for row, each in zip(names, found.test, strict=True) if each.final_team != UNKNOWN]
 
 
 def _promise(found: Parts, say: Say, *, strict: bool) -> dict[str, tuple[float, dict[str, Any]]]:

@@ -3,11 +3,12 @@
 `baseline` is scikit-learn's LinearSVC (C = .1, no weights) on the one-hot intake fields; as it
 comes (C = 1) it is three points weaker, and would flatter us.
 
-Ours is two models. A linear one (LinearSVC, C = .1, an incident counting half as much every 30 days
-of age) on the same one-hot fields; and gradient-boosted trees that look at each incident beside
-each of its likely teams and say whether that team is the one: they see the shares of
-`triage_history`, what the linear model says, and the moment. The two are blended in log space;
-the weight of the linear one is chosen on the last 15 % of the training part.
+Ours are gradient-boosted trees that look at each incident beside each of its likely teams and say
+whether that team is the one. They see the shares of `triage_history`, the moment, and what a linear
+model says (LinearSVC, C = .1, an incident counting half as much every 30 days of age, on the same
+one-hot fields). They are grown several times, each time with other dice for which columns a split
+may look at, and their answers are averaged (Breiman 1996, Bagging Predictors): by one throw alone
+the answer swings by as much as a third of a point.
 
 For the trees' own lessons the linear model is taught anew along the training part, each time only
 on what was opened before, so that they see it err as it will err later.
@@ -29,12 +30,11 @@ from loadtests.triage_history import Floats, shares
 from loadtests.triage_log import INTAKE, UNKNOWN, Incident
 
 type Places = NDArray[np.int64]
+type Floats32 = NDArray[np.float32]
 type Say = Callable[[str], None]
 
 SEED = 20_160_229
-VALIDATION = 0.15
 BASELINE_C = 0.1
-BLENDS = (0.0, 0.3, 0.6, 1.0, 3.0)
 _FLOOR = 1e-4
 _SHARPNESS = 3.0  # from the margins of a LinearSVC to something like probabilities
 _LINEAR_HALF_DAYS = 30.0
@@ -43,19 +43,12 @@ _UNTAUGHT = 0.2  # the first share of the training part teaches the linear model
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much work is done: teams looked at per incident, rounds of boosting, relearnings."""
+    """How much work: teams looked at per incident, groves and rounds of each, relearnings."""
 
     candidates: int = 14
+    groves: int = 8
     rounds: int = 90
     relearnings: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """`teams` best first per incident (places in the list of teams), and the chosen blend."""
-
-    teams: Places
-    blend: float
 
 
 def one_hot(
@@ -118,24 +111,35 @@ class Ranker:
         self._mixed = mixed + 0.7 * np.log(self._linear + _FLOOR)
         self._first = np.array([self._places.get(each.first_team, -1) for each in self._log])
 
-    def rank(self, say: Say) -> Ranked:
-        """Choose the blend inside the training part, learn from all of it, rank the test part."""
-        cut = int((1 - VALIDATION) * self._taught)
-        truth = self._truth(self._now)
-        held = np.flatnonzero(truth[: self._taught] >= 0)
-        held = held[held >= cut]
-        trees, linear, near = self._scores(cut, held)
-        right = {}
-        for blend in BLENDS:
-            best = near[np.arange(len(held)), np.argmax(trees + blend * linear, axis=1)]
-            right[blend] = float(np.mean(best == truth[held]))
-        blend = max(BLENDS, key=lambda each: right[each])
-        told = ", ".join(f"{each:g}: {value:.4f}" for each, value in right.items())
-        say(f"  top-1 on the last {VALIDATION:.0%} of the training part by blend: {told}")
-        rows = np.arange(self._taught, len(self._log))
-        trees, linear, near = self._scores(self._taught, rows)
-        order = np.argsort(-(trees + blend * linear), axis=1, kind="stable")
-        return Ranked(np.take_along_axis(near, order, axis=1), blend)
+    def rank(self) -> Places:
+        """Learn from the training part, and rank the teams for the test part: [incident, place]."""
+        truth = self._truth(self._now)[: self._taught]
+        known = np.flatnonzero(truth >= 0)
+        known = known[known >= int(_UNTAUGHT * self._taught)]
+        near, taught = self._pairs(known)
+        is_it = (near == truth[known][:, None]).ravel()
+        near, asked = self._pairs(np.arange(self._taught, len(self._log)))
+        likely = np.zeros(len(asked))
+        with threadpool_limits(1):  # on a busy machine its threads wait for each other
+            for grove in range(self._effort.groves):
+                trees = self._grown(taught, is_it, SEED + grove)
+                likely += trees.predict_proba(asked)[:, 1]
+        order = np.argsort(-likely.reshape(near.shape), axis=1, kind="stable")
+        return np.take_along_axis(near, order, axis=1)
+
+    def _grown(self, pairs: Floats32, is_it: Any, seed: int) -> Any:  # noqa: ANN401 - scikit-learn
+        # No weights by age: the shares fade already, and weighted bins take longer than the rest.
+        trees = HistGradientBoostingClassifier(
+            learning_rate=0.08,
+            max_iter=self._effort.rounds,
+            max_leaf_nodes=10,
+            min_samples_leaf=80,
+            l2_regularization=10.0,
+            max_features=0.15,  # the fewer, the more the groves differ
+            early_stopping=False,
+            random_state=seed,
+        )
+        return trees.fit(pairs, is_it)
 
     def _truth(self, day: float) -> Places:
         found = [self._places.get(self._labels(each, day), -1) for each in self._log]
@@ -160,35 +164,7 @@ class Ranker:
             found[begin:end, model.classes_] = likely / likely.sum(axis=1, keepdims=True)
         return found
 
-    def _scores(self, cut: int, rows: Places) -> tuple[Floats, Floats, Places]:
-        """Teach the trees before place `cut`; return both models' logs and the teams they are of.
-
-        Each is [row, candidate].
-        """
-        truth = self._truth(self._log[cut].day)[:cut]
-        known = np.flatnonzero(truth >= 0)
-        known = known[known >= int(_UNTAUGHT * self._taught)]
-        near, asked = self._pairs(known)
-        # No weights by age: the shares fade already, and weighted bins take longer than the rest.
-        trees = HistGradientBoostingClassifier(
-            learning_rate=0.08,
-            max_iter=self._effort.rounds,
-            max_leaf_nodes=10,
-            min_samples_leaf=80,
-            l2_regularization=10.0,
-            max_features=0.3,
-            early_stopping=False,
-            random_state=SEED,
-        )
-        is_it = (near == truth[known][:, None]).ravel()
-        with threadpool_limits(1):  # on a busy machine its threads wait for each other
-            trees.fit(asked, is_it)
-            near, asked = self._pairs(rows)
-            likely = trees.predict_proba(asked)[:, 1].reshape(near.shape)
-        linear = np.take_along_axis(self._linear[rows], near, axis=1)
-        return np.log(likely + 1e-5), np.log(linear + _FLOOR), near
-
-    def _pairs(self, rows: Places) -> tuple[Places, NDArray[np.float32]]:
+    def _pairs(self, rows: Places) -> tuple[Places, Floats32]:
         """Put each incident beside its likely teams: [row, candidate], [row x candidate, what]."""
         wanted = self._mixed[rows].copy()
         if self._human:
