@@ -189,10 +189,10 @@ class Shell:
         facts += [fact for _, fact in taken]
         facts += self._directory.changes(self._patience, now_s, now)
         self._asking.heard(facts)
-        wake_at = self.engine.next_wake_at
+        wake_at, unsettled = self.engine.next_wake_at, self.engine.unsettled
         self.journal.begin_step(self.engine, epoch)
         decided = self.engine.step_all(facts or (Tick(),), now)
-        if facts or decided or (wake_at is not None and wake_at <= self.engine.now):
+        if facts or decided or unsettled or (wake_at is not None and wake_at <= self.engine.now):
             self.journal.end_step(epoch, self.engine, facts or (Tick(),), decided)
         decisions = self._asking.decided(decided)
         self.taken_in += len(taken)
