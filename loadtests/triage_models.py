@@ -46,7 +46,7 @@ class Effort:
     """How much work: teams looked at per incident, groves and rounds of each, relearnings."""
 
     candidates: int = 14
-    groves: int = 8
+    groves: int = 4
     rounds: int = 90
     relearnings: int = 16
 
