@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from toldonce.kernel.config.success import Success
 from toldonce.kernel.config.weighing import KEYS, MILLI, NOT_NEGATIVE, POINTS_MAX, Weighing, Weights
 from toldonce.kernel.errors import Invalid
 from toldonce.lab.scenario import Group, Policy, Scenario, Type
@@ -115,7 +116,22 @@ class Knobs:
 
 def tree_of(policy: Policy) -> dict[str, object]:
     """Give a policy as what stands under its name in a scenario; each type's part is a `weigh`."""
-    return {name: _tree(weighing) for name, weighing in policy.weigh.items()}
+    tree: dict[str, object] = {name: _tree(weighing) for name, weighing in policy.weigh.items()}
+    if policy.success != Success():
+        tree["success"] = _learning(policy.success)
+    return tree
+
+
+def _learning(success: Success) -> dict[str, object]:
+    return {
+        "mode": success.mode.value,
+        "weight": success.weight / MILLI,
+        "explore": success.explore / MILLI,
+        "cycle_minutes": success.cycle_minutes,
+        "by": list(success.by),
+        "resolved": list(success.resolved),
+        "repeat_s": success.repeat_s,
+    }
 
 
 def _tree(weighing: Weighing) -> dict[str, object]:
@@ -124,8 +140,9 @@ def _tree(weighing: Weighing) -> dict[str, object]:
     tree |= _said(weighing.everybody, plain)
     if weighing.within_ms:
         tree["within_s"] = weighing.within_ms / 1_000
-    if weighing.by_lot:
-        tree["by_lot"] = True
+    for way in ("by_lot", "batch"):
+        if getattr(weighing, way):
+            tree[way] = True
     if weighing.groups:
         tree["groups"] = {
             name: _said(weights, weighing.everybody) for name, weights in weighing.groups.items()
