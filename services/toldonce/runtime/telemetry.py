@@ -238,14 +238,11 @@ WAIT_ESTIMATES = _counter(
     "queue",
     "place",
 )
-WAIT_ESTIMATE_ERROR = Metric(
-    "toldonce_wait_estimate_error_seconds",
-    Kind.HISTOGRAM,
-    "seconds",
+WAIT_ESTIMATE_ERROR = _seconds(
+    "wait_estimate_error_seconds",
     "how far the wait estimated when it began was from the wait until an owner, without sign, in "
-    "opening hours, by queue",
-    ("queue",),
-    buckets=(1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600),
+    "opening hours, by queue; mean absolute error = sum / count",
+    "queue",
 )
 KEPT_FOR_ABSENT = _gauge(
     "cases_kept_for_absent_owner",

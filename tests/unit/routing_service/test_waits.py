@@ -197,7 +197,7 @@ async def test_case_that_goes_to_another_queue_begins_a_wait_there():
     waits = Waits()
     day = Day(waits)
     who = await day.comes()
-    changed = QueueChanged(case_of(who), "returns", "MOVED")
+    changed = QueueChanged(case_of(who), QUEUE, "returns", "MOVED")
     await day.tell(who, changed)
     assert (waits.standing(QUEUE), waits.standing("returns")) == (0, 1)
 
