@@ -27,6 +27,7 @@ PUBLISHED = {
     names.lease_key("engine", "demo"): {"ownership", "routing", "sla"},
     names.commands("demo"): {"intake", "routing", "sla"},
     names.engine("demo"): {"routing", "sla"},
+    names.lines("demo"): {"intake"},
     names.decisions("demo"): {"routing"},
     f"$JS.API.STREAM.MSG.GET.{names.DECISIONS}": {"routing"},
     f"$JS.API.STREAM.PURGE.{names.DECISIONS}": set(),
@@ -52,6 +53,7 @@ SUBSCRIBED = {
     (names.EVERY_COMMAND, names.COMMANDS_QUEUE): {"ownership"},
     (names.EVERY_HINT, ""): {"ownership", "intake", "routing", "sla", "config"},
     (names.EVERY_PRESENCE, ""): {"routing"},
+    (names.EVERY_LINES, ""): {"routing"},
 }
 
 

@@ -22,6 +22,7 @@ SUBJECTS = {
     *names.stories_subjects(),
     names.EVERY_COMMAND,
     names.EVERY_ENGINE,
+    names.EVERY_LINES,
     names.EVERY_HINT,
     names.EVERY_CONFIG_HINT,
     names.EVERY_PRESENCE,

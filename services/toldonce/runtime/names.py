@@ -159,6 +159,11 @@ def engine(tenant: str) -> str:
     return f"engine.{parse_tenant(tenant)}"
 
 
+def lines(tenant: str) -> str:
+    """Where the engine of a tenant is asked how its lines stand, and for nothing else."""
+    return f"lines.{parse_tenant(tenant)}"
+
+
 def hint(tenant: str) -> str:
     """Where ownership says, without content, that something was appended."""
     return f"hint.{parse_tenant(tenant)}"
@@ -197,6 +202,7 @@ def decisions(tenant: str) -> str:
 EVERY_STORY = "story.>"
 EVERY_COMMAND = "cmd.*"
 EVERY_ENGINE = "engine.*"
+EVERY_LINES = "lines.*"
 EVERY_HINT = "hint.*"
 EVERY_CONFIG_HINT = "confighint.*"
 EVERY_PRESENCE = "presence.*"

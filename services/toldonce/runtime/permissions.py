@@ -18,6 +18,7 @@ from toldonce.runtime.names import (
     EVERY_DECISION,
     EVERY_ENGINE,
     EVERY_HINT,
+    EVERY_LINES,
     EVERY_PRESENCE,
     EVERY_STORY,
     KEYS,
@@ -88,7 +89,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             "intake": _user(
                 "intake",
                 reads=(*logs, OPEN.stream, CONFIG.stream, KEYS.stream, LEASES.stream),
-                publish=(EVERY_COMMAND, EVERY_ENGINE),
+                publish=(EVERY_COMMAND, EVERY_LINES),
             ),
             "routing": _user(
                 "routing",
@@ -108,7 +109,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
                     *AGENTS.subjects,
                     *LEASES.subjects,
                 ),
-                subscribe=(EVERY_PRESENCE, EVERY_ENGINE),
+                subscribe=(EVERY_PRESENCE, EVERY_ENGINE, EVERY_LINES),
                 responds=True,
             ),
             "sla": _user(

@@ -3,17 +3,25 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.scribe import accepted, case_of, offered, opened, world
-from tests.tellers import START, own
+from tests.tellers import START, customer, own
+from toldonce.api.routing.v1 import internal_pb2
+from toldonce.kernel.errors import Denied
 from toldonce.kernel.story.events import CaseAbandoned, OfferDeclined, QueueChanged
 from toldonce.routing.core.expecting import KNOWN_MIN, SCORES_MAX, Outlook, Scores
+from toldonce.routing.core.facts import OfferAsked
 from toldonce.routing.handler.line import JUDGED_MAX, SOON_S, TAKINGS_MIN, Judged, Right
 from toldonce.routing.handler.waits import Waits
+from toldonce.routing.wire.asks import write_ask
+from toldonce.routing.wire.queries import ask_case, ask_queues, read_answer
 from toldonce.runtime.document import check
 from toldonce.runtime.envelope import decode_logged
 from toldonce.runtime.zones import WheelZones
 
-from .world import DOCUMENT
+from .world import DOCUMENT, TENANT
+from .world import world as system_of
 
 QUEUE = "orders"
 GAP_S, ANSWER_S = 20.0, 2.0
@@ -260,3 +268,21 @@ def test_record_of_what_was_said_is_that_of_the_last_waits():
     for _ in range(JUDGED_MAX):
         right.see(Judged(QUEUE, said.high_s + 9.0, said))
     assert (right.judged, right.held) == (JUDGED_MAX, 0)
+
+
+@pytest.mark.looptime
+async def test_who_asks_about_the_lines_can_have_nothing_done(tmp_path):
+    async with system_of(tmp_path) as system:
+        process = await system.process()
+        await system.wait(lambda: process.epoch)
+        case = own("case", "x")
+        ask = OfferAsked(own("offer", "x"), "ann", "intake", customer("x"), case, "NEED")
+        forced, why = write_ask(TENANT, ask), ask_case(TENANT, customer("x") + case)
+        newcomers = internal_pb2.EngineRequest(newcomers=internal_pb2.AskNewcomers())
+        told = await process.seat.answer(newcomers.SerializeToString(), lines_only=True)
+        lines = {one.queue: one.live for one in read_answer(told).newcomers.newcomers}
+        assert lines["help"].position == 1
+        assert not lines["help"].estimated
+        for data in (forced, ask_queues(TENANT, ()), why):
+            with pytest.raises(Denied):
+                read_answer(await process.seat.answer(data, lines_only=True))

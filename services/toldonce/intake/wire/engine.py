@@ -35,7 +35,7 @@ class Engine:
 
     async def _ask(self, asked: internal_pb2.EngineRequest) -> internal_pb2.EngineReply:
         data = asked.SerializeToString()
-        answer = await self._bus.request(names.engine(asked.tenant), data, timeout_s=ENGINE_S)
+        answer = await self._bus.request(names.lines(asked.tenant), data, timeout_s=ENGINE_S)
         try:
             reply = internal_pb2.EngineReply.FromString(answer)
         except DecodeError as error:

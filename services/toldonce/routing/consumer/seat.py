@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from toldonce.client.commands import CommandDoor
 from toldonce.kernel.config.success import Mode
 from toldonce.kernel.config.types import Config
-from toldonce.kernel.errors import Refusal, Unavailable
+from toldonce.kernel.errors import Denied, Refusal, Unavailable
 from toldonce.kernel.ids import whole
 from toldonce.kernel.story.record import Logged
 from toldonce.routing.consumer.journal import Pages
@@ -25,7 +27,7 @@ from toldonce.routing.wire.asks import answer_case
 from toldonce.routing.wire.commands import decided, read_reply
 from toldonce.routing.wire.tables import WHO_IS_THERE
 from toldonce.runtime import names
-from toldonce.runtime.bus import Bus, Subscription
+from toldonce.runtime.bus import Bus
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.meter import Meter
 from toldonce.runtime.telemetry import OFFERS, WAIT_ESTIMATE_ERROR, WAIT_ESTIMATES
@@ -150,28 +152,33 @@ class Seat:
 
     async def serve(self) -> None:
         """Answer questions while this process leads, and ask who is there when it begins to."""
-        desk: Subscription | None = None
+        desk: AsyncExitStack | None = None
         try:
             while True:
                 if self.lease.held and desk is None:
                     await self.ask_who_is_there()
                     desk = await self._sit_down()
                 elif not self.lease.held and desk is not None:
-                    await desk.close()
+                    await desk.aclose()
                     desk = None
                 wait_s = PAUSE_S if self.lease.held and desk is None else None
                 await self._turn(wait_s)
         finally:
             if desk is not None:
-                await desk.close()
+                await desk.aclose()
 
-    async def answer(self, data: bytes) -> bytes:
-        """Answer a question (`EngineRequest`) with an `EngineReply`; never raises a Refusal."""
+    async def answer(self, data: bytes, *, lines_only: bool = False) -> bytes:
+        """Answer a question (`EngineRequest`) with an `EngineReply`; never raises a Refusal.
+
+        `lines_only`: who asks may know where things stand, and have nothing done.
+        """
         epoch = self.lease.held
         try:
             if not epoch:
                 raise Unavailable("no engine leads here: ask again", retry_s=PAUSE_S)
             query = queries.read_query(data)
+            if lines_only and not isinstance(query, queries.Position | queries.Newcomers):
+                raise Denied("here the engine says how its lines stand, and nothing else")
             if isinstance(query, OfferAsked):
                 return answer_case(epoch, await self.shell.ask(query, ASK_S))
             return self._answer(epoch, query)
@@ -213,16 +220,23 @@ class Seat:
         data = decided(self.tenant, decision, epoch, issued_at)
         read_reply(await self._door.call(self.tenant, data))
 
-    async def _sit_down(self) -> Subscription | None:
+    async def _sit_down(self) -> AsyncExitStack | None:
+        """Answer on both subjects, or on none; what is given back ends that."""
+        desk = AsyncExitStack()
+        lines = partial(self.answer, lines_only=True)
         try:
-            return await self._bus.serve(
-                names.engine(self.tenant),
-                self.answer,
-                queue="",  # whoever led before us may be paused, and not have left
-                inflight_max=QUESTIONS_MAX,
-            )
+            for subject, answer in ((names.engine, self.answer), (names.lines, lines)):
+                served = await self._bus.serve(
+                    subject(self.tenant),
+                    answer,
+                    queue="",  # whoever led before us may be paused, and not have left
+                    inflight_max=QUESTIONS_MAX,
+                )
+                desk.push_async_callback(served.close)
         except Unavailable:
+            await desk.aclose()
             return None
+        return desk
 
     async def _turn(self, wait_s: float | None) -> None:
         try:
