@@ -28,6 +28,11 @@ class Process:
     child: Child
     name: str
     port: int
+    metrics_port: int
+
+    async def ready(self) -> bool:
+        """Ask its probe."""
+        return await answers(self.metrics_port, "/health/ready")
 
     @property
     def address(self) -> str:
@@ -86,7 +91,7 @@ def process(service: str, servers: Servers, folder: Path, *, name: str = "") -> 
             "TOLDONCE_METRICS_PORT": str(metrics_port),
         },
     )
-    return Process(child, name or service, port)
+    return Process(child, name or service, port, metrics_port)
 
 
 async def configure(nats_url: str, tenant: str, text: str) -> None:

@@ -14,10 +14,9 @@ import pytest_asyncio
 
 from loadtests import material
 from tests.e2e.shop import refusal
-from tests.integration.test_deployment import Cluster, answers
+from tests.integration.test_deployment import Cluster
 from tests.servers import eventually
 from toldonce.api.config.v1 import config_pb2
-from toldonce.cli.serve import Service
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.desk import Desk
@@ -60,8 +59,8 @@ class Town:
 
     async def all_ready(self) -> bool:
         """Ask every service's probe."""
-        pages = [answers(port, "/health/ready") for _, port in self.cluster.ports.values()]
-        return all(await asyncio.gather(*pages))
+        probes = [service.ready() for service in self.cluster.services.values()]
+        return all(await asyncio.gather(*probes))
 
     async def submit(self) -> str:
         """Hand a contact in that a free agent may have, and give its case."""
@@ -103,14 +102,14 @@ async def offered(session: AgentSession, case: str) -> Offer:
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A cluster that lives as long as the tests of this module."""
     folder: Path = tmp_path_factory.mktemp("town")
-    cluster = Cluster(folder)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(embedded(folder / "store"))
+        cluster = Cluster(folder, store.store_url)
         nats = cluster.nats()
         stack.push_async_callback(nats.stop)
         await nats.start()
         await cluster.set_up()
-        services = {one.value: cluster.service(one.value, store.store_url) for one in Service}
+        services = {name: one.child for name, one in cluster.services.items()}
         for service in services.values():
             stack.push_async_callback(service.stop)
         await asyncio.gather(*(service.start() for service in services.values()))

@@ -76,7 +76,7 @@ def block(of: str) -> str:
 async def visitor(tmp_path: Path) -> AsyncIterator[Visitor]:
     """Somebody in whose folder `toldonce up` runs as the README says."""
     made = Visitor(tmp_path)
-    house = await made.start("sh", "-ec", "exec " + block("toldonce up"))
+    house = await made.start("sh", "-ec", "exec " + block("toldonce up --config"))
     try:
         await until(house, STARTED)
         yield made
