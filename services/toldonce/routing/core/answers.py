@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from toldonce.kernel.ids import derive
-from toldonce.kernel.instants import SECOND, instant, micros
+from toldonce.kernel.instants import EPOCH, SECOND, instant, micros
 from toldonce.routing.core.absence import Absences
 from toldonce.routing.core.alarms import still_counts
 from toldonce.routing.core.asking import Asks
@@ -59,7 +59,7 @@ class Answers:
         self._hours = Hours(self._index, self._ledger.tallies)
         self._asks = Asks(self._ledger, self._matcher)
         self._audit = Audit(audited=audited)
-        self._now_us = 0
+        self._now, self._now_us = EPOCH, 0
         self._thaw_us: int | None = None
 
     def restorer(self, head: Head) -> Restorer:

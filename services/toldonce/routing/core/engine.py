@@ -61,10 +61,12 @@ class Engine(Answers):
 
     def _at(self, now: datetime) -> int:
         """Let time pass; it never goes back."""
-        now_us = micros(now)
-        if now_us >= self._now_us:
-            self._now_us = now_us
-            self._ledger.look_up(now, now_us)
+        if now is not self._now:  # facts of one instant are often told one by one
+            self._now = now
+            now_us = micros(now)
+            if now_us >= self._now_us:
+                self._now_us = now_us
+                self._ledger.look_up(now, now_us)
         if not self._audit.due_us:
             self._audit.count(self._now_us)
         return self._now_us

@@ -113,19 +113,24 @@ def brief(scene: Scene, item: Item, chosen: Agent, now_us: int, decision: str) -
         reason = meant_for(item)[1]
     else:
         reason = "had the case before" if name == item.preferred else "first in line"
-    return DecisionTrace(
-        decision,
-        rules.policy_version,
-        rules.revision,
-        scene.engine_epoch,
-        scene.ledger.instant(now_us),
-        name,
-        item.step,
-        None if relax_us is None else instant(relax_us),
-        max(0, now_us - item.began_us) / SECOND,
-        rules.known,
-        (),
-        reason + part_of(item.drawn),
+    if item.drawn is not None:
+        reason += part_of(item.drawn)
+    return DecisionTrace._make(  # at half the cost of naming the fields
+        (
+            decision,
+            rules.policy_version,
+            rules.revision,
+            scene.engine_epoch,
+            scene.ledger.instant(now_us),
+            name,
+            item.step,
+            None if relax_us is None else instant(relax_us),
+            max(0, now_us - item.began_us) / SECOND,
+            rules.known,
+            (),
+            reason,
+            1,
+        )
     )
 
 

@@ -356,17 +356,20 @@ class Matcher:
         if queue.round > 1 and claim is None and not item.is_for(agent.name, now_us):
             self.begun.append((item, len(found)))
         found.append(
-            MakeOffer(
-                item.customer,
-                item.own,
-                case.epoch,
-                agent.name,
-                own,
-                expires_at,
-                Own("") if handoff is None else handoff.own,
-                why,
-                0 if claim is None else claim.overdraft,
-                live.forced,
+            MakeOffer._make(  # at half the cost of naming the fields
+                (
+                    item.customer,
+                    item.own,
+                    case.epoch,
+                    agent.name,
+                    own,
+                    expires_at,
+                    Own("") if handoff is None else handoff.own,
+                    why,
+                    0 if claim is None else claim.overdraft,
+                    live.forced,
+                    1,
+                )
             )
         )
 
