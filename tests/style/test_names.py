@@ -39,6 +39,7 @@ EXAMPLES = (
     names.block_key("demo", CUSTOMER),
     names.commands("demo"),
     names.engine("demo"),
+    names.lines("demo"),
     names.hint("demo"),
     names.config_hint("demo"),
     names.presence("demo"),
