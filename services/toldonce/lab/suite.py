@@ -102,7 +102,7 @@ SUITE = (
         "S1",
         "s1-mmc-endless",
         "fifo",
-        640,
+        704,
         (
             near("mean_wait", _PATIENT.mean_wait, 0.01),
             near("sl", 100 * _PATIENT.within(_WITHIN), 0.01),
