@@ -145,10 +145,14 @@ async def test_customer_is_told_their_place_and_how_long_once_that_is_known(
             taken = await anouk.accept(await next_offer(anouk))
             await anouk.close_case(taken.case.case_id, "answered")
             waiting.append(await submit(running, number))
-        request = contact(99)
         await eventually(lambda: told(boss))
-        await asyncio.sleep(1.1)  # an acknowledgement tells of the last second
-        ack = await gateway.intake.SubmitContact(request)
+        # an acknowledgement tells of the last second or two: that may be before the last came
+        for number in range(90, 100):
+            request = contact(number)
+            ack = await gateway.intake.SubmitContact(request)
+            if ack.live.estimated and ack.live.position > 1:
+                break
+            await asyncio.sleep(0.5)
         live = ack.live
         assert (live.known, live.estimated) == (True, True)
         assert live.position > 1
