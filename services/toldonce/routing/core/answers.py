@@ -22,7 +22,8 @@ from toldonce.routing.core.hours import Hours
 from toldonce.routing.core.index import Index
 from toldonce.routing.core.keeping import kept
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.matching import TRACED_MAX, Matcher
+from toldonce.routing.core.matching import Matcher
+from toldonce.routing.core.offering import TRACED_MAX
 from toldonce.routing.core.restoring import Instants, Parts, Restorer, take_down
 from toldonce.routing.core.snapshot import Head, Snapshot
 from toldonce.routing.core.standing import digest_of, free_by_queue, position_of, queues_of

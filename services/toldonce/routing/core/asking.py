@@ -18,7 +18,8 @@ from toldonce.routing.core.gates import gates_failed, keeper_of, not_yet
 from toldonce.routing.core.keeping import AGAIN_US
 from toldonce.routing.core.lacks import Finding
 from toldonce.routing.core.ledger import Ledger
-from toldonce.routing.core.matching import Claim, Matcher
+from toldonce.routing.core.matching import Matcher
+from toldonce.routing.core.offering import Claim
 from toldonce.routing.core.placing import taken_from, waits
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import Agent, Item

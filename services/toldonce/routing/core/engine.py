@@ -27,7 +27,7 @@ from toldonce.routing.core.facts import (
     Tick,
 )
 from toldonce.routing.core.keeping import in_trouble, look, recheck
-from toldonce.routing.core.matching import ALL_TRACED
+from toldonce.routing.core.offering import ALL_TRACED
 from toldonce.routing.core.rounds import see_to_rounds
 from toldonce.routing.core.rules import Rules
 from toldonce.routing.core.state import NOWHERE, Item
