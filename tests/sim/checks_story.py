@@ -200,7 +200,7 @@ _KNOWS_APPOINTMENTS = 3  # the first fold version that does
 def _appointments(where: str, record: Record, owners: _Owners) -> Found:
     """I8: nobody is asked before the time. I1: who is to be called back may hang up.
 
-    A writer of the rules before knows no appointments, and neither does the head that it writes.
+    A writer of the rules before knows neither callbacks nor appointments, nor does its head.
     """
     found: Found = []
     for event in record.events:
@@ -217,15 +217,13 @@ def _appointments(where: str, record: Record, owners: _Owners) -> Found:
             case CaseMerged(own, into):
                 owners.not_before.pop(own, None)
                 owners.not_before.pop(into, None)
-            case Offered(case=own) if record.at < owners.not_before.get(own, record.at) and (
-                record.head.fold_version >= _KNOWS_APPOINTMENTS
-            ):
+            case Offered(case=own) if record.at < owners.not_before.get(own, record.at):
                 found.append(("I8", f"{where}: {own} was offered before its time"))
             case CaseAbandoned(own, "ABANDONED") if own in owners.callbacks:
                 found.append(("I1", f"{where}: {own} was to be called back, and has ended"))
             case _:
                 pass
-    return found
+    return found if record.head.fold_version >= _KNOWS_APPOINTMENTS else []
 
 
 def _rises(where: str, owners: _Owners, own: str, epoch: int) -> Found:
