@@ -194,14 +194,8 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
     return found
 
 
-_KNOWS_APPOINTMENTS = 3  # the first fold version that does
-
-
 def _appointments(where: str, record: Record, owners: _Owners) -> Found:
-    """I8: nobody is asked before the time. I1: who is to be called back may hang up.
-
-    A writer of the rules before knows neither callbacks nor appointments, nor does its head.
-    """
+    """I8: nobody is asked before the time. I1: who is to be called back may hang up."""
     found: Found = []
     for event in record.events:
         match event:
@@ -223,7 +217,7 @@ def _appointments(where: str, record: Record, owners: _Owners) -> Found:
                 found.append(("I1", f"{where}: {own} was to be called back, and has ended"))
             case _:
                 pass
-    return found if record.head.fold_version >= _KNOWS_APPOINTMENTS else []
+    return found
 
 
 def _rises(where: str, owners: _Owners, own: str, epoch: int) -> Found:

@@ -1,18 +1,21 @@
 """A process of the version before: it knows one fold version less.
 
-It refuses heads folded by newer rules, and what it writes lacks the fields that came with them. The
-numbers it is compared with are those of the shipped code; only how they compare depends on which
-process asks.
+It refuses heads folded by newer rules and commands that came with them, and what it writes lacks
+their fields. The numbers it is compared with are those of the shipped code; only how they compare
+depends on which process asks.
 """
 
 import contextvars
 import dataclasses
 from typing import Any
 
+from toldonce.kernel.story.events import CallbackRequested, CaseScheduled
 from toldonce.kernel.story.types import FOLD_VERSION, Story
+from toldonce.runtime.history import TooNew
 
 OLD = FOLD_VERSION - 1
 NEW_CASE_FIELDS = ("callback_at", "not_before_at", "answer_from_at")
+NEW_EVENTS = (CallbackRequested, CaseScheduled)
 _IS_OLD: contextvars.ContextVar[bool] = contextvars.ContextVar("is_old", default=False)
 
 
@@ -54,6 +57,8 @@ def make(process: Any) -> None:
 
     async def older_record(*given: Any) -> Any:
         made = await record(*given)
+        if any(isinstance(event, NEW_EVENTS) for event in made.events):
+            raise TooNew("it knows no such command: a newer replica will answer")
         return dataclasses.replace(made, head=lacking(made.head))
 
     def older_fence(*given: Any) -> Any:
