@@ -228,6 +228,5 @@ def _case(customer: str, at: datetime, skills: tuple[SkillNeed, ...]) -> Case:
         handoff=None,
         rung=0,
         hops=0,
-        timers=(),
         disposition="",
     )

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
+from tests.aims import fired
 from tests.tellers import ENGINE, ENVELOPE, GATEWAY, TENANT, agent, offer, own
-from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.sla import Moment, facts_of, timer_id
+from toldonce.kernel.sla import timer_id
 from toldonce.kernel.story.events import Alias, CallbackWords, EntryKind, EntryWords, Words
-from toldonce.kernel.story.types import Case, CaseState, Story, TargetKind
+from toldonce.kernel.story.types import Case, CaseState, PauseCause, Story, TargetKind
 from toldonce.ownership.core import Command
 from toldonce.ownership.core.commands import (
     AbandonCase,
@@ -27,9 +28,9 @@ from toldonce.ownership.core.commands import (
     CompleteWrapUp,
     ConfirmDelivery,
     DeclineOffer,
-    DueTimer,
     Escalate,
     ExpireOffer,
+    FireTimer,
     JoinConsult,
     KeepCommitment,
     LapseOwnership,
@@ -37,10 +38,11 @@ from toldonce.ownership.core.commands import (
     LinkIncident,
     MakeCommitment,
     MergeCases,
-    RecordTimer,
+    PauseCase,
     ReleaseOwnership,
     ReopenCase,
     RequestCallback,
+    ResumeCase,
     ResumeOwnership,
     RevokeOffer,
     ScheduleCase,
@@ -98,22 +100,33 @@ class Scene:
         return found[self.number % len(found)].entry if found else own("no answer")
 
 
-def _timer(scene: Scene, moment: Moment) -> DueTimer:
-    case, kind = scene.case, ClockKind.QUEUE_WAIT
-    started = facts_of(case)[kind].started_at if case else scene.now
-    due = scene.now if scene.number % 3 else scene.now + timedelta(seconds=5)
-    return DueTimer(timer_id(scene.own, kind, moment, started or scene.now), kind, due)
+CLOCKS = (
+    ClockKind.QUEUE_WAIT,
+    ClockKind.FIRST_RESPONSE,
+    ClockKind.NEXT_RESPONSE,
+    ClockKind.RESOLUTION,
+)
 
 
-def _record(scene: Scene, moment: Moment) -> Deed:
-    timer = _timer(scene, moment)
-    breach = moment is Moment.BREACH
-    at = timer.fires_at
-    return (
-        RecordTimer(scene.own, timer.own, timer.clock, at, at, breach, 100 * breach),
-        ENGINE,
-        None,
-    )
+def _fire(s: Scene, moment: Moment) -> Deed:
+    """Fire a timer of a clock of the case, mostly of its present run."""
+    clock = CLOCKS[s.number % 4]
+    if s.case is None:
+        return FireTimer(s.own, own("no timer"), clock, moment), ENGINE, ENVELOPE
+    since = s.now if s.number % 11 == 0 else None
+    return fired(s.case, clock, moment, since), ENGINE, ENVELOPE if moment.rung > 0 else None
+
+
+def _promised(s: Scene, moment: Moment) -> Deed:
+    found = s.story.commitment(s.promise)
+    since = s.now if found is None else found.made_at
+    timer = timer_id(s.promise, ClockKind.COMMITMENT, moment, since)
+    command = FireTimer(s.own, timer, ClockKind.COMMITMENT, moment, s.promise)
+    return command, ENGINE, None
+
+
+def _cause(s: Scene) -> PauseCause:
+    return PauseCause.HOLD if s.number % 2 else PauseCause.CUSTOMER
 
 
 def _handoff(s: Scene, kind: TargetKind, target: str) -> Deed:
@@ -169,13 +182,17 @@ DEEDS: dict[str, Callable[[Scene], Deed]] = {
     "cancel": lambda s: (CancelHandoff(s.own, s.epoch, Own(""), "CANCELLED"), s.who, None),
     "time out": lambda s: (CancelHandoff(s.own, 0, Own(""), "TIMED_OUT"), ENGINE, None),
     "escalate": lambda s: (Escalate(s.own, s.epoch, 0, "", "TEST"), s.who, ENVELOPE),
-    "clock escalates": lambda s: (
-        Escalate(s.own, 0, 1, "escalations", "SLA", _timer(s, Moment.ESCALATE)),
-        ENGINE,
-        ENVELOPE,
+    "warn": lambda s: _fire(s, WARN),
+    "breach": lambda s: _fire(s, BREACH),
+    "climb": lambda s: _fire(s, Moment(1 + s.number % 3)),
+    "warn of a promise": lambda s: _promised(s, WARN),
+    "pause": lambda s: (PauseCase(s.own, s.epoch, _cause(s), _later(s), "TEST"), s.who, None),
+    "go on": lambda s: (ResumeCase(s.own, s.epoch, _cause(s), ""), s.who, None),
+    "ask back": lambda s: (
+        AppendEntry(s.own, s.epoch, EntryKind.MESSAGE_OUT, awaits_customer=True),
+        s.who,
+        SAID,
     ),
-    "warn": lambda s: _record(s, Moment.WARN),
-    "breach": lambda s: _record(s, Moment.BREACH),
     "begin wrap-up": lambda s: (BeginWrapUp(s.own, s.epoch), s.who, None),
     "complete wrap-up": lambda s: (CompleteWrapUp(s.own, s.epoch), s.who, None),
     "close": lambda s: (CloseCase(s.own, s.epoch, "resolved", s.seen, re_told=False), s.who, None),

@@ -17,6 +17,7 @@ from toldonce.ownership.handler import Ask, Context, Ownership, Stories, Writer
 from toldonce.ownership.handler.carrying import Carrying
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.keys import KeyRing
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.secrets import Secrets
 from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.table import FakeTable
@@ -99,6 +100,7 @@ class Office:
     keys: KeyRing
     stories: Stories
     ownership: Ownership
+    meter: Meter
 
     def ask(
         self,
@@ -135,7 +137,10 @@ def office(
     log = log or FakeLog(clock=clock)
     keys = keys or KeyRing(FakeTable(clock=clock), secrets(), clock)
     stories = Stories(log, carrier=Carrying(log, clock))
-    writer = Writer(log=log, stories=stories, keys=keys, clock=clock, committed=_nothing)
+    meter = Meter()
+    writer = Writer(
+        log=log, stories=stories, keys=keys, clock=clock, committed=_nothing, meter=meter
+    )
 
     async def rules(tenant: str) -> Rules:
         await asyncio.sleep(0)
@@ -145,7 +150,7 @@ def office(
     ownership = Ownership(
         writer=writer, stories=stories, context=Context(stories, keys), rules=rules
     )
-    return Office(log, clock, keys, stories, ownership)
+    return Office(log, clock, keys, stories, ownership, meter)
 
 
 def words(text: str = "Waar is mijn pakket?") -> ContactWords:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
+from tests.aims import LADDER, aimed, aims
 from tests.deeds import DEEDS, NAMES, QUEUES, SAID, SUPERVISOR, Scene, forward
 from tests.machines import WHO, StoryMachine
 from tests.replicas import Answered, answered, runs
@@ -93,7 +94,7 @@ def _latest(names: list[str], name: str) -> list[str]:
 class HandoffMachine(StoryMachine):
     """One customer, a few cases, everybody hands on; the queue has a limit of three hops."""
 
-    law = replace(RULES, hops_max=HOPS_MAX, agents=frozenset(NAMES))
+    law = replace(aimed(aims(more=LADDER)), hops_max=HOPS_MAX, agents=frozenset(NAMES))
 
     def __init__(self) -> None:
         super().__init__()
@@ -243,7 +244,11 @@ class HandoffMachine(StoryMachine):
 
     def _owned(self, data: st.DataObject, at: int) -> Case | None:
         """Give a case with an owner and nothing pending; make it so where need be."""
-        cases = [one for one in self.head().cases if _is_open(one) and not one.offers]
+        cases = [
+            one
+            for one in self.head().cases
+            if _is_open(one) and not one.offers and one.scheduled_at(self.now) is None
+        ]
         if not cases:
             return None
         self.number += 1

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from tests.aims import LADDER, aimed, aims
 from tests.deeds import DEEDS, NAMES, SUPERVISOR, forward
 from tests.machines import StoryMachine
 from tests.replicas import Killed, Replica, Turns, answered, runs
-from tests.tellers import GATEWAY, RULES, TENANT, contact, customer, words
+from tests.tellers import GATEWAY, TENANT, contact, customer, words
 from toldonce.kernel.errors import Refusal, Unavailable
 from toldonce.kernel.ids import CustomerId
 from toldonce.kernel.story.events import (
@@ -89,7 +90,7 @@ class Hold:
 class MoveMachine(StoryMachine):
     """Five customers who may all turn out to be one."""
 
-    law = replace(RULES, agents=frozenset(NAMES))
+    law = replace(aimed(aims(more=LADDER)), agents=frozenset(NAMES))
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,10 +8,11 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
+from tests.aims import LADDER, aimed, aims
 from tests.deeds import DEEDS, NAMES, Scene, forward
 from tests.machines import WHO, StoryMachine
 from tests.replicas import answered, runs
-from tests.tellers import RULES, TENANT, contact
+from tests.tellers import TENANT, contact
 from toldonce.kernel.ids import whole
 from toldonce.runtime.testing.log import Fate
 
@@ -27,7 +28,7 @@ deeds = st.lists(st.sampled_from(sorted(DEEDS)), min_size=1, max_size=6)
 class OwnershipMachine(StoryMachine):
     """Everybody at once; the model is the auditor's, and what the clients were told."""
 
-    law = replace(RULES, agents=frozenset(NAMES))
+    law = replace(aimed(aims(more=LADDER)), agents=frozenset(NAMES))
 
     @rule(number=st.integers(1, 20), topic=st.sampled_from(TOPICS), at=where)
     def customer_comes(self, number: int, topic: str, at: int) -> None:

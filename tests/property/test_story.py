@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.aims import aimed, fired
 from tests.tellers import RULES, START, TENANT, agent, contact, customer, offer, own
-from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind
 from toldonce.kernel.errors import Refusal
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.sla import Moment, timer_id
 from toldonce.kernel.story.events import (
     Absorbed,
     CaseAbandoned,
@@ -57,8 +57,8 @@ from toldonce.ownership.core.commands import (
     Ended,
     Escalate,
     ExpireOffer,
+    FireTimer,
     MoveOut,
-    RecordTimer,
     ReleaseOwnership,
     ReopenCase,
     RevokeOffer,
@@ -74,6 +74,7 @@ from toldonce.runtime.envelope import (
 NAMES = ("anna", "bram", "carl")
 PEOPLE = tuple(agent(name) for name in NAMES)
 SERVICE = Principal(TENANT, Role.SERVICE, "engine")
+LAW = aimed()
 
 
 @dataclass
@@ -91,10 +92,10 @@ class Teller:
     def do(self, command: Command, who: Principal) -> None:
         by = Asked(own("operation", len(self.records)), who)
         try:
-            events = decide(self.story, command, by, self.now, RULES)
+            events = decide(self.story, command, by, self.now, LAW)
         except Refusal:
             return
-        assert decide(self.story, command, by, self.now, RULES) == events
+        assert decide(self.story, command, by, self.now, LAW) == events
         if events:
             self.append(by, events)
 
@@ -193,7 +194,7 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
         (handoff(TargetKind.AGENT, "bram"), who),
         (handoff(TargetKind.QUEUE, "returns"), who),
         (CancelHandoff(own_case, epoch, Own(""), "CANCELLED"), who),
-        (Escalate(own_case, epoch, 0, "", "TEST", None, 3, b"h" * 32), who),
+        (Escalate(own_case, epoch, 0, "", "TEST", 3, b"h" * 32), who),
         (BeginWrapUp(own_case, epoch), who),
         (CompleteWrapUp(own_case, epoch), who),
         (CloseCase(own_case, epoch, "resolved", seen, re_told=False), who),
@@ -219,19 +220,12 @@ def _step(teller: Teller, draw: st.DataObject) -> None:
     teller.now += timedelta(seconds=draw.draw(st.sampled_from([0, 0, 1, 21, 61])))
 
 
-def _breach(case: Case | None, number: int, now: datetime) -> RecordTimer:
-    moment = Moment.BREACH if number % 2 else Moment.WARN
-    begun = case.waiting_since if case else now
-    named = case.own if case else own("nobody")
-    return RecordTimer(
-        case=named,
-        timer=timer_id(named, ClockKind.QUEUE_WAIT, moment, begun),
-        clock=ClockKind.QUEUE_WAIT,
-        due_at=now,
-        fires_at=now,
-        breach=bool(number % 2),
-        raise_priority_by=100,
-    )
+def _breach(case: Case | None, number: int, now: datetime) -> FireTimer:
+    moment = BREACH if number % 2 else WARN
+    if case is None:
+        return FireTimer(own("nobody"), own("no timer"), ClockKind.QUEUE_WAIT, moment)
+    clock = (ClockKind.QUEUE_WAIT, ClockKind.NEXT_RESPONSE, ClockKind.RESOLUTION)[number % 3]
+    return fired(case, clock, moment, now if number % 7 == 0 else None)
 
 
 def _other(number: int) -> Story:

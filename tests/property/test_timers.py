@@ -191,7 +191,10 @@ async def test_no_story_has_a_timer_early_twice_or_not_at_all(troubles) -> None:
 
 
 def _judge(happened: list, waiting: set[str]) -> None:
-    """Hold what happened against the policy: warn at 30 s, breach at 60 s, the rung at 80 s."""
+    """Hold what happened against the policy: warn at 30 s, breach at 60 s, the rung at 80 s.
+
+    Who took a case settled what was due by then.
+    """
     seen: set[tuple[type[Event], Own]] = set()
     least = {SlaWarned: 30, SlaBreached: 60, Escalated: 80}
     for at, event in happened:

@@ -1,6 +1,5 @@
 """Clocks: due, warned, breached, met, paused, reopened, each from facts alone."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from toldonce.kernel.calendar import ALWAYS, Calendar, Interval
@@ -11,10 +10,11 @@ from toldonce.kernel.clocks import (
     Pause,
     Target,
     clock,
+    reach,
 )
 
 T0 = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)  # a Monday
-TARGET = Target(ClockKind.FIRST_RESPONSE, 100, 800, 50)
+TARGET = Target(ClockKind.FIRST_RESPONSE, 100, 800)
 STARTED = ClockFacts(T0)
 DAYTIME = Calendar("day", weekly=((Interval(9 * 3600, 17 * 3600),),) * 5 + ((), ()))
 
@@ -38,7 +38,8 @@ def state_at(facts: ClockFacts, seconds: float) -> ClockState:
 
 def test_clock_runs_warns_and_breaches_at_its_instants() -> None:
     read = clock(TARGET, ALWAYS, STARTED, after(30))
-    assert (read.warn_at, read.due_at, read.escalate_at) == (after(80), after(100), after(150))
+    assert (read.warn_at, read.due_at) == (after(80), after(100))
+    assert reach(ALWAYS, STARTED, 150) == after(150)
     assert (read.elapsed_s, read.remaining_s, read.ended) == (30, 70, False)
     assert [state_at(STARTED, s) for s in (79.9, 80, 99.9, 100)] == [
         ClockState.RUNNING,
@@ -67,7 +68,8 @@ def test_cancelled_clock_is_cancelled_unless_it_was_breached() -> None:
 
 def test_pause_moves_everything_by_its_length() -> None:
     read = clock(TARGET, ALWAYS, paused(10, 40), after(50))
-    assert (read.due_at, read.warn_at, read.escalate_at) == (after(130), after(110), after(180))
+    assert (read.due_at, read.warn_at) == (after(130), after(110))
+    assert reach(ALWAYS, paused(10, 40), 150) == after(180)
     assert read.elapsed_s == 20
 
 
@@ -78,7 +80,8 @@ def test_open_pause_keeps_anything_from_becoming_due() -> None:
 
 def test_breach_before_a_pause_stays_a_breach() -> None:
     read = clock(TARGET, ALWAYS, paused(120), after(500))
-    assert (read.state, read.due_at, read.escalate_at) == (ClockState.BREACHED, after(100), None)
+    assert (read.state, read.due_at) == (ClockState.BREACHED, after(100))
+    assert reach(ALWAYS, paused(120), 150) is None
 
 
 def test_overlapping_pauses_count_once() -> None:
@@ -91,17 +94,12 @@ def test_reopened_clock_runs_on_without_the_time_in_between() -> None:
 
 
 def test_escalation_waits_for_opening_hours() -> None:
-    target = Target(ClockKind.QUEUE_WAIT, 3600, 500, 3600)
+    target = Target(ClockKind.QUEUE_WAIT, 3600, 500)
     facts = ClockFacts(datetime(2026, 6, 5, 15, 30, tzinfo=UTC))
     read = clock(target, DAYTIME, facts, facts.started_at)
     assert read.warn_at == datetime(2026, 6, 5, 16, 0, tzinfo=UTC)
     assert read.due_at == datetime(2026, 6, 5, 16, 30, tzinfo=UTC)
-    assert read.escalate_at == datetime(2026, 6, 8, 9, 30, tzinfo=UTC)
-
-
-def test_clock_without_a_rung_never_escalates() -> None:
-    read = clock(replace(TARGET, escalate_after_s=None), ALWAYS, STARTED, T0)
-    assert read.escalate_at is None
+    assert reach(DAYTIME, facts, 7200) == datetime(2026, 6, 8, 9, 30, tzinfo=UTC)
 
 
 def test_clock_that_begins_later_is_paused_until_then_and_known_to_be_due() -> None:

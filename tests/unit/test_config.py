@@ -20,6 +20,7 @@ from toldonce.kernel.config import (
     parse,
     read,
 )
+from toldonce.kernel.config.aims import Rung
 from toldonce.kernel.config.success import Mode, Success
 from toldonce.kernel.config.types import Overflow
 from toldonce.kernel.errors import Invalid
@@ -111,7 +112,8 @@ def test_sla_gives_targets_and_what_a_breach_does() -> None:
     config = read(put(small(sla=[aims]), "queues.0.sla", "fast"), ZONES)
     policy = config.sla_of("orders")
     assert policy is not None
-    assert policy.targets[ClockKind.QUEUE_WAIT] == Target(ClockKind.QUEUE_WAIT, 60, 750, 30)
+    assert policy.targets[ClockKind.QUEUE_WAIT] == Target(ClockKind.QUEUE_WAIT, 60, 750)
+    assert policy.ladder == (Rung(after_s=30, hands=True, hand_to="up"),)
     assert (policy.raise_priority_by, config.escalation_of("orders")) == (5, "up")
     assert config.escalation_of("up") == ""
     assert config.clock_calendar_of("orders").name == "day"

@@ -24,10 +24,14 @@ type _Kind = ownership_pb2.EntryKind.ValueType
 class Cases(Reading):
     """The cases of one agent, and every act on them. What was seen of each is in `cases`."""
 
-    async def reply(self, case_id: str, text: str) -> str:
-        """Write to the customer; returns the id of the entry, by which it is confirmed."""
+    async def reply(self, case_id: str, text: str, *, awaits_customer: bool = False) -> str:
+        """Write to the customer; returns the id of the entry, by which it is confirmed.
+
+        `awaits_customer`: they are to answer now, so the case waits for them.
+        """
         epoch = self._case(case_id).epoch
-        return await self._enter(case_id, text, ownership_pb2.ENTRY_KIND_MESSAGE, epoch)
+        kind = ownership_pb2.ENTRY_KIND_MESSAGE
+        return await self._enter(case_id, text, kind, epoch, awaits_customer=awaits_customer)
 
     async def note(self, case_id: str, text: str) -> str:
         """Note something for colleagues, as owner or adviser; returns the id of the entry."""
@@ -60,6 +64,35 @@ class Cases(Reading):
             operation_id=new_id(), commitment_id=commitment_id, epoch=known.epoch if known else 0
         )
         return await self._change(request, self._client.ownership.KeepCommitment)
+
+    async def wait_for(
+        self, case_id: str, cause: str, *, until_at: datetime | None = None, reason: str = ""
+    ) -> CaseSeen:
+        """Let the clocks of a case of ours stand still for CUSTOMER, or for HOLD (with a reason).
+
+        It ends at `until_at` (14 days from now when None), or with `go_on`; what the customer says
+        ends CUSTOMER too.
+        """
+        request = ownership_pb2.PauseCaseRequest(
+            operation_id=new_id(),
+            case_id=case_id,
+            epoch=self._case(case_id).epoch,
+            cause=_cause(cause),
+            until_at=None if until_at is None else stamp(until_at),
+            reason=reason,
+        )
+        return await self._change(request, self._client.ownership.PauseCase)
+
+    async def go_on(self, case_id: str, cause: str, *, reason: str = "") -> CaseSeen:
+        """Let the clocks of a case of ours go on that stood still for CUSTOMER or HOLD."""
+        request = ownership_pb2.ResumeCaseRequest(
+            operation_id=new_id(),
+            case_id=case_id,
+            epoch=self._case(case_id).epoch,
+            cause=_cause(cause),
+            reason=reason,
+        )
+        return await self._change(request, self._client.ownership.ResumeCase)
 
     # ---- asking others
 
@@ -215,9 +248,16 @@ class Cases(Reading):
         )
         return await self._change(request, self._client.ownership.ScheduleCase)
 
-    async def _enter(self, case_id: str, text: str, kind: _Kind, epoch: int) -> str:
+    async def _enter(
+        self, case_id: str, text: str, kind: _Kind, epoch: int, *, awaits_customer: bool = False
+    ) -> str:
         request = ownership_pb2.AppendEntryRequest(
-            operation_id=new_id(), case_id=case_id, epoch=epoch, kind=kind, text=text
+            operation_id=new_id(),
+            case_id=case_id,
+            epoch=epoch,
+            kind=kind,
+            text=text,
+            awaits_customer=awaits_customer,
         )
         answer = await again(lambda: self._client.ownership.AppendEntry(request))
         self._keep(case_seen(answer.case))
@@ -243,6 +283,12 @@ class Cases(Reading):
             else:  # the answer to a repeat may hold no case any more: it had been done
                 return seen if seen.case_id else case
         raise _keeps_writing()
+
+
+def _cause(cause: str) -> types_pb2.PauseCause.ValueType:
+    if cause not in {"CUSTOMER", "HOLD"}:
+        raise Invalid("cause", "wanted CUSTOMER or HOLD")
+    return types_pb2.PauseCause.Value(f"PAUSE_CAUSE_{cause}")
 
 
 def _said(envelope: Envelope) -> types_pb2.HandoffEnvelope:

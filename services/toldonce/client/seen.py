@@ -87,6 +87,9 @@ class CaseSeen:
     incident: str = ""
     callback_at: datetime | None = None
     not_before_at: datetime | None = None
+    tier: str = ""
+    paused_for: str = ""
+    paused_until_at: datetime | None = None
 
     @property
     def closed(self) -> bool:
@@ -221,6 +224,9 @@ def case_seen(view: types_pb2.CaseView) -> CaseSeen:
         incident=view.incident,
         callback_at=instant(view.callback_at),
         not_before_at=instant(view.not_before_at),
+        tier=view.customer_tier,
+        paused_for=word(view, "paused_for") if view.paused_for else "",
+        paused_until_at=instant(view.paused_until_at),
     )
 
 

@@ -34,6 +34,7 @@ class Submission:
     queue: str = ""
     priority: int | None = None
     thread: str = ""
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def request_of(given: Submission, gateway: str) -> intake_pb2.SubmitContactReque
         queue_hint=given.queue,
         priority=given.priority,
         thread_case_id=given.thread,
+        customer_tier=given.tier,
     )
 
 

@@ -1,4 +1,4 @@
-"""Clocks: when something is due, when to warn and when to escalate, from facts alone.
+"""Clocks: when something is due and when to warn, from facts alone.
 
 A clock counts the open time of its calendar from `started_at`, less the pauses, until it stops. It
 is a pure function of (target, calendar, facts, now): the same facts give the same answer live and
@@ -9,13 +9,14 @@ no pause makes anything due sooner. While a pause is open nothing becomes due. A
 it stops before its due instant; at that instant it is breached, which is when a breach may be
 recorded. What was breached stays breached. A clock that runs on after a reopening has a pause from
 its stop to the reopening; one that starts anew has a later `started_at`. Before it starts it is
-paused: it is known when it will be due.
+paused, and so it is in a pause whose end is known: then it is known when it will be due.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from toldonce.kernel.calendar import Calendar, add_business_time, business_time_between
 
@@ -43,29 +44,42 @@ class ClockState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class Moment(NamedTuple):
+    """What happens at a timer's instant: the warning (rung -1), the breach (0), or a rung.
+
+    Their order is that in which they are asked when they come at one instant.
+    """
+
+    rung: int
+
+    @property
+    def bit(self) -> int:
+        """Its bit in a mark."""
+        return 1 << (self.rung + 1)
+
+    def __str__(self) -> str:
+        """Name it, as timers are named by it."""
+        return {-1: "WARN", 0: "BREACH"}.get(self.rung, f"RUNG{self.rung}")
+
+
+WARN, BREACH = Moment(-1), Moment(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is aimed at, in business seconds: the policy for one clock.
 
-    The warning comes at `warn_permille` thousandths of `target_s`. The escalation comes after
-    `escalate_after_s` more *business* seconds of the same clock, pauses not counted, so nobody is
-    escalated to in the night; None means never.
+    The warning comes at `warn_permille` thousandths of `target_s`.
     """
 
     kind: ClockKind
-    target_s: int
+    target_s: float
     warn_permille: int = 800
-    escalate_after_s: int | None = None
 
     @property
     def warn_s(self) -> float:
         """When the warning comes, in business seconds."""
         return self.target_s * self.warn_permille / WHOLE_PERMILLE
-
-    @property
-    def escalate_s(self) -> int | None:
-        """When the escalation comes, in business seconds; None means never."""
-        return None if self.escalate_after_s is None else self.target_s + self.escalate_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +105,15 @@ class ClockFacts:
 class Clock:
     """One clock read at an instant.
 
-    `due_at`, `warn_at`, `escalate_at` are UTC instants, or None while an open pause keeps them from
-    coming (`escalate_at` also without a rung); for a clock that has `ended` they say what would
-    have been, and no timer is to be armed. `elapsed_s` is the business time counted so far;
-    `remaining_s` is what is left, negative once overdue.
+    `due_at` and `warn_at` are UTC instants, or None while an open pause keeps them from coming; for
+    a clock that has `ended` they say what would have been, and no timer is to be armed. `elapsed_s`
+    is the business time counted so far; `remaining_s` is what is left, negative once overdue.
     """
 
     kind: ClockKind
     state: ClockState
     due_at: datetime | None
     warn_at: datetime | None
-    escalate_at: datetime | None
     elapsed_s: float
     remaining_s: float
     ended: bool
@@ -117,19 +129,24 @@ def clock(target: Target, calendar: Calendar, facts: ClockFacts, now: datetime) 
     )
     due_at = _reach(calendar, spans, target.target_s)
     warn_at = _reach(calendar, spans, target.warn_s)
-    escalate_s = target.escalate_s
-    escalate_at = None if escalate_s is None else _reach(calendar, spans, escalate_s)
     ended = facts.stopped_at is not None and facts.stopped_at <= now
     return Clock(
         kind=target.kind,
         state=_end(facts, due_at, until) if ended else _state(facts, due_at, warn_at, now),
         due_at=due_at,
         warn_at=warn_at,
-        escalate_at=escalate_at,
         elapsed_s=round(elapsed_s, 6),
         remaining_s=round(target.target_s - elapsed_s, 6),
         ended=ended,
     )
+
+
+def reach(calendar: Calendar, facts: ClockFacts, seconds: float) -> datetime | None:
+    """Return the instant (UTC) by which so many business seconds have counted; None: never yet.
+
+    A stop is left aside: of a clock that has stopped it says what would have been.
+    """
+    return _reach(calendar, tuple(_running(facts)), seconds)
 
 
 def _running(facts: ClockFacts) -> Iterator[tuple[datetime, datetime | None]]:

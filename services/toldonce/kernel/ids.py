@@ -25,6 +25,7 @@ HandoffId = NewType("HandoffId", str)
 EntryId = NewType("EntryId", str)
 TimerId = NewType("TimerId", str)
 Own = NewType("Own", str)  # the last 26 characters of an id, beside whose story it is known
+NO_OWN = Own("")  # names nothing
 
 PARTITIONS = 16
 OWN_CHARS = 26

@@ -1,44 +1,51 @@
-"""The clocks of a case: which run, when they are due, and the timers that follow.
+"""The clocks of a case under its policy: how they stand, and the timers that follow.
 
 A pure function of (policy, calendar, the case's own facts): `ownership` refuses with it, `sla`
-plans with it and anybody can explain with it. QUEUE_WAIT counts the present wait for an owner.
-FIRST_RESPONSE counts from entry into the queue to the first answer, whoever gives it. What is
-scheduled for later does not wait: both begin anew at that instant, and stand still until then.
+plans with it and anybody can explain with it. What each clock counts says `story.runs`. A
+commitment has a clock of its own, by the wall: it is due when that was promised.
+
+A clock that has stopped wants no timer: whoever stops it records a breach that was due by then.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
-from toldonce.kernel.calendar import Calendar, add_business_us
-from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Target, clock
+from toldonce.kernel.calendar import ALWAYS, Calendar, add_business_us
+from toldonce.kernel.clocks import (
+    BREACH,
+    WARN,
+    Clock,
+    ClockFacts,
+    ClockKind,
+    Moment,
+    Pause,
+    Target,
+    clock,
+    reach,
+)
 from toldonce.kernel.config import Config
-from toldonce.kernel.ids import Own, derived, spelled
+from toldonce.kernel.config.aims import WARN_PERMILLE, SlaPolicy
+from toldonce.kernel.ids import NO_OWN, Own, derived, spelled
 from toldonce.kernel.instants import SECOND, instant, micros
-from toldonce.kernel.story.types import Case, CaseState
+from toldonce.kernel.story.runs import Run, done, runs
+from toldonce.kernel.story.types import Case, CaseState, Commitment, PauseCause, Story
 
 LADDERS_MAX = 4_096
-
-
-class Moment(StrEnum):
-    """What happens at a timer's instant."""
-
-    WARN = "WARN"
-    BREACH = "BREACH"
-    ESCALATE = "ESCALATE"
-
-
 _SIZES = [size.to_bytes(4, "big") for size in range(256)]
-_SPELLED = {(kind, moment): spelled(kind.name, moment) for kind in ClockKind for moment in Moment}
+_NO_CAUSES: frozenset[PauseCause] = frozenset()
+_ENDED = {
+    ClockKind.RESOLUTION: frozenset({PauseCause.CLOSED, PauseCause.NOT_OPEN}),
+    ClockKind.NEXT_RESPONSE: frozenset({PauseCause.CLOSED}),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
     """One instant to act at; `own` is the same whoever computes it. `due_at` is the clock's.
 
-    `queue` is the case's, whose policy says so.
+    `commitment` is the promise whose clock it is; "" for a clock of the case.
     """
 
     own: Own
@@ -47,40 +54,26 @@ class Timer:
     moment: Moment
     fires_at: datetime
     due_at: datetime
-    queue: str = ""
+    commitment: Own = NO_OWN
 
 
-def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
-    """Say since when and until when each clock of a case runs."""
-    return {
-        kind: ClockFacts(started_at, stopped_at=stopped_at, cancelled=cancelled)
-        for kind, started_at, stopped_at, cancelled in _runs(case)
-    }
+def policy_of(case: Case, config: Config) -> SlaPolicy | None:
+    """Return the SLA policy of a case as it is now."""
+    return config.sla_for(case.queue, case.channel, case.priority, case.tier)
 
 
-def _runs(case: Case) -> tuple[tuple[ClockKind, datetime, datetime | None, bool], ...]:
-    """Say of each clock when it started and stopped, and whether what it waited for never came."""
-    waits_from_at = case.waits_from_at
-    ended = waits_from_at if case.state is CaseState.CLOSED else None
-    replied_at = case.first_reply_at
-    return (
-        (ClockKind.QUEUE_WAIT, waits_from_at, case.owned_at or ended, False),
-        (
-            ClockKind.FIRST_RESPONSE,
-            case.answerable_at,
-            replied_at or (case.owned_at if ended else None),
-            replied_at is None and ended is not None,
-        ),
-    )
+def facts_of(case: Case, policy: SlaPolicy | None = None) -> dict[ClockKind, ClockFacts]:
+    """Say since when and until when each clock of a case runs, and when it stands still."""
+    return {run.clock: _facts(case, run, policy) for run in runs(case)}
 
 
 def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
-    """Read every clock that the policy of the case's queue aims at."""
-    policy = config.sla_of(case.queue)
+    """Read every clock that the policy of the case aims at."""
+    policy = policy_of(case, config)
     if policy is None:
         return ()
-    calendar = config.clock_calendar_of(case.queue)
-    facts = facts_of(case)
+    calendar = config.counting(policy, case.queue)
+    facts = facts_of(case, policy)
     return tuple(
         clock(target, calendar, facts[kind], now)
         for kind, target in policy.targets.items()
@@ -88,121 +81,219 @@ def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
     )
 
 
-def timers_of(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
-    """Give the timers that have yet to act: not recorded, and due before their clock stopped."""
-    if case.state is CaseState.CLOSED:
+def promise_clock(promise: Commitment, now: datetime, policy: SlaPolicy | None = None) -> Clock:
+    """Read the clock of a commitment; its warning is that of the policy of its case."""
+    return clock(promise_target(promise, policy), ALWAYS, ClockFacts(promise.made_at), now)
+
+
+def promise_target(promise: Commitment, policy: SlaPolicy | None) -> Target:
+    """Say what the clock of a commitment aims at; its warning is that of a policy, or the usual."""
+    targets = () if policy is None else tuple(policy.targets.values())
+    warn = targets[0].warn_permille if targets else WARN_PERMILLE
+    target_s = (micros(promise.due_at) - micros(promise.made_at)) / SECOND
+    return Target(ClockKind.COMMITMENT, target_s, warn)
+
+
+def timers_of(case: Case, config: Config) -> tuple[Timer, ...]:
+    """Give the timers that have yet to act: of clocks that run, what was not recorded of them.
+
+    What comes before something that was recorded is not wanted any more: a policy may have changed
+    their order. A rung that hands over is left out where the case was handed that high before, or
+    has nowhere to go and nothing else would be done.
+    """
+    policy = policy_of(case, config)
+    if policy is None or case.state is CaseState.CLOSED:
         return ()
-    facts = facts_of(case)
+    calendar = config.counting(policy, case.queue)
     return tuple(
         timer
-        for read in clocks_of(case, config, now)
-        for timer in _timers(case, read, facts[read.kind])
-        if timer.own not in case.timers
+        for run in runs(case)
+        if run.stopped_at is None
+        for timer in _timers(case, run, policy, calendar, config)
     )
 
 
-class NextTimers:
-    """Of each clock of a case the first of `timers_of`, at a tenth of the price.
+def promise_timers(promise: Commitment, case: Case | None, config: Config) -> tuple[Timer, ...]:
+    """Give the timers of a commitment: its warning, while its case is open, and its breach."""
+    policy = None if case is None or case.state is CaseState.CLOSED else policy_of(case, config)
+    target = promise_target(promise, policy)
+    facts = ClockFacts(promise.made_at)
+    found = []
+    for moment, seconds in ((WARN, target.warn_s), (BREACH, target.target_s)):
+        if moment == WARN and (policy is None or promise.warned):
+            continue
+        own = timer_id(promise.own, ClockKind.COMMITMENT, moment, promise.made_at)
+        fires_at = promise.due_at if moment == BREACH else reach(ALWAYS, facts, seconds)
+        if fires_at is not None:
+            found.append(
+                Timer(
+                    own,
+                    promise.case,
+                    ClockKind.COMMITMENT,
+                    moment,
+                    fires_at,
+                    promise.due_at,
+                    promise.own,
+                )
+            )
+    return tuple(found)
 
-    What the policies of `config` ask is worked out once a queue and kept.
+
+def story_timers(story: Story, config: Config) -> tuple[Timer, ...]:
+    """Give all timers that a story wants, earliest first."""
+    found = [timer for case in story.cases for timer in timers_of(case, config)]
+    for promise in story.commitments:
+        found += promise_timers(promise, story.case(promise.case), config)
+    return tuple(sorted(found, key=lambda one: (one.fires_at, one.moment, one.own)))
+
+
+def handed_to(case: Case, config: Config, policy: SlaPolicy, rung: int) -> str:
+    """Name the queue that a rung hands the case to; "" when it does not, or there is none.
+
+    A rung that names the queue the case is in hands it to the next one up.
+    """
+    found = policy.ladder[rung - 1]
+    if not found.hands or rung <= case.rung:
+        return ""
+    if found.hand_to and found.hand_to != case.queue:
+        return found.hand_to if found.hand_to in config.queues else ""
+    queue = case.queue
+    for _ in range(max(found.tiers, 1)):
+        known = config.queues.get(queue)
+        queue = "" if known is None else known.escalation_queue
+    return queue if queue in config.queues and queue != case.queue else ""
+
+
+class NextTimers:
+    """Of each clock of a story the first of `story_timers`, at a tenth of the price.
+
+    What the policies of `config` ask is worked out once for each kind of work and kept.
     """
 
-    def __init__(self, config: Config, *, climbs: Callable[[str], bool]) -> None:
-        """`climbs(queue)`: whether a case of this queue may be escalated."""
+    def __init__(self, config: Config) -> None:
+        """Plan by this configuration."""
         self._config = config
-        self._climbs = climbs
-        self._ladders: dict[str, _Ladder] = {}
+        self._ladders: dict[tuple[str, str, int, str], _Ladder] = {}
 
     def of(self, case: Case) -> list[tuple[Own, datetime]]:
-        """Give them, each its id and its instant (UTC)."""
-        ladder = self._ladders.get(case.queue) or self._ladder(case.queue)
+        """Give those of a case, each its id and its instant (UTC)."""
+        key = (case.queue, case.channel, case.priority, case.tier)
+        ladder = self._ladders.get(key) or self._ladder(case, key)
         if case.state is CaseState.CLOSED or not ladder.rungs:
             return []
         found = []
-        for kind, started_at, stopped_at, _ in _runs(case):
-            since_us = micros(started_at)
-            for moment, left_us, said in ladder.rungs.get(kind, ()):
-                if moment is Moment.ESCALATE and (case.rung or stopped_at):
-                    break
-                own = _timer_id(case.own, said, since_us)
-                if case.timers and own in case.timers:
+        for run in runs(case):
+            stages = ladder.rungs.get(run.clock)
+            if stages is None or run.stopped_at is not None:
+                continue
+            since_us = micros(run.started_at)
+            facts = _facts(case, run, ladder.policy) if case.pauses else None
+            for moment, left_us, said in _left(stages, done(case, run)):
+                if moment.rung > 0 and not _does(case, self._config, ladder.policy, moment.rung):
                     continue
-                at = instant(add_business_us(ladder.calendar, since_us, left_us))
-                if stopped_at is None or stopped_at >= at:
-                    found.append((own, at))
+                if facts is not None and facts.pauses:
+                    at = reach(ladder.calendar, facts, left_us / SECOND)
+                else:
+                    at = instant(add_business_us(ladder.calendar, since_us, left_us))
+                if at is not None:
+                    found.append((_timer_id(case.own, said, since_us), at))
                 break
         return found
 
-    def _ladder(self, queue: str) -> "_Ladder":
+    def promised(self, promise: Commitment, case: Case | None) -> list[tuple[Own, datetime]]:
+        """Give that of a commitment."""
+        first = promise_timers(promise, case, self._config)[:1]
+        return [(timer.own, timer.fires_at) for timer in first]
+
+    def _ladder(self, case: Case, key: tuple[str, str, int, str]) -> "_Ladder":
         if len(self._ladders) >= LADDERS_MAX:
             self._ladders.clear()
-        policy = self._config.sla_of(queue)
-        targets = {} if policy is None else policy.targets
-        climbs = self._climbs(queue)
-        rungs = {
-            kind: tuple(_rungs(kind, target, climbs=climbs)) for kind, target in targets.items()
-        }
-        made = _Ladder(self._config.clock_calendar_of(queue), rungs)
-        self._ladders[queue] = made
+        policy = policy_of(case, self._config)
+        rungs = {} if policy is None else {kind: _stages(policy, kind) for kind in policy.targets}
+        calendar = self._config.counting(policy, case.queue)
+        made = self._ladders[key] = _Ladder(policy or _NOTHING, calendar, rungs)
         return made
+
+
+type _Stages = tuple[tuple[Moment, int, bytes], ...]
 
 
 class _Ladder(NamedTuple):
     """Of each clock what comes in turn: the moment, after how long, how its id spells it."""
 
+    policy: SlaPolicy
     calendar: Calendar
-    rungs: dict[ClockKind, tuple[tuple[Moment, int, bytes], ...]]
+    rungs: dict[ClockKind, _Stages]
 
 
-def _rungs(kind: ClockKind, target: Target, *, climbs: bool) -> Iterator[tuple[Moment, int, bytes]]:
-    after_s = (target.warn_s, target.target_s, target.escalate_s if climbs else None)
-    for moment, seconds in zip(Moment, after_s, strict=True):
-        if seconds is None:
-            return
-        yield moment, round(seconds * SECOND), _SPELLED[kind, moment]
+_NOTHING = SlaPolicy("", {})
 
 
-def timer_id(case: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
-    """Name a timer: one clock run of one case has each moment once.
+def timer_id(own: str, kind: ClockKind, moment: Moment, started_at: datetime) -> Own:
+    """Name a timer: one clock run of one case (or commitment) has each moment once.
 
-    It is `derive("timer", case, kind.name, moment, microseconds since 1970)`.
+    It is `derive("timer", own, kind.name, moment, microseconds since 1970)`.
     """
-    return _timer_id(case, _SPELLED[kind, moment], micros(started_at))
+    return _timer_id(own, spelled(kind.name, str(moment)), micros(started_at))
 
 
-def _timer_id(case: str, said: bytes, since_us: int) -> Own:
-    mine, since, sizes = case.encode(), b"%d" % since_us, _SIZES
+def _timer_id(own: str, said: bytes, since_us: int) -> Own:
+    mine, since, sizes = own.encode(), b"%d" % since_us, _SIZES
     return Own(
         derived(b"timer%b%b%b%b%b" % (sizes[len(mine)], mine, said, sizes[len(since)], since))
     )
 
 
-def answered_late(old: Case, new: Case) -> tuple[Own, ...]:
-    """Name for `new` what was recorded of the wait of `old` for its first answer: it is the same.
+def _facts(case: Case, run: Run, policy: SlaPolicy | None) -> ClockFacts:
+    pauses: tuple[Pause, ...] = ()
+    if case.pauses:
+        causes = _NO_CAUSES if policy is None else policy.pauses.get(run.clock, _NO_CAUSES)
+        causes |= _ENDED.get(run.clock, _NO_CAUSES)
+        pauses = tuple(
+            Pause(one.from_at, one.until_at, one.cause.name)
+            for one in case.pauses
+            if one.cause in causes
+        )
+    return ClockFacts(run.started_at, pauses, run.stopped_at, run.vain)
 
-    So what goes on in another case is warned of and late once.
-    """
+
+def _stages(policy: SlaPolicy, kind: ClockKind) -> _Stages:
     return tuple(
-        timer_id(new.own, ClockKind.FIRST_RESPONSE, moment, new.answerable_at)
-        for moment in Moment
-        if timer_id(old.own, ClockKind.FIRST_RESPONSE, moment, old.answerable_at) in old.timers
+        (moment, round(seconds * SECOND), spelled(kind.name, str(moment)))
+        for moment, seconds in policy.stages(kind)
     )
 
 
-def _timers(case: Case, read: Clock, facts: ClockFacts) -> Iterator[Timer]:
-    moments = (
-        (Moment.WARN, read.warn_at),
-        (Moment.BREACH, read.due_at),
-        (Moment.ESCALATE, read.escalate_at),
-    )
-    for moment, fires_at in moments:
-        if fires_at is None or read.due_at is None:
+def _left(stages: _Stages, recorded: int) -> _Stages:
+    """Leave what comes after everything that was recorded."""
+    if not recorded:
+        return stages
+    last = max((place for place, stage in enumerate(stages) if stage[0].bit & recorded), default=-1)
+    return stages[last + 1 :]
+
+
+def _does(case: Case, config: Config, policy: SlaPolicy, rung: int) -> bool:
+    """Tell whether a rung does anything for the case."""
+    one = policy.ladder[rung - 1]
+    if one.raise_priority_by or one.widen or one.notify or one.page:
+        return True
+    return bool(handed_to(case, config, policy, rung))
+
+
+def _timers(
+    case: Case, run: Run, policy: SlaPolicy, calendar: Calendar, config: Config
+) -> Iterator[Timer]:
+    target = policy.targets.get(run.clock)
+    if target is None:
+        return
+    facts = _facts(case, run, policy)
+    due_at = reach(calendar, facts, target.target_s)
+    since_us = micros(run.started_at)
+    for moment, left_us, said in _left(_stages(policy, run.clock), done(case, run)):
+        if moment.rung > 0 and not _does(case, config, policy, moment.rung):
             continue
-        if moment is Moment.ESCALATE and case.rung:
-            continue  # the ladder has one rung, and it was climbed
-        if facts.stopped_at is not None and (
-            facts.stopped_at < fires_at or moment is Moment.ESCALATE
-        ):
-            continue
-        own = timer_id(case.own, read.kind, moment, facts.started_at)
-        yield Timer(own, case.own, read.kind, moment, fires_at, read.due_at, case.queue)
+        fires_at = reach(calendar, facts, left_us / SECOND)
+        if fires_at is None:
+            return
+        own = _timer_id(case.own, said, since_us)
+        yield Timer(own, case.own, run.clock, moment, fires_at, due_at or fires_at)

@@ -123,6 +123,5 @@ def case_of(scenario: Scenario, contact: Contact, owned_us: int) -> Case:
         None,
         0,
         0,
-        (),
         "",
     )

@@ -114,7 +114,7 @@ def _aims(day: Yesterday, config: Config, within_s: int) -> dict[str, int]:
     for queue in {matter.first.queue for matter in day.matters.values()}:
         sla = config.sla_of(queue)
         aim = None if sla is None else sla.targets.get(ClockKind.QUEUE_WAIT)
-        found[queue] = within_s if aim is None else aim.target_s
+        found[queue] = within_s if aim is None else round(aim.target_s)
     return found
 
 

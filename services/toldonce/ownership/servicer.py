@@ -185,6 +185,18 @@ class Servicer(OwnershipServiceServicer):
         """Let go of a case."""
         return (await self._do(request.operation_id, release_ownership=request)).case
 
+    async def PauseCase(
+        self, request: ownership_pb2.PauseCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let the clocks of a case stand still."""
+        return (await self._do(request.operation_id, pause_case=request)).case
+
+    async def ResumeCase(
+        self, request: ownership_pb2.ResumeCaseRequest, context: Context
+    ) -> types_pb2.CaseView:
+        """Let the clocks of a case go on."""
+        return (await self._do(request.operation_id, resume_case=request)).case
+
     async def ScheduleCase(
         self, request: ownership_pb2.ScheduleCaseRequest, context: Context
     ) -> types_pb2.CaseView:

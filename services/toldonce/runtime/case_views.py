@@ -8,7 +8,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.clocks import Clock
 from toldonce.kernel.ids import whole
-from toldonce.kernel.story.types import Adviser, Case, Commitment, Handoff, Lapse, Offer, TargetKind
+from toldonce.kernel.story.types import (
+    Adviser,
+    Case,
+    Commitment,
+    Handoff,
+    Lapse,
+    Offer,
+    Pause,
+    PauseCause,
+    TargetKind,
+)
+
+_ASKED = (PauseCause.CUSTOMER, PauseCause.HOLD)
 
 
 def stamp(instant: datetime | None) -> Timestamp | None:
@@ -28,6 +40,7 @@ def case_view(
     commitments: Iterable[Commitment] = (),
 ) -> types_pb2.CaseView:
     """Show a case as the story stood at log sequence `sequence`."""
+    pause = _pause(case)
     return types_pb2.CaseView(
         case_id=whole(customer, case.own),
         customer_id=customer,
@@ -66,7 +79,16 @@ def case_view(
         former_owners=case.former_owners,
         callback_at=stamp(case.callback_at),
         not_before_at=stamp(case.not_before_at),
+        customer_tier=case.tier,
+        widened=case.widened,
+        paused_for=types_pb2.PauseCause.ValueType(0 if pause is None else pause.cause),
+        paused_until_at=stamp(None if pause is None else pause.until_at),
     )
+
+
+def _pause(case: Case) -> Pause | None:
+    asked = [one for one in case.pauses if one.cause in _ASKED]
+    return max(asked, key=lambda one: one.until_at, default=None)
 
 
 def commitment_view(customer: str, one: Commitment) -> types_pb2.CommitmentView:

@@ -266,6 +266,19 @@ TIMERS_LATE_SECONDS = _seconds("timers_late_seconds", "from a timer's due time t
 SLA_BREACHES = _counter(
     "sla_breaches_total", "breaches", "clocks recorded as past due, by clock", "kind"
 )
+SLA_RUNGS = _counter(
+    "sla_rungs_total",
+    "rungs",
+    "rungs of escalation ladders reached, by clock and whether a supervisor is paged",
+    "kind",
+    "does",
+)
+COMMITMENTS = _counter(
+    "commitments_total",
+    "commitments",
+    "what was promised to customers and came to its end: kept in time, or broken",
+    "outcome",
+)
 
 # The process.
 RPC_SECONDS = _seconds("rpc_seconds", "from a call's arrival to its end", "method", "code")

@@ -1,80 +1,70 @@
-"""Which timers a case wants, and what each one asks of ownership when its instant has come. Pure.
+"""Which timers a story wants, and what each one asks of ownership when its instant has come. Pure.
 
 A timer is wanted while its clock runs and its moment is not in the story yet; a breach is recorded
-before anybody is escalated to, so no rung can come before ownership has agreed that time is up. Of
-each clock only the next timer is planned: what comes after it follows when the story has recorded
-that one, and whoever finds several due at once does them in order.
+before any rung that comes after it. Of each clock only the next timer is planned: what comes after
+it follows when the story has recorded that one, and whoever finds several due at once does them in
+order. What a moment does is for the policy in force to say, where it is recorded.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import assert_never
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import Moment, NextTimers, Timer, timers_of
-from toldonce.kernel.story.types import PRIORITY_MAX, Case
+from toldonce.kernel.sla import NextTimers, Timer, handed_to, policy_of, story_timers
+from toldonce.kernel.story.types import Case, Story
 
-RUNG = 1
-_ORDER = {Moment.WARN: 0, Moment.BREACH: 1, Moment.ESCALATE: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Warn:
-    """Record that a clock is near its due time."""
-
-    timer: Timer
+_WHAT = {
+    ClockKind.QUEUE_WAIT: "wait for an agent",
+    ClockKind.FIRST_RESPONSE: "first answer",
+    ClockKind.NEXT_RESPONSE: "next answer",
+    ClockKind.RESOLUTION: "resolution",
+    ClockKind.COMMITMENT: "promise",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """Record that a clock ran out, and raise the priority by so much (0 to 1000)."""
+class Act:
+    """Say that the moment of a timer has come.
+
+    `summary` is for whoever the case is handed to; "" when it is handed to nobody. It holds no
+    words of anybody.
+    """
 
     timer: Timer
-    raise_priority_by: int
+    summary: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Say why, in a line."""
+        how = "breached" if self.timer.due_at <= self.timer.fires_at else "at risk"
+        return f"SLA {how}: {self.timer.clock.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Escalate:
-    """Hand the case to `queue` with its story; `reason` and `summary` hold nobody's words."""
-
-    timer: Timer
-    queue: str
-    rung: int
-    reason: str
-    summary: str
+def planned(story: Story, timers: NextTimers) -> tuple[tuple[Own, datetime], ...]:
+    """Give the timers to plan for a story: the next of each clock, with its instant."""
+    found = [one for case in story.cases for one in timers.of(case)]
+    for promise in story.commitments:
+        found += timers.promised(promise, story.case(promise.case))
+    return tuple(found)
 
 
-type Act = Warn | Breach | Escalate
-
-
-def wanted(cases: Iterable[Case], config: Config, now: datetime) -> tuple[Timer, ...]:
-    """Give every timer that these cases still want, earliest first."""
-    found = [timer for case in cases for timer in _wanted(case, config, now)]
-    return tuple(sorted(found, key=_place))
-
-
-def upcoming(config: Config) -> NextTimers:
-    """Make what gives the timers to plan: of `wanted` the next of each clock."""
-    return NextTimers(config, climbs=lambda queue: _leads_up(queue, config))
-
-
-def acts_of(cases: Iterable[Case], config: Config, own: str, now: datetime) -> tuple[Act, ...]:
-    """Say what firing a timer asks, in order; nothing when no case wants it any more.
+def acts_of(story: Story, config: Config, own: str, now: datetime) -> tuple[Act, ...]:
+    """Say what firing a timer asks, in order; nothing when the story does not want it any more.
 
     What comes after it on the same clock and is due `now` is asked with it. Before the timer's own
     instant the answer is the same as at it: the caller looks at `fires_at`.
     """
-    for case in cases:
-        timers = _wanted(case, config, now)
-        timer = next((one for one in timers if one.own == own), None)
-        if timer is None:
-            continue
-        due = [one for one in timers if one is timer or _goes_with(one, timer, now)]
-        return tuple(_act(case, config, one) for one in sorted(due, key=_place))
-    return ()
+    wanted = story_timers(story, config)
+    timer = next((one for one in wanted if one.own == own), None)
+    if timer is None:
+        return ()
+    clock = [one for one in wanted if _clock_of(one) == _clock_of(timer)]
+    place = clock.index(timer)
+    before = [one for one in clock[:place] if one.moment.rung >= 0]  # a breach, or a lower rung
+    after = [one for one in clock[place + 1 :] if one.fires_at <= now]
+    return tuple(_act(story, config, one) for one in (*before, timer, *after))
 
 
 def operation_of(timer: Timer) -> Own:
@@ -82,65 +72,29 @@ def operation_of(timer: Timer) -> Own:
     return Own(derive("fire-timer", timer.own))
 
 
-def _goes_with(one: Timer, timer: Timer, now: datetime) -> bool:
-    """Tell whether a timer is asked with another of its clock: its breach, or what is due too."""
-    if one.clock is not timer.clock:
-        return False
-    if timer.moment is Moment.ESCALATE and one.moment is Moment.BREACH:
-        return True
-    return _ORDER[one.moment] > _ORDER[timer.moment] and one.fires_at <= now
+def _clock_of(timer: Timer) -> tuple[str, ClockKind, str]:
+    return timer.case, timer.clock, timer.commitment
 
 
-def _climbs(case: Case, config: Config) -> bool:
-    return case.rung < RUNG and _leads_up(case.queue, config)
+def _act(story: Story, config: Config, timer: Timer) -> Act:
+    case = story.case(timer.case)
+    policy = None if case is None else policy_of(case, config)
+    rung = timer.moment.rung
+    if case is None or policy is None or rung < 1:
+        return Act(timer)
+    if not handed_to(case, config, policy, rung):
+        return Act(timer)
+    return Act(timer, _summary(case, timer, policy.targets[timer.clock].target_s))
 
 
-def _leads_up(queue: str, config: Config) -> bool:
-    return config.escalation_of(queue) not in {"", queue}
-
-
-def _wanted(case: Case, config: Config, now: datetime) -> tuple[Timer, ...]:
-    climbs = _climbs(case, config)
-    return tuple(
-        timer
-        for timer in timers_of(case, config, now)
-        if timer.moment is not Moment.ESCALATE or climbs
-    )
-
-
-def _place(timer: Timer) -> tuple[datetime, int, str]:
-    return timer.fires_at, _ORDER[timer.moment], timer.own
-
-
-def _act(case: Case, config: Config, timer: Timer) -> Act:
-    match timer.moment:
-        case Moment.WARN:
-            return Warn(timer)
-        case Moment.BREACH:
-            policy = config.sla_of(case.queue)
-            raised = policy.raise_priority_by if policy is not None else 0
-            return Breach(timer, min(raised, PRIORITY_MAX))
-        case Moment.ESCALATE:
-            return Escalate(
-                timer=timer,
-                queue=config.escalation_of(case.queue),
-                rung=RUNG,
-                reason=f"SLA breached: {timer.clock.name}",
-                summary=_summary(case, config, timer),
-            )
-        case _:
-            assert_never(timer.moment)
-
-
-def _summary(case: Case, config: Config, timer: Timer) -> str:
-    """Tell the facts of a breach: no names of people, nothing anybody said."""
-    policy = config.sla_of(case.queue)
-    target = policy.targets.get(timer.clock) if policy is not None else None
-    aimed = f"{target.target_s} s of working time" if target is not None else "the target"
+def _summary(case: Case, timer: Timer, target_s: float) -> str:
+    """Tell the facts: no names of people, nothing anybody said."""
     due = timer.due_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    what = "first answer" if timer.clock is ClockKind.FIRST_RESPONSE else "wait for an agent"
+    late = timer.due_at <= timer.fires_at
+    took = "took longer than" if late else "will soon have taken"
     held = "An agent has the case." if case.owner else "Nobody has the case yet."
     return (
-        f"The {what} took longer than {aimed} in queue {case.queue}; it was due {due}. "
-        f"{held} Channel {case.channel}, priority {case.priority}, handed over {case.hops} times."
+        f"The {_WHAT[timer.clock]} {took} {target_s:g} s of working time in queue {case.queue}; it "
+        f"{'was' if late else 'is'} due {due}. {held} Channel {case.channel}, priority "
+        f"{case.priority}, handed over {case.hops} times."
     )

@@ -22,7 +22,7 @@ class NoConfig:
     async def of(self, tenant: str) -> Any:
         await asyncio.sleep(0)
         assert tenant == TENANT
-        return SimpleNamespace(sla_of=lambda _queue: None)
+        return SimpleNamespace(sla_for=lambda *_: None)
 
 
 @dataclass

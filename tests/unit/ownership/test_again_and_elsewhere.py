@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.aims import aimed, fired
 from tests.tellers import (
     ENVELOPE,
     GATEWAY,
@@ -17,13 +18,12 @@ from tests.tellers import (
     customer,
     offer,
     office,
-    own,
     words,
 )
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as calls
 from toldonce.api.types.v1 import options_pb2, types_pb2
-from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.clocks import ClockKind, Moment
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import CustomerId, Own, encode, whole
 from toldonce.kernel.principal import Principal, Role
@@ -36,7 +36,6 @@ from toldonce.ownership.core.commands import (
     BeginHandoff,
     CancelHandoff,
     CloseCase,
-    DueTimer,
     Escalate,
     MoveOut,
     ReopenCase,
@@ -265,12 +264,11 @@ async def test_reason_in_words_is_refused_because_it_would_stand_in_the_clear() 
 
 
 async def test_escalation_by_a_clock_that_was_stopped_is_refused() -> None:
-    house = office()
+    house = office(book=aimed())
     case = await owned(house)
     reply = AppendEntry(case.own, 1, EntryKind.MESSAGE_OUT)
     await house.ownership.do(house.ask(reply, agent("anna"), words=EntryWords("Ja.", ())))
-    due = DueTimer(own("timer"), ClockKind.FIRST_RESPONSE, START)
-    climb = Escalate(case.own, 0, 1, "escalations", "SLA_BREACHED", due)
+    climb = fired(case, ClockKind.FIRST_RESPONSE, Moment(1))
     with pytest.raises(Rejected) as refusal:
         await house.ownership.do(house.ask(climb, words=ENVELOPE))
     assert refusal.value.reason == "CLOCK_STOPPED"

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from tests.aims import aimed, aims, fired
 from tests.tellers import ENGINE, RULES
 from tests.unit.ownership.tale import ANNA, Tale, kinds
-from toldonce.kernel.clocks import ClockKind
-from toldonce.kernel.sla import Moment, facts_of, timer_id
+from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.story.events import Event, PriorityRaised
-from toldonce.kernel.story.types import EVENTS_MAX, PRIORITY_MAX, Case
+from toldonce.kernel.story.types import CASES_MAX, PRIORITY_MAX, Case
 from toldonce.ownership.core import Rules
-from toldonce.ownership.core.commands import BreakCommitment, MakeCommitment, RecordTimer
+from toldonce.ownership.core.commands import BreakCommitment, MakeCommitment
 
 
 def law(points: int) -> Rules:
@@ -23,11 +23,12 @@ def law(points: int) -> Rules:
 
 
 def breach(tale: Tale, case: Case, clock: ClockKind, by: int = 0) -> tuple[Event, ...]:
-    run = facts_of(tale.case(case.own))[clock]
-    timer = timer_id(case.own, clock, Moment.BREACH, run.started_at)
-    due = run.started_at + timedelta(seconds=1)
+    more = f"on_breach: {{raise_priority_by: {by}}}"
+    tale.rules = aimed(aims(wait=1, first=1, next_s=1, more=more), tale.rules)
     tale.later(2)
-    return tale.do(RecordTimer(case.own, timer, clock, due, due, breach=True, raise_priority_by=by))
+    events = tale.do(fired(tale.case(case.own), clock, BREACH))
+    tale.rules = replace(tale.rules, config=None)
+    return events
 
 
 def raised(events: tuple[Event, ...]) -> list[tuple[str, int, str]]:
@@ -72,7 +73,7 @@ def test_broken_promise_is_a_bad_experience_too() -> None:
     assert raised(broken) == [(case.own, case.priority + 50, "BAD_EXPERIENCES")]
 
 
-@pytest.mark.parametrize(("points", "events"), [(0, 1), (PRIORITY_MAX, EVENTS_MAX)])
+@pytest.mark.parametrize(("points", "events"), [(0, 1), (PRIORITY_MAX, 1 + CASES_MAX)])
 def test_raise_fits_one_append_and_is_none_where_the_policy_says_so(
     points: int, events: int
 ) -> None:

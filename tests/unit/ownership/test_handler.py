@@ -2,10 +2,10 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 import pytest
 
+from tests.aims import aimed, aims, fired
 from tests.tellers import (
     ENVELOPE,
     GATEWAY,
@@ -18,10 +18,9 @@ from tests.tellers import (
     own,
     words,
 )
-from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.errors import Invalid, Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, derive, whole
-from toldonce.kernel.sla import Moment, timer_id
 from toldonce.kernel.story.events import EntryKind, EntryWords
 from toldonce.kernel.story.types import (
     HEAD_BYTES_MAX,
@@ -39,7 +38,6 @@ from toldonce.ownership.core.commands import (
     Command,
     DeclineOffer,
     MoveOut,
-    RecordTimer,
     ReleaseOwnership,
     ReopenCase,
 )
@@ -344,43 +342,21 @@ async def test_story_moved_halfway_is_completed_by_whoever_meets_it() -> None:
     assert received.story.contacts_total == 3
 
 
-def breach(case: Case, started_at: datetime, fires_at: datetime) -> RecordTimer:
-    timer = timer_id(case.own, ClockKind.QUEUE_WAIT, Moment.BREACH, started_at)
-    return RecordTimer(
-        case.own,
-        timer,
-        ClockKind.QUEUE_WAIT,
-        due_at=fires_at,
-        fires_at=fires_at,
-        breach=True,
-        raise_priority_by=100,
-    )
-
-
 async def test_clock_that_was_stopped_in_time_cannot_breach() -> None:
-    house = office()
+    house = office(book=aimed(aims(wait=1)))
     case = await owned(house)
-    assert case.owned_at is not None
-    await asyncio.sleep(0.02)
-    late = breach(case, case.waiting_since, case.owned_at + timedelta(milliseconds=5))
+    await asyncio.sleep(2)
     with pytest.raises(Rejected) as refusal:
-        await house.ownership.do(house.ask(late))
+        await house.ownership.do(house.ask(fired(case, ClockKind.QUEUE_WAIT, BREACH)))
     assert refusal.value.reason == "CLOCK_STOPPED"
 
 
-async def test_clock_that_was_stopped_too_late_breaches_all_the_same() -> None:
-    house = office()
-    case = await owned(house)
-    late = breach(case, case.waiting_since, case.waiting_since)
-    done = await house.ownership.do(house.ask(late))
-    assert done.placed.story.bad_experiences == 1
-
-
 async def test_timer_of_an_earlier_wait_says_nothing_about_this_one() -> None:
-    house = office()
+    house = office(book=aimed(aims(wait=1)))
     case = await owned(house)
     await house.ownership.do(house.ask(ReleaseOwnership(case.own, 1, "LUNCH"), agent("anna")))
-    old = breach(case, case.waiting_since, case.waiting_since)
+    old = fired(case, ClockKind.QUEUE_WAIT, BREACH, case.waiting_since)
+    await asyncio.sleep(2)
     with pytest.raises(Rejected) as refusal:
         await house.ownership.do(house.ask(old))
     assert refusal.value.reason == "CLOCK_STOPPED"

@@ -160,9 +160,9 @@ def test_escalation_replaces_a_handoff_and_a_higher_rung_replaces_a_lower() -> N
     tale, case = pending()
     tale.rules = LADDER
     tale.offered(case, "bram")
-    first = tale.do(Escalate(case, 1, 1, "escalations", "ANGRY", None, 9, HASH), ANNA)
+    first = tale.do(Escalate(case, 1, 1, "escalations", "ANGRY", 9, HASH), ANNA)
     assert kinds(first) == ["OfferRevoked", "HandoffCancelled", "Escalated", "HandoffBegun"]
-    second = tale.do(Escalate(case, 1, 2, "board", "ANGRY", None, 9, HASH), SAM)
+    second = tale.do(Escalate(case, 1, 2, "board", "ANGRY", 9, HASH), SAM)
     assert kinds(second) == ["HandoffCancelled", "Escalated", "HandoffBegun"]
     assert tale.refused(Escalate(case, 1, 1, "escalations", "X"), SAM) == "LOWER_RUNG"
     assert tale.do(Escalate(case, 1, 2, "board", "X"), SAM) == ()

@@ -1,16 +1,15 @@
 """What was in time stays in time, and who is back keeps the case, whatever was decided before."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from tests.aims import aimed, aims, fired
 from tests.tellers import GATEWAY, TENANT, agent, contact, customer, offer, office, own, words
 from tests.unit.ownership.tale import ANNA, SAM, Tale
-from toldonce.kernel.clocks import ClockKind
-from toldonce.kernel.errors import Rejected
+from toldonce.kernel.clocks import BREACH, ClockKind, Moment
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import Moment, facts_of, timer_id
+from toldonce.kernel.sla import timers_of
 from toldonce.kernel.story.bounds import Waiting, bounds
 from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.types import Case
@@ -22,7 +21,6 @@ from toldonce.ownership.core.commands import (
     CompleteWrapUp,
     LapseOwnership,
     MergeCases,
-    RecordTimer,
     ReopenCase,
     ResumeOwnership,
     SplitCase,
@@ -31,6 +29,7 @@ from toldonce.ownership.core.reconciling import remedy
 
 HOUR = timedelta(hours=1)
 FIRST = ClockKind.FIRST_RESPONSE
+HOURLY = aims(wait=3600, first=3600, next_s=3600, done=36_000)
 
 
 def answered(tale: Tale, case: Case) -> None:
@@ -38,10 +37,7 @@ def answered(tale: Tale, case: Case) -> None:
 
 
 def breached(tale: Tale, case: Case) -> None:
-    run = facts_of(tale.case(case.own))[FIRST]
-    timer = timer_id(case.own, FIRST, Moment.BREACH, run.started_at)
-    due = run.started_at + HOUR
-    tale.do(RecordTimer(case.own, timer, FIRST, due, due, breach=True, raise_priority_by=0))
+    tale.do(fired(tale.case(case.own), FIRST, BREACH))
 
 
 def merging(tale: Tale, into: Case, ended: Case) -> MergeCases:
@@ -51,10 +47,8 @@ def merging(tale: Tale, into: Case, ended: Case) -> MergeCases:
 
 
 def will_breach(case: Case) -> bool:
-    run = facts_of(case)[FIRST]
-    due = run.started_at + HOUR
-    named = timer_id(case.own, FIRST, Moment.BREACH, run.started_at)
-    return named not in case.timers and not (run.stopped_at and run.stopped_at < due)
+    found = timers_of(case, HOURLY)
+    return any((timer.clock, timer.moment) == (FIRST, BREACH) for timer in found)
 
 
 def test_case_answered_in_time_is_not_late_because_another_ends_in_it() -> None:
@@ -68,7 +62,7 @@ def test_case_answered_in_time_is_not_late_because_another_ends_in_it() -> None:
 
 
 def test_wait_that_was_late_once_is_late_once_after_a_merge() -> None:
-    tale = Tale()
+    tale = Tale(rules=aimed(HOURLY))
     old = tale.owned(1, topic="repair")
     tale.later(3600)
     breached(tale, old)
@@ -80,7 +74,7 @@ def test_wait_that_was_late_once_is_late_once_after_a_merge() -> None:
 
 @pytest.mark.parametrize("late", [True, False])
 def test_case_split_from_an_answered_or_late_one_is_not_late_at_once(*, late: bool) -> None:
-    tale = Tale()
+    tale = Tale(rules=aimed(HOURLY))
     case = tale.owned()
     tale.do(contact(2), GATEWAY)
     if not late:
@@ -134,15 +128,13 @@ async def test_case_whose_paperwork_ended_after_a_move_comes_back_under_a_higher
     assert back.epoch > wrapping.epoch
 
 
-def test_timer_of_the_queue_a_case_has_left_is_not_recorded() -> None:
-    tale = Tale()
+def test_timer_of_another_policy_than_the_one_in_force_is_asked_again() -> None:
+    tale = Tale(rules=aimed(HOURLY))
     case = tale.owned(1)
-    run = facts_of(tale.case(case.own))[FIRST]
-    timer = timer_id(case.own, FIRST, Moment.BREACH, run.started_at)
-    due = run.started_at + HOUR
     tale.later(2 * 3600)
-    late = RecordTimer(case.own, timer, FIRST, due, due, breach=True, raise_priority_by=0)
-    with pytest.raises(Rejected, match="policy may differ"):
-        tale.do(replace(late, queue="elsewhere"))
-    tale.do(replace(late, queue=tale.case(case.own).queue))
-    assert timer in tale.case(case.own).timers
+    tale.rules = aimed(aims(first=3 * 3600))
+    assert tale.refused(fired(tale.case(case.own), FIRST, BREACH)) == "TOO_EARLY"
+    tale.rules = aimed(HOURLY)
+    assert tale.refused(fired(tale.case(case.own), FIRST, Moment(7))) == "POLICY_DIFFERS"
+    tale.do(fired(tale.case(case.own), FIRST, BREACH))
+    assert not will_breach(tale.case(case.own))

@@ -1,11 +1,12 @@
 """How cases end is counted from the log: outcomes, hops, told again, once and done."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.scribe import Scribe, accepted, case_of, closed, opened
-from tests.tellers import TENANT, customer, own
+from tests.tellers import RULES, TENANT, customer, own
 from toldonce.kernel.story.events import (
     CaseReopened,
     HandoffBegun,
@@ -55,7 +56,9 @@ class Count:
 
     async def reopen(self, who: str) -> None:
         ended = await self._ended(who)
-        await self.scribe.tell(who, CaseReopened(reopening(ended, self.clock.now()), "CAME_BACK"))
+        now = self.clock.now()
+        again = reopening(ended, now - timedelta(seconds=1), now, RULES)
+        await self.scribe.tell(who, CaseReopened(again, "CAME_BACK"))
 
     async def _ended(self, who: str) -> Case:
         last = None

@@ -7,7 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.tellers import GATEWAY, START, TENANT, Office, agent, contact, customer, offer, words
+from tests.aims import aimed
+from tests.tellers import (
+    GATEWAY,
+    RULES,
+    START,
+    TENANT,
+    Office,
+    agent,
+    contact,
+    customer,
+    offer,
+    words,
+)
 from tests.tellers import office as open_office
 from toldonce.client.commands import CommandDoor, LocalDoor
 from toldonce.kernel.config import Config
@@ -24,6 +36,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.types import Case
 from toldonce.ownership.consumer import Consumer
+from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import AcceptOffer, AppendEntry, CloseCase
 from toldonce.runtime import names
 from toldonce.runtime.clock import LoopClock
@@ -92,6 +105,17 @@ class Bureau:
     meter: Meter = field(default_factory=Meter)
     door: CommandDoor | None = None
     cache: ConfigCache | None = None
+    rules: Rules = RULES
+
+    def __post_init__(self) -> None:
+        """Let ownership decide by the same policy."""
+        self.house.ownership._rules = self.rules_of  # noqa: SLF001 - its office has no bucket
+
+    async def rules_of(self, tenant: str) -> Rules:
+        """Give the rules in force."""
+        await asyncio.sleep(0)
+        assert tenant == TENANT
+        return self.rules
 
     @property
     def now(self) -> datetime:
@@ -99,6 +123,8 @@ class Bureau:
 
     async def apply(self, text: str, tenant: str = TENANT) -> None:
         """Put a document in force."""
+        if tenant == TENANT:
+            self.rules = aimed(check(text, ZONES).at_revision(1))
         stored = pack(Stored(text, self.now, "ruth"))
         await self.configs.put(names.config_key(tenant), stored, expected=None)
         if self.cache is not None:
@@ -209,6 +235,7 @@ async def bureau(
         house,
         FakeStore(clock=house.clock) if store is None else store(house),
         FakeTable(clock=house.clock),
+        house.meter,
     )
     await made.apply(text or document())
     return made

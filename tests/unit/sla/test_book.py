@@ -25,7 +25,7 @@ def test_a_story_that_ends_while_its_plan_is_on_its_way_is_known_until_its_timer
     assert second is not None
     assert first.timers
     assert not second.timers
-    book.planned(first)
+    book.stands(first)
     assert book.stories == 1
-    book.planned(second)
+    book.stands(second)
     assert book.stories == 0

@@ -55,6 +55,7 @@ class Submission:
     references: tuple[Reference, ...] = ()
     thread_case_id: str = ""
     traceparent: str = ""
+    customer_tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Contact:
     acknowledgement: str
     policy_version: str
     traceparent: str
+    tier: str
+    commits: bool
 
 
 class Detector(Protocol):
@@ -153,6 +156,8 @@ def prepare(
         acknowledgement=acknowledgement(spoken, now, promised_at, _said_in(hours, config, queue)),
         policy_version=config.policy_version,
         traceparent=given.traceparent if _TRACE.fullmatch(given.traceparent) else "",
+        tier=_tier(given, config),
+        commits=channel.commits,
     )
 
 
@@ -236,6 +241,14 @@ def _priority(given: Submission, config: Config, topic: str, queue: str) -> int:
     if not 0 <= given.priority <= PRIORITY_MAX:
         raise Invalid("priority", f"wanted 0 to {PRIORITY_MAX}")
     return given.priority
+
+
+def _tier(given: Submission, config: Config) -> str:
+    tier = given.customer_tier
+    if tier and parse_name("customer_tier", tier) not in config.customer_tiers:
+        known = ", ".join(config.customer_tiers) or "none"
+        raise Invalid("customer_tier", f"not configured; known are {known}")
+    return tier
 
 
 def _promised(channel: Channel, config: Config, now: datetime) -> datetime | None:

@@ -148,6 +148,8 @@ def _contact(contact: Contact) -> internal_pb2.ReceiveContact:
         policy_version=contact.policy_version,
         diverted_customer_id=contact.fresh,
         divert=contact.divert,
+        customer_tier=contact.tier,
+        commits=contact.commits,
     )
 
 

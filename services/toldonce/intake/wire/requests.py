@@ -50,6 +50,7 @@ def submission(request: intake_pb2.SubmitContactRequest, by: Principal) -> Submi
         ),
         thread_case_id=request.thread_case_id,
         traceparent=request.traceparent,
+        customer_tier=request.customer_tier,
     )
 
 

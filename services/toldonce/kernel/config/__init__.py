@@ -1,5 +1,6 @@
 """The configuration of one tenant: `parse` a plain tree, `lint` what came of it, or `read` both."""
 
+from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.config.hours import Zones
 from toldonce.kernel.config.lint import lint
 from toldonce.kernel.config.owning import AbsentPolicy, Handoff, HandoffPart, OwnerAbsent, StandIns
@@ -15,7 +16,6 @@ from toldonce.kernel.config.types import (
     Presence,
     Queue,
     RoutingPolicy,
-    SlaPolicy,
     Topic,
 )
 from toldonce.kernel.errors import Invalid

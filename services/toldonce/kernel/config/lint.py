@@ -13,6 +13,7 @@ from math import inf
 
 from toldonce.kernel.calendar import weekly_open_s
 from toldonce.kernel.config import overflow
+from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.config.references import references
 from toldonce.kernel.config.types import Agent, Config
 from toldonce.kernel.errors import Problem
@@ -158,17 +159,25 @@ def _graces(config: Config) -> Iterator[Problem]:
 def _horizons(config: Config) -> Iterator[Problem]:
     """Find targets that take more than a year of their calendar."""
     indexes = {name: index for index, name in enumerate(config.sla)}
-    for queue in config.queues.values():
-        aims = config.sla_of(queue.name)
-        if aims is None:
-            continue
-        hours = config.clock_calendar_of(queue.name)
+    for aims, queue in _aimed(config):
+        hours = config.counting(aims, queue)
         for target in aims.targets.values():
             if target.target_s > WEEKS_MAX * weekly_open_s(hours):
                 yield Problem(
                     f"sla[{indexes[aims.name]}].targets.{target.kind.name.lower()}_s",
-                    f"takes more than a year of calendar {hours.name} (queue {queue.name})",
+                    f"takes more than a year of calendar {hours.name} (queue {queue})",
                 )
+
+
+def _aimed(config: Config) -> Iterator[tuple[SlaPolicy, str]]:
+    """Give every SLA policy with each queue whose work it can hold for."""
+    for aims in config.sla.values():
+        if aims.when is not None:
+            yield from ((aims, name) for name in aims.when.queues or config.queues)
+    for name in config.queues:
+        named = config.sla_of(name)
+        if named is not None:
+            yield named, name
 
 
 def _works_on(agent: Agent, queue: str) -> bool:

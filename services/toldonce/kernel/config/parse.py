@@ -8,20 +8,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from toldonce.kernel.config.aims import TARGET_MAX_S, SlaPolicy, sla
 from toldonce.kernel.config.forecast import forecast
 from toldonce.kernel.config.hours import Zones, calendars
 from toldonce.kernel.config.overflow import overflow
 from toldonce.kernel.config.owning import DAY_S
 from toldonce.kernel.config.policies import (
     PRIORITY_MAX,
-    TARGET_MAX_S,
     handoff,
     limits,
     owner_absent,
     policies,
     presence,
     reopen_window_s,
-    sla,
 )
 from toldonce.kernel.config.tree import Fields, Problems, fields
 from toldonce.kernel.config.types import (
@@ -34,7 +33,6 @@ from toldonce.kernel.config.types import (
     Config,
     Queue,
     RoutingPolicy,
-    SlaPolicy,
     Topic,
 )
 
@@ -57,6 +55,7 @@ SECTIONS = (
     "handoff",
     "limits",
     "reopen_window_s",
+    "customer_tiers",
     "forecast",
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -85,6 +84,7 @@ def parse(tree: object, zones: Zones) -> Config:
         handoff=handoff(document),
         limits=limits(document),
         reopen_window_s=reopen_window_s(document),
+        customer_tiers=document.names("customer_tiers", count_max=50),
         forecast=forecast(document),
     )
     problems.refuse()
@@ -147,6 +147,7 @@ def _channels(document: Fields) -> list[Channel]:
         "shared_aliases",
         "owner_absent",
         "interruptible",
+        "commits",
     )
     return [
         Channel(
@@ -160,9 +161,17 @@ def _channels(document: Fields) -> list[Channel]:
             shared_aliases=entry.texts("shared_aliases"),
             owner_absent=owner_absent(entry),
             interruptible=entry.flag("interruptible", default=False),
+            commits=_commits(entry),
         )
         for entry in document.sections("channels", known, required=True)
     ]
+
+
+def _commits(channel: Fields) -> bool:
+    commits = channel.flag("commits", default=False)
+    if commits and not channel.values.get("first_response_s"):
+        channel.wrong("commits", "wanted first_response_s too: nothing is promised without it")
+    return commits
 
 
 def _topics(document: Fields) -> list[Topic]:

@@ -1,6 +1,6 @@
-"""Reading what governs routing and time: policies, SLA, presence, ownership, handoff and limits."""
+"""Reading what governs routing: policies, presence, ownership, handoff and limits."""
 
-from toldonce.kernel.clocks import ClockKind, Target
+from toldonce.kernel.config.aims import TARGET_MAX_S
 from toldonce.kernel.config.owning import (
     DAY_S,
     AbsentPolicy,
@@ -14,23 +14,15 @@ from toldonce.kernel.config.types import (
     Limits,
     Presence,
     RoutingPolicy,
-    SlaPolicy,
 )
 from toldonce.kernel.config.weighing import weighing
 from toldonce.kernel.skills import Step
 from toldonce.kernel.story.types import OFFERS_MAX
 
 PRIORITY_MAX = 10_000
-TARGET_MAX_S = 366 * DAY_S
 HOPS_MAX = 100
 TEXT_BYTES_MAX = 49_152
 STEPS_MAX = 16
-TARGET_KEYS = {
-    "queue_wait_s": ClockKind.QUEUE_WAIT,
-    "first_response_s": ClockKind.FIRST_RESPONSE,
-    "next_response_s": ClockKind.NEXT_RESPONSE,
-    "resolution_s": ClockKind.RESOLUTION,
-}
 
 
 def policies(document: Fields) -> list[RoutingPolicy]:
@@ -92,37 +84,6 @@ def _steps(policy: Fields) -> tuple[Step, ...]:
             entry.wrong("after_s", "is a step that changes nothing")
         steps.append(step)
     return tuple(steps)
-
-
-def sla(document: Fields) -> list[SlaPolicy]:
-    """Read the SLA policies."""
-    found: list[SlaPolicy] = []
-    known = ("name", "calendar", "targets", "warn_fraction", "on_breach")
-    for entry in document.sections("sla", known):
-        warn = entry.permille("warn_fraction", 800)
-        breach = entry.section(
-            "on_breach", ("raise_priority_by", "escalate_after_s", "escalate_to")
-        )
-        rungs = "escalate_after_s" in breach.values or "escalate_to" in breach.values
-        rung = breach.whole("escalate_after_s", 0, TARGET_MAX_S, 0) if rungs else None
-        targets = entry.section("targets", tuple(TARGET_KEYS))
-        if not targets.values:
-            entry.wrong("targets", f"is missing: at least one of {', '.join(TARGET_KEYS)}")
-        aims = [
-            Target(kind, targets.whole(key, 1, TARGET_MAX_S), warn, rung)
-            for key, kind in TARGET_KEYS.items()
-            if key in targets.values
-        ]
-        found.append(
-            SlaPolicy(
-                name=entry.name("name"),
-                targets={target.kind: target for target in aims},
-                calendar=entry.name("calendar", ""),
-                raise_priority_by=breach.whole("raise_priority_by", 0, PRIORITY_MAX, 0),
-                escalate_to=breach.name("escalate_to", ""),
-            )
-        )
-    return found
 
 
 def presence(document: Fields) -> Presence:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from toldonce.kernel.config.aims import named
 from toldonce.kernel.config.types import ALWAYS_NAME, Config
 from toldonce.kernel.config.words import near
 from toldonce.kernel.errors import Problem
@@ -14,6 +15,7 @@ def references(config: Config) -> Iterator[Problem]:
     known: dict[str, Iterable[str]] = {
         "agent": config.agents.keys(),
         "channel": config.channels.keys(),
+        "customer tier": config.customer_tiers,
         "calendar": {*config.calendars, ALWAYS_NAME},
         "disposition": {one for queue in config.queues.values() for one in queue.dispositions},
         "language": set(config.languages),
@@ -87,8 +89,8 @@ def _policies(config: Config) -> Iterator[_Reference]:
         for place, outcome in enumerate(policy.success.resolved):
             yield f"policies[{index}].success.resolved[{place}]", "disposition", outcome
     for index, aims in enumerate(config.sla.values()):
-        yield f"sla[{index}].calendar", "calendar", aims.calendar
-        yield f"sla[{index}].on_breach.escalate_to", "queue", aims.escalate_to
+        for path, kind, name in named(aims):
+            yield f"sla[{index}].{path}", kind, name
 
 
 def _expected(config: Config) -> Iterator[_Reference]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from toldonce.kernel.calendar import ALWAYS, Calendar
-from toldonce.kernel.clocks import ClockKind, Target
+from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.config.forecast import Forecast
 from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
 from toldonce.kernel.config.success import Success
@@ -45,7 +45,8 @@ class Channel:
 
     `reply`: answers go back through the gateway. `queue` takes what no topic fits.
     `first_response_s` is the answer promised to the customer in business seconds of `calendar`
-    (0: nothing is promised). `shared_aliases` are addresses that many customers use.
+    (0: nothing is promised); where it `commits`, that is a commitment like one an agent makes, and
+    the first answer keeps it. `shared_aliases` are addresses that many customers use.
     `owner_absent` is what becomes of its cases when their owner vanishes. `interruptible` work (a
     mail, say) does not keep its agent from work that is not.
     """
@@ -60,6 +61,7 @@ class Channel:
     shared_aliases: tuple[str, ...] = ()
     owner_absent: OwnerAbsent = field(default_factory=OwnerAbsent)
     interruptible: bool = False
+    commits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +159,6 @@ class RoutingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class SlaPolicy:
-    """What is aimed at and what a breach does; `calendar` "" takes the queue's."""
-
-    name: str
-    targets: Mapping[ClockKind, Target]
-    calendar: str = ""
-    raise_priority_by: int = 0
-    escalate_to: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Presence:
     """Seconds of an agent's silence: a heartbeat is due, the agent is stale, the work is freed."""
 
@@ -193,7 +184,8 @@ class Config:
 
     `digest` is of the document alone (not its comments or layout), `revision` of where it is
     stored (0: nowhere), `zones_version` of the time-zone rules the calendars were read with.
-    A closed case can be reopened for `reopen_window_s`. Nothing is routed by `forecast`.
+    A closed case can be reopened for `reopen_window_s`. `customer_tiers` are what a customer can be
+    to the company. Nothing is routed by `forecast`.
     """
 
     digest: str
@@ -211,6 +203,7 @@ class Config:
     handoff: Handoff = field(default_factory=Handoff)
     limits: Limits = field(default_factory=Limits)
     reopen_window_s: int = 7 * DAY_S
+    customer_tiers: tuple[str, ...] = ()
     forecast: Forecast = field(default_factory=Forecast)
     tenant: str = ""
     revision: int = 0
@@ -239,9 +232,16 @@ class Config:
         return DEFAULT_POLICY if known is None else self.policies.get(known.policy, DEFAULT_POLICY)
 
     def sla_of(self, queue: str) -> SlaPolicy | None:
-        """Return the SLA policy of a queue, or None when nothing is aimed at."""
+        """Return the SLA policy that a queue names, or None when it names none."""
         known = self.queues.get(queue)
         return None if known is None else self.sla.get(known.sla)
+
+    def sla_for(self, queue: str, channel: str, priority: int, tier: str) -> SlaPolicy | None:
+        """Return the SLA policy of such work: the first whose `when` fits, or else its queue's."""
+        for policy in self.sla.values():
+            if policy.when is not None and policy.when.fits(queue, channel, priority, tier):
+                return policy
+        return self.sla_of(queue)
 
     def calendar(self, name: str) -> Calendar:
         """Return a calendar; 24x7 when there is none of this name."""
@@ -254,8 +254,12 @@ class Config:
 
     def clock_calendar_of(self, queue: str) -> Calendar:
         """Return the calendar by which the clocks of a queue's work count."""
-        aims = self.sla_of(queue)
-        return self.calendar(aims.calendar) if aims and aims.calendar else self.hours_of(queue)
+        return self.counting(self.sla_of(queue), queue)
+
+    def counting(self, policy: SlaPolicy | None, queue: str) -> Calendar:
+        """Return the calendar by which clocks under this policy count in this queue."""
+        named = "" if policy is None else policy.calendar
+        return self.calendar(named) if named else self.hours_of(queue)
 
     def owner_absent(self, channel: str) -> OwnerAbsent:
         """Return what a channel does about an absent owner; it requeues where it is not known."""
@@ -276,8 +280,9 @@ class Config:
     def escalation_of(self, queue: str) -> str:
         """Return the queue to which a breach of this queue's clocks goes, or ""."""
         aims, known = self.sla_of(queue), self.queues.get(queue)
-        if aims is not None and aims.escalate_to and aims.escalate_to != queue:
-            return aims.escalate_to
+        onward = "" if aims is None else aims.escalates_to
+        if onward and onward != queue:
+            return onward
         return "" if known is None else known.escalation_queue
 
     def requirement(

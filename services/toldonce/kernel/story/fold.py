@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import drawn_at
-from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
     Absorbed,
     Carried,
@@ -22,6 +22,7 @@ from toldonce.kernel.story.events import (
     CommitmentBroken,
     CommitmentKept,
     CommitmentMade,
+    CommitmentWithdrawn,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -33,18 +34,27 @@ from toldonce.kernel.story.events import (
     HandoffBegun,
     Moved,
     SlaBreached,
+    SlaWarned,
     WrapUpCompleted,
 )
-from toldonce.kernel.story.fold_case import closed, evolve_case, opened, timed, transferring
+from toldonce.kernel.story.fold_case import (
+    breached,
+    closed,
+    evolve_case,
+    heard,
+    opened,
+    transferring,
+)
+from toldonce.kernel.story.pausing import both
 from toldonce.kernel.story.record import Record
 from toldonce.kernel.story.ring import Seen, added, entries
+from toldonce.kernel.story.runs import recorded_too
 from toldonce.kernel.story.types import (
     AHEAD_MAX,
     CONTACTS_KEPT_MAX,
     EMPTY,
     FOLD_VERSION,
     OPERATIONS_KEPT_MAX,
-    TIMERS_KEPT_MAX,
     Answer,
     Case,
     CaseState,
@@ -87,7 +97,7 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
                 story, cases=(*story.cases, opened(event, at)), cases_total=story.cases_total + 1
             )
         case ContactReceived():
-            return _received(story, event)
+            return _received(story, event, at)
         case EntryAppended():
             return _entered(story, event, at)
         case DeliveryConfirmed(entry):
@@ -102,7 +112,7 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
         case CommitmentMade(own, of, agent, due_at):
             made_now = Commitment(own, of, agent, at, due_at)
             return replace(story, commitments=(*story.commitments, made_now))
-        case CommitmentKept(own):
+        case CommitmentKept(own) | CommitmentWithdrawn(own):
             return _settled(story, own)
         case CommitmentBroken(own):
             broken = _settled(story, own)
@@ -119,8 +129,10 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
             return _keep_contact(story, Seen(contact, made_at))
         case Fenced():
             return story
-        case SlaBreached(own, timer):
-            changed = _change(story, own, lambda c: timed(c, timer))
+        case SlaWarned(commitment=promise) if promise:
+            return _warned(story, promise)
+        case SlaBreached(own, _, clock):
+            changed = _change(story, own, lambda c: breached(c, clock))
             return replace(changed, bad_experiences=changed.bad_experiences + 1)
         case HandoffBegun():
             changed = _change(story, event.case, lambda c: transferring(c, event, at))
@@ -156,6 +168,11 @@ def _settled(story: Story, own: str) -> Story:
     return replace(story, commitments=left)
 
 
+def _warned(story: Story, own: str) -> Story:
+    warned = (replace(one, warned=one.warned or one.own == own) for one in story.commitments)
+    return replace(story, commitments=tuple(warned))
+
+
 def _merged(story: Story, own: str, into: str) -> Story:
     """Let one case end in another: the age and weight of both, the owner of the one that stays.
 
@@ -168,7 +185,8 @@ def _merged(story: Story, own: str, into: str) -> Story:
     enqueued_at = min(stays.enqueued_at, ended.enqueued_at)
     from_at = min(stays.answerable_at, ended.answerable_at)
     replies = (stays.first_reply_at, ended.first_reply_at)
-    both = replace(
+    talk = _talk(stays, ended)
+    one = replace(
         stays,
         opened_at=min(stays.opened_at, ended.opened_at),
         enqueued_at=enqueued_at,
@@ -178,13 +196,42 @@ def _merged(story: Story, own: str, into: str) -> Story:
         callback_at=stays.callback_at or ended.callback_at,
         not_before_at=_sooner(stays, ended),
         answer_from_at=from_at if from_at > enqueued_at else None,
+        widened=stays.widened or ended.widened,
+        asked_at=talk.asked_at,
+        replied_at=talk.replied_at,
+        resolve_from_at=_resolving(stays, ended),
+        pauses=both(stays, ended),
+        marks=(),
     )
-    said = (*stays.timers, *answered_late(ended, both), *answered_late(stays, both))
-    both = replace(both, timers=tuple(dict.fromkeys(said))[-TIMERS_KEPT_MAX:])
+    both_count = (ClockKind.FIRST_RESPONSE, ClockKind.RESOLUTION)
+    one = recorded_too(stays, one, ClockKind.QUEUE_WAIT, *both_count)
+    one = recorded_too(ended, one, *both_count)
+    one = recorded_too(talk, one, ClockKind.NEXT_RESPONSE)
     commitments = tuple(
-        replace(one, case=stays.own) if one.case == own else one for one in story.commitments
+        replace(promise, case=stays.own) if promise.case == own else promise
+        for promise in story.commitments
     )
-    return _drop(replace(story, commitments=commitments).with_case(both), own)
+    return _drop(replace(story, commitments=commitments).with_case(one), own)
+
+
+def _talk(stays: Case, ended: Case) -> Case:
+    """Say in which of two cases the customer has waited longer for the next answer, or did last."""
+    waits = [case for case in (stays, ended) if _unanswered(case)]
+    if waits:
+        return min(waits, key=lambda case: case.asked_at or case.opened_at)
+    return max((stays, ended), key=lambda case: case.replied_at or case.opened_at)
+
+
+def _unanswered(case: Case) -> bool:
+    answered_at = case.replied_at
+    return case.asked_at is not None and (answered_at is None or answered_at < case.asked_at)
+
+
+def _resolving(stays: Case, ended: Case) -> datetime | None:
+    """Say since when a case counts to its end in which another ended: since the first of both."""
+    if stays.resolve_from_at is None and ended.resolve_from_at is None:
+        return None
+    return min(case.resolve_from_at or case.opened_at for case in (stays, ended))
 
 
 def _sooner(stays: Case, ended: Case) -> datetime | None:
@@ -194,14 +241,14 @@ def _sooner(stays: Case, ended: Case) -> datetime | None:
     return min(stays.not_before_at, ended.waits_from_at)
 
 
-def _received(story: Story, event: ContactReceived) -> Story:
+def _received(story: Story, event: ContactReceived, at: datetime) -> Story:
     story = _keep_contact(story, Seen(event.contact, event.made_at))
     story = replace(story, contacts_total=story.contacts_total + 1, forgotten=False)
     return _change(
         story,
         event.case,
         lambda case: replace(
-            case,
+            heard(case, at),
             state=CaseState.OPEN,
             last_customer_entry=event.entry,
             channel=event.channel,
@@ -216,13 +263,15 @@ def _entered(story: Story, event: EntryAppended, at: datetime) -> Story:
         return _change(
             story,
             event.case,
-            lambda case: replace(case, first_reply_at=case.first_reply_at or at),
+            lambda case: replace(case, first_reply_at=case.first_reply_at or at, replied_at=at),
         )
     if event.kind is EntryKind.MESSAGE_IN:
         return _change(
             story,
             event.case,
-            lambda case: replace(case, state=CaseState.OPEN, last_customer_entry=event.entry),
+            lambda case: replace(
+                heard(case, at), state=CaseState.OPEN, last_customer_entry=event.entry
+            ),
         )
     return story
 

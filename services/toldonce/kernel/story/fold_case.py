@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from toldonce.kernel.ids import Own
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.story.events import (
     CallbackRequested,
     CaseClosed,
     CaseOpened,
+    CasePaused,
+    CaseResumed,
     CaseScheduled,
     ConsultJoined,
     ConsultLeft,
@@ -27,18 +29,21 @@ from toldonce.kernel.story.events import (
     PriorityRaised,
     PrioritySet,
     QueueChanged,
+    RungClimbed,
     SlaWarned,
     WrapUpBegun,
 )
+from toldonce.kernel.story.pausing import paused, resumed
+from toldonce.kernel.story.runs import marked
 from toldonce.kernel.story.types import (
     FORMER_MAX,
-    TIMERS_KEPT_MAX,
     Adviser,
     Case,
     CaseState,
     Handoff,
     Lapse,
     Offer,
+    PauseCause,
     WorkState,
 )
 
@@ -63,6 +68,9 @@ type _CaseEvent = (
     | IncidentLinked
     | CallbackRequested
     | CaseScheduled
+    | CasePaused
+    | CaseResumed
+    | RungClimbed
 )
 
 
@@ -94,8 +102,15 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
                 work=WorkState.QUEUED,
                 former_queues=_former(case.former_queues, before),
             )
-        case SlaWarned(_, timer):
-            return timed(case, timer)
+        case SlaWarned(_, _, clock):
+            return marked(case, clock, WARN.bit)
+        case RungClimbed(_, _, clock, rung, _, _, widened):
+            climbed = marked(case, clock, Moment(rung).bit)
+            return replace(climbed, widened=case.widened or widened)
+        case CasePaused(_, cause, until_at):
+            return paused(case, cause, at, until_at)
+        case CaseResumed(_, cause):
+            return resumed(case, (cause,), at)
         case WrapUpBegun(_, _, until_at):
             return replace(case, work=WorkState.WRAPPING, wrap_until=until_at)
         case OwnershipReleased(_, agent, epoch):
@@ -209,9 +224,18 @@ def closed(case: Case, event: CaseClosed) -> Case:
     )
 
 
-def timed(case: Case, timer: Own) -> Case:
-    """Remember a timer that was recorded."""
-    return replace(case, timers=(*case.timers, timer)[-TIMERS_KEPT_MAX:])
+def breached(case: Case, clock: ClockKind) -> Case:
+    """Remember that a clock ran out."""
+    return marked(case, clock, BREACH.bit)
+
+
+def heard(case: Case, at: datetime) -> Case:
+    """Take in that the customer spoke: they are waited for no more, and wait for an answer."""
+    case = resumed(case, (PauseCause.CUSTOMER,), at)
+    answered_at = case.replied_at or case.first_reply_at
+    if answered_at is None or (case.asked_at is not None and case.asked_at > answered_at):
+        return case
+    return replace(case, asked_at=at)
 
 
 def opened(event: CaseOpened, at: datetime) -> Case:
@@ -241,11 +265,11 @@ def opened(event: CaseOpened, at: datetime) -> Case:
         handoff=None,
         rung=0,
         hops=0,
-        timers=(),
         disposition="",
         former_owners=(),
         former_queues=(),
         advisers=(),
         lapse=None,
         incident="",
+        tier=event.tier,
     )

@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 CASES_MAX = 8
 OFFERS_MAX = 5
 CONTACTS_KEPT_MAX = 32
 OPERATIONS_KEPT_MAX = 64
 ANSWERS_MAX = 64
-TIMERS_KEPT_MAX = 16
+PAUSES_MAX = 12
 HEAD_BYTES_MAX = 8 * 1024
 HEAD_BYTES_ABSORBED_MAX = 32 * 1024
 ENVELOPE_BYTES_MAX = 92 * 1024
 TEXT_BYTES_MAX = 48 * 1024
-EVENTS_MAX = 8
+EVENTS_MAX = 12
 ABSORBED_MAX = 32
 ADVISERS_MAX = 4
 COMMITMENTS_MAX = 16
@@ -74,6 +75,15 @@ class AdviserKind(IntEnum):
 
     CONSULT = 1
     WARM = 2
+
+
+class PauseCause(IntEnum):
+    """Why a clock may stand still."""
+
+    CUSTOMER = 1  # the customer is to answer
+    HOLD = 2  # somebody else is to do something first
+    CLOSED = 3  # it had ended
+    NOT_OPEN = 4  # of the older of two cases that became one: the younger was not there yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +150,41 @@ class Lapse:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """An interval [from_at, until_at) of a case in which clocks may stand still."""
+
+    from_at: datetime
+    until_at: datetime
+    cause: PauseCause
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether it goes on at `at`."""
+        return self.from_at <= at < self.until_at
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was recorded of the run of a clock that began at `since_at`: a bit for each moment."""
+
+    clock: ClockKind
+    since_at: datetime
+    moments: int
+
+
+@dataclass(frozen=True, slots=True)
 class Commitment:
-    """Something promised to the customer that is neither kept nor broken yet."""
+    """Something promised to the customer that is neither kept nor broken yet.
+
+    Without an `agent` it was promised with the acknowledgement, and the first answer keeps it.
+    `warned`: it was recorded that its time is nearly over.
+    """
 
     own: Own
     case: Own
     agent: str
     made_at: datetime
     due_at: datetime
+    warned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +201,11 @@ class Case:
     `callback_at`: since when the customer is to be called back instead of waiting on the line;
     None: they are not. `not_before_at`: nobody is asked to take the case before, and its wait
     counts from then on; `answer_from_at`: the latest of these set before anybody had answered.
+
+    `asked_at`: what the customer said first after the last answer; `replied_at`: the latest answer.
+    `resolve_from_at`: since when its resolution counts, None: since it was opened. `widened`: it
+    asks no more than when it had waited through all steps. `tier`: what the customer is to the
+    company.
     """
 
     own: Own
@@ -190,7 +232,6 @@ class Case:
     handoff: Handoff | None
     rung: int
     hops: int
-    timers: tuple[Own, ...]
     disposition: str
     former_owners: tuple[str, ...] = ()
     former_queues: tuple[str, ...] = ()
@@ -200,6 +241,13 @@ class Case:
     callback_at: datetime | None = None
     not_before_at: datetime | None = None
     answer_from_at: datetime | None = None
+    tier: str = ""
+    widened: bool = False
+    asked_at: datetime | None = None
+    replied_at: datetime | None = None
+    resolve_from_at: datetime | None = None
+    pauses: tuple[Pause, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def waits_from_at(self) -> datetime:

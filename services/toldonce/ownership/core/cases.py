@@ -1,25 +1,19 @@
-"""The end of a case, its wrap-up, its return, and what its clocks record."""
+"""The end of a case, its wrap-up and its return."""
 
 from datetime import datetime
 
 from toldonce.kernel.errors import Missing, Rejected
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     Event,
     HandoffCancelled,
-    PriorityRaised,
-    SlaBreached,
-    SlaWarned,
     WrapUpBegun,
     WrapUpCompleted,
 )
 from toldonce.kernel.story.types import (
     CASES_MAX,
-    PRIORITY_MAX,
-    Case,
     CaseState,
     Story,
     WorkState,
@@ -30,17 +24,14 @@ from toldonce.ownership.core.commands import (
     BeginWrapUp,
     CloseCase,
     CompleteWrapUp,
-    DueTimer,
-    RecordTimer,
     ReopenCase,
 )
-from toldonce.ownership.core.experiences import raised_waiting
+from toldonce.ownership.core.commitments import answered, withdrawn
 from toldonce.ownership.core.guards import (
     held,
     known_disposition,
     open_case,
     queue_rules,
-    running,
     seen_all,
 )
 from toldonce.ownership.core.offers import expiry, revoked
@@ -81,7 +72,10 @@ def complete_wrap_up(
 def close(
     story: Story, command: CloseCase, by: Asked, now: datetime, rules: Rules
 ) -> tuple[Event, ...]:
-    """End the matter with its outcome. Where the queue allows paperwork, that begins now."""
+    """End the matter with its outcome. Where the queue allows paperwork, that begins now.
+
+    Whoever was promised an answer has had it by then: not all are written.
+    """
     case = held(open_case(story, command.case), by, command.epoch)
     disposition = known_disposition(rules, case, command.disposition)
     seen_all(case, command.seen)
@@ -94,7 +88,10 @@ def close(
         resolved_first_owner=bool(command.resolved_first_owner),
         resolved_known=command.resolved_first_owner is not None,
     )
-    ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
+    ended: tuple[Event, ...] = (
+        *revoked(case, "CASE_ENDED"),
+        *answered(story, case.own, case.owner, now, rules),
+    )
     if case.handoff is not None:
         ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)
     wrap_up_s = queue_rules(rules, case.queue).wrap_up_s
@@ -120,7 +117,8 @@ def abandon(story: Story, command: AbandonCase, by: Asked) -> tuple[Event, ...]:
     ended: tuple[Event, ...] = revoked(case, "CASE_ENDED")
     if case.handoff is not None:
         ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)
-    return (*ended, CaseAbandoned(case.own, command.reason or "ABANDONED"))
+    reason = command.reason or "ABANDONED"
+    return (*ended, *withdrawn(story, case.own, reason), CaseAbandoned(case.own, reason))
 
 
 def reopen(story: Story, command: ReopenCase, now: datetime, rules: Rules) -> tuple[Event, ...]:
@@ -137,33 +135,4 @@ def reopen(story: Story, command: ReopenCase, now: datetime, rules: Rules) -> tu
         )
     if present is None and len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
-    return reopened(story, command.closed, now, command.reason or "UNSPECIFIED")
-
-
-def record_timer(
-    story: Story, command: RecordTimer, now: datetime, rules: Rules
-) -> tuple[Event, ...]:
-    """Record a warning or a breach, once per timer, never before its time."""
-    case = story.case(command.case)
-    if case is None or case.state is CaseState.CLOSED:
-        raise Rejected("CASE_CLOSED", "the case is closed; its clocks have stopped")
-    if command.timer in case.timers:
-        return ()
-    moment = Moment.BREACH if command.breach else Moment.WARN
-    running(
-        case, moment, DueTimer(command.timer, command.clock, command.fires_at, command.queue), now
-    )
-    if not command.breach:
-        return (SlaWarned(case.own, command.timer, command.clock, command.due_at),)
-    breached = SlaBreached(case.own, command.timer, command.clock, command.due_at)
-    raised = _raised(case, command.raise_priority_by)
-    changed = {one.case: one.priority for one in raised}
-    again = raised_waiting(story, rules, events=1 + len(raised), now_at=changed)
-    return (breached, *raised, *again)
-
-
-def _raised(case: Case, by: int) -> tuple[PriorityRaised, ...]:
-    priority = min(PRIORITY_MAX, case.priority + by)
-    if priority == case.priority:
-        return ()
-    return (PriorityRaised(case.own, priority, "SLA_BREACHED"),)
+    return reopened(story, command.closed, now, command.reason or "UNSPECIFIED", rules)

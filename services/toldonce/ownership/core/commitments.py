@@ -12,6 +12,7 @@ from toldonce.kernel.story.events import (
     CommitmentBroken,
     CommitmentKept,
     CommitmentMade,
+    CommitmentWithdrawn,
     Event,
 )
 from toldonce.kernel.story.types import COMMITMENTS_MAX, Commitment, Story
@@ -42,15 +43,20 @@ def make(story: Story, command: MakeCommitment, by: Asked, now: datetime) -> tup
     return (CommitmentMade(own, case.own, by.agent or case.owner, command.due_at),)
 
 
-def keep(story: Story, command: KeepCommitment, by: Asked) -> tuple[Event, ...]:
-    """Say that a promise was kept: its maker, the owner of its case, or a supervisor does."""
+def keep(
+    story: Story, command: KeepCommitment, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Say that a promise was kept: its maker, the owner of its case, or a supervisor does.
+
+    Once its time is over it was broken, and is kept all the same.
+    """
     found = _open(story, command.commitment)
     case = story.case(found.case)
     if by.principal.role not in OVERRIDERS and by.agent != found.agent:
         if case is None:
             raise Rejected("NOT_OWNER", "who made the promise says so, or a supervisor")
         held(case, by, command.epoch)
-    return (CommitmentKept(found.own, found.case, by.agent or found.agent),)
+    return _kept(story, found, by.agent or found.agent, now, rules)
 
 
 def break_(
@@ -62,8 +68,52 @@ def break_(
         raise Rejected("NOT_A_SERVICE", "time says what was broken")
     if now < found.due_at:
         raise Rejected("TOO_EARLY", "the promise has time left")
-    broken = CommitmentBroken(found.own, found.case, found.due_at)
-    return (broken, *raised_waiting(story, rules))
+    return broken(story, found, rules)
+
+
+def broken(story: Story, promise: Commitment, rules: Rules) -> tuple[Event, ...]:
+    """Give what a broken promise means: it is a bad experience."""
+    said = CommitmentBroken(promise.own, promise.case, promise.due_at)
+    return (said, *raised_waiting(story, rules))
+
+
+def acknowledged(
+    story: Story, contact: str, case: Own, promised_at: datetime, now: datetime
+) -> tuple[CommitmentMade, ...]:
+    """Note what the acknowledgement of a contact promised, unless the case waits for that already.
+
+    Nothing is noted where no more promises can be, or its time is over before it came here.
+    """
+    waits = any(one.case == case and not one.agent for one in story.commitments)
+    if waits or len(story.commitments) >= COMMITMENTS_MAX or promised_at <= now:
+        return ()
+    return (CommitmentMade(Own(derive("promised", contact)), case, "", promised_at),)
+
+
+def answered(story: Story, case: Own, agent: str, now: datetime, rules: Rules) -> tuple[Event, ...]:
+    """Give what an answer means for the promise of the acknowledgement: it keeps it, if in time."""
+    return tuple(
+        event
+        for promise in story.commitments
+        if promise.case == case and not promise.agent
+        for event in _kept(story, promise, agent, now, rules)
+    )
+
+
+def withdrawn(story: Story, case: Own, reason: str) -> tuple[Event, ...]:
+    """Give what it means for that promise that the customer went away: nobody waits for it."""
+    return tuple(
+        CommitmentWithdrawn(promise.own, promise.case, reason)
+        for promise in story.commitments
+        if promise.case == case and not promise.agent
+    )
+
+
+def _kept(
+    story: Story, promise: Commitment, agent: str, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    said = CommitmentKept(promise.own, promise.case, agent)
+    return (said,) if now < promise.due_at else (*broken(story, promise, rules), said)
 
 
 def _open(story: Story, own: str) -> Commitment:

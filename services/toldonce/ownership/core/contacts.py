@@ -7,6 +7,7 @@ from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import (
     CaseOpened,
+    CasePaused,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -15,7 +16,7 @@ from toldonce.kernel.story.events import (
     Event,
 )
 from toldonce.kernel.story.ring import times
-from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, CaseState, Story
+from toldonce.kernel.story.types import ANSWERS_MAX, CASES_MAX, CaseState, PauseCause, Story
 from toldonce.ownership.core.commands import (
     AppendEntry,
     Asked,
@@ -23,8 +24,9 @@ from toldonce.ownership.core.commands import (
     DivertContact,
     ReceiveContact,
 )
+from toldonce.ownership.core.commitments import acknowledged, answered
 from toldonce.ownership.core.experiences import raised_new
-from toldonce.ownership.core.guards import held, open_case
+from toldonce.ownership.core.guards import PAUSE_USUAL, held, open_case
 from toldonce.ownership.core.returns import in_window, reopened
 from toldonce.ownership.core.rules import Rules
 
@@ -56,8 +58,11 @@ def receive(
         topic_sure_pct=command.topic_sure_pct,
         topic_model=command.topic_model,
     )
+    promised: tuple[Event, ...] = ()
+    if command.commits and command.promised_at is not None:
+        promised = acknowledged(story, command.contact, case, command.promised_at, now)
     if joined:
-        return (*back, received)
+        return (*back, *promised, received)
     if len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
     opened = CaseOpened(
@@ -70,8 +75,9 @@ def receive(
         skills=command.skills,
         priority=command.priority,
         preferred_agent=command.preferred_agent,
+        tier=command.tier,
     )
-    return opened, received, *raised_new(story, opened, rules)
+    return opened, *promised, received, *raised_new(story, opened, rules)
 
 
 def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
@@ -81,10 +87,13 @@ def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 
 
-def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -> tuple[Event, ...]:
+def append_entry(
+    story: Story, command: AppendEntry, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Add an entry. An agent must own the case; a gateway may add what the customer says.
 
-    Who advises on it adds notes and references while their time lasts.
+    Who advises on it adds notes and references while their time lasts. An answer keeps what the
+    acknowledgement promised.
     """
     case = open_case(story, command.case)
     match command.kind:
@@ -103,15 +112,19 @@ def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -
             advises = adviser is not None and now < adviser.until_at
             if by.principal.role is Role.AGENT and not advises:
                 held(case, by, command.epoch)
-    return (
-        EntryAppended(
-            entry=Own(derive("entry", by.operation)),
-            case=case.own,
-            kind=command.kind,
-            gateway=case.gateway,
-            channel=case.channel,
-        ),
+    added = EntryAppended(
+        entry=Own(derive("entry", by.operation)),
+        case=case.own,
+        kind=command.kind,
+        gateway=case.gateway,
+        channel=case.channel,
     )
+    if command.kind is not EntryKind.MESSAGE_OUT:
+        return (added,)
+    kept = answered(story, case.own, by.agent or case.owner, now, rules)
+    if not command.awaits_customer:
+        return (*kept, added)
+    return (*kept, CasePaused(case.own, PauseCause.CUSTOMER, now + PAUSE_USUAL, ""), added)
 
 
 def confirm(story: Story, command: ConfirmDelivery) -> tuple[Event, ...]:
@@ -132,7 +145,7 @@ def _comes_back(
         return ()
     if present is not None and present.state is not CaseState.CLOSED:
         return ()
-    return reopened(story, closed, now, "CUSTOMER_RETURNED")
+    return reopened(story, closed, now, "CUSTOMER_RETURNED", rules)
 
 
 def _joins(story: Story, command: ReceiveContact) -> Own:

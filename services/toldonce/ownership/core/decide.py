@@ -16,6 +16,7 @@ from toldonce.ownership.core import (
     moves,
     offers,
     scheduling,
+    timing,
     transfers,
 )
 from toldonce.ownership.core.commands import (
@@ -37,6 +38,7 @@ from toldonce.ownership.core.commands import (
     DivertContact,
     Escalate,
     ExpireOffer,
+    FireTimer,
     Forget,
     JoinConsult,
     KeepCommitment,
@@ -47,11 +49,12 @@ from toldonce.ownership.core.commands import (
     MakeOffer,
     MergeCases,
     MoveOut,
+    PauseCase,
     ReceiveContact,
-    RecordTimer,
     ReleaseOwnership,
     ReopenCase,
     RequestCallback,
+    ResumeCase,
     ResumeOwnership,
     RevokeOffer,
     ScheduleCase,
@@ -59,6 +62,7 @@ from toldonce.ownership.core.commands import (
     SplitCase,
 )
 from toldonce.ownership.core.rules import Rules
+from toldonce.ownership.core.settling import settled
 
 
 def decide(
@@ -70,13 +74,19 @@ def decide(
     """
     if story.moved_to and not isinstance(command, MoveOut):
         raise Rejected("MOVED", "the story goes on under another customer id")
+    return settled(story, _decided(story, command, by, now, rules), now, rules)
+
+
+def _decided(
+    story: Story, command: Command, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     match command:
         case ReceiveContact():
             return contacts.receive(story, command, now, rules)
         case DivertContact():
             return contacts.divert(story, command)
         case AppendEntry():
-            return contacts.append_entry(story, command, by, now)
+            return contacts.append_entry(story, command, by, now, rules)
         case ConfirmDelivery():
             return contacts.confirm(story, command)
         case MakeOffer():
@@ -108,11 +118,15 @@ def decide(
         case MakeCommitment():
             return commitments.make(story, command, by, now)
         case KeepCommitment():
-            return commitments.keep(story, command, by)
+            return commitments.keep(story, command, by, now, rules)
         case BreakCommitment():
             return commitments.break_(story, command, by, now, rules)
-        case RecordTimer():
-            return cases.record_timer(story, command, now, rules)
+        case FireTimer():
+            return timing.fire(story, command, by, now, rules)
+        case PauseCase():
+            return timing.pause(story, command, by, now)
+        case ResumeCase():
+            return timing.resume(story, command, by, now)
         case BeginWrapUp():
             return cases.begin_wrap_up(story, command, by, now, rules)
         case CompleteWrapUp():

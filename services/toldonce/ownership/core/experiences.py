@@ -23,14 +23,20 @@ def raised_new(story: Story, opened: CaseOpened, rules: Rules) -> tuple[Priority
 
 
 def raised_waiting(
-    story: Story, rules: Rules, *, events: int = 1, now_at: Mapping[Own, int] | None = None
+    story: Story,
+    rules: Rules,
+    *,
+    events: int = 1,
+    now_at: Mapping[Own, int] | None = None,
+    more: int = 1,
 ) -> tuple[PriorityRaised, ...]:
     """Raise all open cases with the bad experience that makes it two; nothing with any other.
 
     `events`: how many the append has already; what exceeds one append is left out, the
-    youngest first. `now_at` are priorities that it changes by itself.
+    youngest first. `now_at` are priorities that it changes by itself. `more`: how many bad
+    experiences it tells of.
     """
-    if story.bad_experiences + 1 != RAISED_AFTER:
+    if not story.bad_experiences < RAISED_AFTER <= story.bad_experiences + more:
         return ()
     known = now_at or {}
     found: tuple[PriorityRaised, ...] = ()
@@ -38,7 +44,7 @@ def raised_waiting(
         if case.state is not CaseState.CLOSED:
             priority = known.get(case.own, case.priority)
             found += _raised(case.own, case.queue, priority, rules)
-    return found[: EVENTS_MAX - events]
+    return found[: max(0, EVENTS_MAX - events)]
 
 
 def _raised(own: Own, queue: str, priority: int, rules: Rules) -> tuple[PriorityRaised, ...]:

@@ -1,14 +1,14 @@
 """The questions every decision asks first. Each returns the thing or refuses with its reason."""
 
-from datetime import datetime
+from datetime import timedelta
 
 from toldonce.kernel.errors import Invalid, Missing, Rejected
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import Moment, facts_of, timer_id
 from toldonce.kernel.story.types import ADVISERS_MAX, Case, CaseState, Offer, Story
-from toldonce.ownership.core.commands import Asked, DueTimer
+from toldonce.ownership.core.commands import Asked
 from toldonce.ownership.core.rules import QueueRules, Rules
 
+PAUSE_USUAL = timedelta(days=14)  # how long a case waits for its customer where nobody says
 OVERRIDERS = frozenset({Role.SUPERVISOR, Role.ADMIN, Role.SERVICE})
 
 
@@ -62,20 +62,6 @@ def live_offer(story: Story, own: str) -> tuple[Case, Offer]:
         if offer is not None:
             return case, offer
     raise Rejected("OFFER_GONE", "the offer is not open any more")
-
-
-def running(case: Case, moment: Moment, due: DueTimer, now: datetime) -> None:
-    """Check that a timer is of the clock's present run, not early, and not stopped in time."""
-    if now < due.fires_at:
-        raise Rejected("TOO_EARLY", "the clock has time left")
-    if due.queue not in {"", case.queue}:
-        raise Rejected("QUEUE_CHANGED", f"the case is in {case.queue} now; its policy may differ")
-    run = facts_of(case).get(due.clock)
-    if run is None or due.own != timer_id(case.own, due.clock, moment, run.started_at):
-        raise Rejected("CLOCK_STOPPED", "the timer is of an earlier run of the clock")
-    stopped = run.stopped_at
-    if stopped is not None and (stopped < due.fires_at or moment is Moment.ESCALATE):
-        raise Rejected("CLOCK_STOPPED", "the clock was stopped before it ran out")
 
 
 def queue_rules(rules: Rules, queue: str) -> QueueRules:

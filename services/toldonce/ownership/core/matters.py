@@ -6,7 +6,6 @@ from datetime import datetime
 from toldonce.kernel.errors import Denied, Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import answered_late
 from toldonce.kernel.story.events import (
     CaseMerged,
     CaseSplit,
@@ -61,7 +60,6 @@ def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[E
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
     own = Own(derive("case", by.operation))
     made = replace(unowned(case, now), own=own, epoch=0, last_customer_entry=command.latest)
-    made = replace(made, timers=answered_late(case, made))
     return (CaseSplit(case.own, made, command.contacts),)
 
 

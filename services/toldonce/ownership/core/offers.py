@@ -23,6 +23,7 @@ from toldonce.ownership.core.commands import (
     MakeOffer,
     RevokeOffer,
 )
+from toldonce.ownership.core.commitments import answered
 from toldonce.ownership.core.guards import live_offer, open_case
 from toldonce.ownership.core.rules import ISSUED_AFTER_S, ISSUED_BEFORE_S, Rules
 
@@ -83,7 +84,9 @@ def accept(
 ) -> tuple[Event, ...]:
     """Make the agent the owner; every other live offer of the case ends.
 
-    The sender of a warm handoff stays with the case until the receiver lets them go.
+    The sender of a warm handoff stays with the case until the receiver lets them go. Where no
+    answers go back through the gateway, whoever takes a call answers: that keeps what the
+    acknowledgement promised.
     """
     case, offer = live_offer(story, command.offer)
     if offer.agent != by.agent:
@@ -104,7 +107,14 @@ def accept(
         epoch=case.epoch + 1,
         handoff=case.handoff.own if case.handoff else Own(""),
     )
-    return (*revoked(case, "TAKEN", spare=offer.own), accepted, *_stays(case, now, rules))
+    kept = answered(story, case.own, offer.agent, now, rules) if _spoken(case, rules) else ()
+    gone = revoked(case, "TAKEN", spare=offer.own)
+    return (*gone, *kept, accepted, *_stays(case, now, rules))
+
+
+def _spoken(case: Case, rules: Rules) -> bool:
+    channel = None if rules.config is None else rules.config.channels.get(case.channel)
+    return channel is not None and not channel.reply
 
 
 def decline(story: Story, command: DeclineOffer, by: Asked) -> tuple[Event, ...]:

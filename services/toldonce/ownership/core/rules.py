@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toldonce.kernel.calendar import ALWAYS, Calendar
+from toldonce.kernel.config import Config
 
 ISSUED_BEFORE_S = 2.0
 ISSUED_AFTER_S = 0.5  # two clocks, each at most 250 ms from the log's
@@ -26,7 +27,10 @@ class QueueRules:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `decide` needs to know of the tenant; times in seconds."""
+    """What `decide` needs to know of the tenant; times in seconds.
+
+    Clocks are read by `config`; without it nothing is aimed at.
+    """
 
     version: str
     queues: Mapping[str, QueueRules] = field(default_factory=dict)
@@ -39,3 +43,4 @@ class Rules:
     warm_max_s: int = 1_800
     consult_max_s: int = 3_600
     reopen_window_s: int = 7 * 86_400
+    config: Config | None = None

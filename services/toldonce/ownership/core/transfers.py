@@ -1,11 +1,11 @@
 """Handoffs and escalations: the owner stays owner until somebody has accepted."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from toldonce.kernel.errors import Invalid, Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import Moment
 from toldonce.kernel.story.events import (
     Escalated,
     Event,
@@ -26,7 +26,6 @@ from toldonce.ownership.core.guards import (
     open_case,
     queue_rules,
     room_for_one_more,
-    running,
     seen_all,
 )
 from toldonce.ownership.core.offers import expiry, revoked
@@ -105,18 +104,23 @@ def escalate(
         raise Rejected("LOWER_RUNG", f"the case is being handed to rung {case.handoff.rung}")
     if rung <= case.rung:
         return ()
-    if command.timer is not None:
-        running(case, Moment.ESCALATE, command.timer, now)
     queue = command.queue or queue_rules(rules, case.queue).escalation
     if not queue or queue not in rules.queues:
         raise Rejected("NO_ESCALATION", f"queue {case.queue} names no escalation queue")
-    climbed = Escalated(case.own, rung, queue, command.reason or "UNSPECIFIED")
+    return climbed(case, replace(command, rung=rung), by, queue, now=now, rules=rules)
+
+
+def climbed(
+    case: Case, command: Escalate, by: Asked, queue: str, *, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Give what a climb to the rung of `command` means: `queue` finds the next owner."""
+    up = Escalated(case.own, command.rung, queue, command.reason or "UNSPECIFIED")
     if not case.owner:
-        return (*revoked(case, "ESCALATED"), climbed)
+        return (*revoked(case, "ESCALATED"), up)
     return (
         *revoked(case, "REPLACED"),
         *_cancelled(case, "REPLACED"),
-        climbed,
+        up,
         HandoffBegun(
             handoff=Own(derive("handoff", by.operation)),
             case=case.own,
@@ -126,7 +130,7 @@ def escalate(
             expires_at=expiry(now, rules.handoff_timeout_s),
             context_sequence=command.context_sequence,
             context_hash=command.context_hash,
-            rung=rung,
+            rung=command.rung,
         ),
     )
 

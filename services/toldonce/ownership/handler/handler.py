@@ -7,6 +7,7 @@ answer, and what a full story cannot hold goes to a fresh one, marked in the fir
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from toldonce.kernel.clocks import Moment
 from toldonce.kernel.errors import Invalid, Missing, Problem, Rejected, Unavailable
 from toldonce.kernel.ids import CustomerId, Own, customer_of, derive, own_of, whole
 from toldonce.kernel.story.events import (
@@ -23,6 +24,7 @@ from toldonce.ownership.core.commands import (
     BeginHandoff,
     DivertContact,
     Escalate,
+    FireTimer,
     Forget,
     MoveOut,
     ReceiveContact,
@@ -166,7 +168,9 @@ class Ownership:
                 case BeginHandoff():
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
-                case Escalate(case=case, rung=rung) if _hands_over(placed.story.case(case), rung):
+                case (
+                    Escalate(case=case, rung=rung) | FireTimer(case=case, moment=Moment(rung=rung))
+                ) if _hands_over(placed.story.case(case), command, rung):
                     digest = await self.context.hash(ask.tenant, ask.customer, placed.sequence)
                     return replace(command, context_sequence=placed.sequence, context_hash=digest)
                 case ReceiveContact(thread=thread):
@@ -258,9 +262,13 @@ def _received(record: Record) -> ContactReceived:
     return next(event for event in record.events if isinstance(event, ContactReceived))
 
 
-def _hands_over(case: Case | None, rung: int) -> bool:
-    """Tell whether climbing to `rung` hands the case over: then its context is needed."""
-    return case is not None and bool(case.owner) and (not rung or rung > case.rung)
+def _hands_over(case: Case | None, command: Escalate | FireTimer, rung: int) -> bool:
+    """Tell whether climbing to `rung` may hand the case over: then its context is needed."""
+    if case is None or not case.owner:
+        return False
+    if isinstance(command, Escalate):
+        return not rung or rung > case.rung
+    return rung > case.rung
 
 
 def _complete(ask: Ask, rules: Rules) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
@@ -65,8 +66,10 @@ class Recorder:
         self._keys = keys
         self._clock = clock
 
-    async def record(self, ask: Ask, placed: Placed, events: tuple[Event, ...]) -> Record:
-        """Make the record of these events; raises Unavailable when its key cannot be had.
+    async def record(
+        self, ask: Ask, placed: Placed, events: tuple[Event, ...], at: datetime
+    ) -> Record:
+        """Make the record of events decided `at`; raises Unavailable when its key cannot be had.
 
         Raises KeyGone when `placed` is older than the forgetting of this customer.
         """
@@ -75,14 +78,14 @@ class Recorder:
             key = None
         elif key is None:
             key, secret = await self._keys.take(ask.tenant)
-        record = self._bare(ask, placed, events, ask.by.operation, key)
-        at = _worded(events)
-        if ask.words is not None and at is not None and key is not None:
+        record = self._bare(ask, placed, events, ask.by.operation, key, at=at)
+        where = _worded(events)
+        if ask.words is not None and where is not None and key is not None:
             secret = secret or await self._keys.find(ask.tenant, key)
             if secret is None:
                 raise KeyGone("this customer was forgotten; their next contact starts anew")
             nonce = os.urandom(NONCE_BYTES)
-            sealed = seal(secret, nonce, encode_words({at: ask.words}), place(record))
+            sealed = seal(secret, nonce, encode_words({where: ask.words}), place(record))
             record = replace(record, nonce=nonce, sealed=sealed)
         return replace(record, head=apply(placed.story, record))
 
@@ -90,7 +93,9 @@ class Recorder:
         """Make a record that changes nothing but takes the place of the one that was asked for."""
         operation = Own(derive(why, ask.by.operation, placed.sequence))
         events = (Fenced(ask.by.operation),)
-        record = self._bare(ask, placed, events, operation, placed.story.key)
+        now = self._clock.now()
+        at = max(now, placed.story.at or now)
+        record = self._bare(ask, placed, events, operation, placed.story.key, at=at)
         return replace(record, head=apply(placed.story, record))
 
     def _bare(
@@ -100,13 +105,15 @@ class Recorder:
         events: tuple[Event, ...],
         operation: Own,
         key: KeyRef | None,
+        *,
+        at: datetime,
     ) -> Record:
-        now, command = self._clock.now(), ask.command
+        command = ask.command
         return Record(
             tenant=ask.tenant,
             customer=ask.customer,
             operation=operation,
-            at=max(now, placed.story.at or now),
+            at=at,
             actor=ask.by.actor,
             previous_sequence=placed.sequence,
             previous_hash=placed.digest,

@@ -26,4 +26,5 @@ def rules_of(config: Config) -> Rules:
         warm_max_s=config.handoff.warm_max_s,
         consult_max_s=config.handoff.consult_max_s,
         reopen_window_s=config.reopen_window_s,
+        config=config,
     )

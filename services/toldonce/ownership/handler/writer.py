@@ -16,9 +16,13 @@ from toldonce.kernel.story.events import (
     CaseOpened,
     CaseReopened,
     CaseSplit,
+    CommitmentBroken,
+    CommitmentKept,
     Event,
     OfferAccepted,
     Offered,
+    RungClimbed,
+    SlaBreached,
 )
 from toldonce.kernel.story.record import Logged, Placed
 from toldonce.kernel.story.ring import times
@@ -36,8 +40,11 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.telemetry import (
     APPEND_OUTCOMES,
     APPEND_SECONDS,
+    COMMITMENTS,
     HANDOFF_CONTEXT_COMPLETE,
     REPEATS,
+    SLA_BREACHES,
+    SLA_RUNGS,
 )
 
 TRIES_MAX = 8
@@ -98,9 +105,27 @@ class Writer:
                 raise
         if done.repeated:
             self._meter.add(REPEATS)
-        elif done.logged is not None and _hands_over(done.logged.record.events):
-            self._handed_over(equal=True)
+        elif done.logged is not None:
+            self._count(done.logged.record.events)
         return done
+
+    def _count(self, events: tuple[Event, ...]) -> None:
+        """Count what was written once."""
+        if _hands_over(events):
+            self._handed_over(equal=True)
+        broken = {event.commitment for event in events if isinstance(event, CommitmentBroken)}
+        for event in events:
+            match event:
+                case SlaBreached(clock=clock):
+                    self._meter.add(SLA_BREACHES, clock.name.lower())
+                case RungClimbed(clock=clock, paged=paged):
+                    self._meter.add(SLA_RUNGS, clock.name.lower(), "page" if paged else "climb")
+                case CommitmentBroken():
+                    self._meter.add(COMMITMENTS, "broken")
+                case CommitmentKept(commitment) if commitment not in broken:
+                    self._meter.add(COMMITMENTS, "kept")
+                case _:
+                    pass
 
     def _handed_over(self, *, equal: bool) -> None:
         self._handoffs[equal] += 1
@@ -117,7 +142,9 @@ class Writer:
                 return before
             try:
                 command = await prepare(placed, ask.command)
-                events = decide(placed.story, command, ask.by, self._clock.now(), rules)
+                now = self._clock.now()
+                at = max(now, placed.story.at or now)
+                events = decide(placed.story, command, ask.by, at, rules)
             except Refusal as no:
                 certain = self._log.settled and not (_by_time(no) and placed.sequence)
                 if fresh and (certain or await self._still(ask, placed, attempt)):
@@ -129,7 +156,7 @@ class Writer:
                     return Done(None, placed, repeated=True)
                 placed, fresh = None, True
                 continue
-            done = await self._append(ask, placed, events, fresh=fresh)
+            done = await self._append(ask, placed, events, at, fresh=fresh)
             if done is not None:
                 return done
             placed, fresh = None, True
@@ -169,11 +196,11 @@ class Writer:
         return floor is not None and drawn <= floor
 
     async def _append(
-        self, ask: Ask, placed: Placed, events: tuple[Event, ...], *, fresh: bool
+        self, ask: Ask, placed: Placed, events: tuple[Event, ...], at: datetime, *, fresh: bool
     ) -> Done | None:
         """Append; None when somebody else was first."""
         try:
-            record = await self._recorder.record(ask, placed, events)
+            record = await self._recorder.record(ask, placed, events, at)
         except KeyGone:
             self._stories.drop(ask.tenant, ask.customer)
             if fresh:

@@ -166,7 +166,7 @@ class Timekeeper:
             taking.cancel()
         self._meter.add(TIMERS_ARMED, by=armed)
         for plan in plans:
-            self._book.planned(plan)
+            self._book.stands(plan)
 
     async def _made(self) -> list[Plan]:
         """Make plans: of those that changed first, of the others at a bounded rate."""

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from toldonce.client.commands import CommandDoor
+from toldonce.kernel.clocks import WARN
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Exhausted, Refusal, Rejected, Unavailable
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import logger
 from toldonce.runtime.meter import Meter
-from toldonce.runtime.telemetry import SLA_BREACHES, TIMERS_FIRED, TIMERS_LATE_SECONDS
-from toldonce.sla.core import Act, Breach, Warn
+from toldonce.runtime.telemetry import TIMERS_FIRED, TIMERS_LATE_SECONDS
+from toldonce.sla.core import Act
 from toldonce.sla.handler import Book, Leased, Settled, Verdict
 from toldonce.sla.wire import command, read_reply
 
@@ -22,7 +23,7 @@ BEHIND_S = 0.5
 FULL_S = 5.0
 REFUSED_S = 60.0
 _ENDED = frozenset({"CASE_CLOSED", "CLOCK_STOPPED"})
-_EARLY = frozenset({"TOO_EARLY", "QUEUE_CHANGED"})  # what we know of the case is a little old
+_EARLY = frozenset({"TOO_EARLY", "POLICY_DIFFERS"})  # what we know of the case is a little old
 
 _log = logger()
 
@@ -86,7 +87,7 @@ class Teller:
             again_s = await self._ask(timer, act)
             if again_s is None:
                 told.add(act.timer.own)
-            elif isinstance(act, Warn):
+            elif act.timer.moment == WARN:
                 warn_again_s = again_s  # a breach must not wait for a warning that is refused
             else:
                 return self._later(ahead, again_s)
@@ -111,8 +112,6 @@ class Teller:
             self._meter.add(TIMERS_FIRED)
             late_s = (now - act.timer.fires_at).total_seconds()
             self._meter.observe(TIMERS_LATE_SECONDS, late_s)
-            if isinstance(act, Breach):
-                self._meter.add(SLA_BREACHES, act.timer.clock.name.lower())
         return None
 
     def _later(self, ahead: timedelta, seconds: float) -> datetime:

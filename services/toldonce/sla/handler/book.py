@@ -1,6 +1,6 @@
 """The stories this replica follows: what is still to be planned, and what a claimed timer asks.
 
-It holds the open cases of every story as the feed gave them. A story that changed is planned soon;
+It holds the head of every story as the feed gave it. A story that changed is planned soon;
 where only the policy changed it waits its turn behind those.
 """
 
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from toldonce.kernel.config import Config
 from toldonce.kernel.sla import NextTimers
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import Case
+from toldonce.kernel.story.types import EMPTY, Story
 from toldonce.runtime.open_rows import OpenStory, StoryKey
-from toldonce.sla.core import Act, acts_of, upcoming
+from toldonce.sla.core import Act, acts_of, planned
 from toldonce.sla.handler.timers import Leased, Plan
 
 
@@ -27,10 +27,15 @@ class Verdict(Enum):
 
 
 class _Known(NamedTuple):
-    """A story's open cases after log position `sequence`."""
+    """A story after log position `sequence`."""
 
     sequence: int
-    cases: tuple[Case, ...]
+    head: Story
+
+    @property
+    def timed(self) -> bool:
+        """Tell whether it may have timers."""
+        return bool(self.head.cases or self.head.commitments)
 
 
 class _Done(NamedTuple):
@@ -70,8 +75,8 @@ class Book:
 
     def begin(self, stories: Sequence[OpenStory], position: int) -> None:
         """Know exactly these stories; what is not among them has ended."""
-        ended = dict.fromkeys(self._known, _Known(position, ()))
-        open_ = {(s.tenant, s.customer): _Known(s.sequence, s.head.cases) for s in stories}
+        ended = dict.fromkeys(self._known, _Known(position, EMPTY))
+        open_ = {(s.tenant, s.customer): _Known(s.sequence, s.head) for s in stories}
         self._known = ended | open_
         self.position = position
         self.anew()
@@ -82,10 +87,11 @@ class Book:
             record = logged.record
             key = (record.tenant, record.customer)
             known = self._known.get(key)
-            if known is not None or record.head.cases:
-                if known is None or known.cases != record.head.cases:
+            heard = _Known(logged.sequence, record.head)
+            if known is not None or heard.timed:
+                if known is None or _timing(known.head) != _timing(heard.head):
                     self._soon[key] = None
-                self._known[key] = _Known(logged.sequence, record.head.cases)
+                self._known[key] = heard
             self.reached(logged.sequence)
 
     def reached(self, position: int) -> None:
@@ -122,23 +128,22 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if self._planned.get(key) == done:
             return None
-        timers = self._next(key[0], config).of
-        wanted = tuple(one for case in known.cases for one in timers(case))
+        wanted = planned(known.head, self._next(key[0], config))
         return Plan(*key, known.sequence, config.revision, wanted)
 
     def _next(self, tenant: str, config: Config) -> NextTimers:
         known = self._policies.get(tenant)
         if known is None or known[0] is not config:
-            known = self._policies[tenant] = (config, upcoming(config))
+            known = self._policies[tenant] = (config, NextTimers(config))
         return known[1]
 
-    def planned(self, plan: Plan) -> None:
+    def stands(self, plan: Plan) -> None:
         """Know that a plan stands; a story without cases is forgotten when its last one does."""
         key = (plan.tenant, plan.customer)
         known = self._known.get(key)
         if known is None or key in self._soon:
             return
-        if known.cases:
+        if known.timed:
             self._planned[key] = _Done(plan.sequence, plan.revision)
         elif not plan.timers:
             del self._known[key]
@@ -153,4 +158,8 @@ class Book:
             return Verdict.BEHIND
         if known is None:
             return Verdict.GONE
-        return acts_of(known.cases, config, leased.own, now) or Verdict.GONE
+        return acts_of(known.head, config, leased.own, now) or Verdict.GONE
+
+
+def _timing(head: Story) -> tuple[object, object]:
+    return head.cases, head.commitments

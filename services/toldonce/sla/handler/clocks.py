@@ -7,7 +7,7 @@ from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing
 from toldonce.kernel.ids import CustomerId, customer_of, own_of
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import Case, CaseState
+from toldonce.kernel.story.types import Case, CaseState, Commitment
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.history import head_of, history_of, last_of, logged_of
@@ -21,6 +21,7 @@ class CaseNow:
     """A case as its story stood at log position `sequence`, and what its clocks are read with.
 
     An ended case is as it was just before its end, and `now` is the instant of that end.
+    `commitments` are the open ones of its story.
     """
 
     customer: CustomerId
@@ -29,6 +30,7 @@ class CaseNow:
     config: Config
     now: datetime
     ended: bool = False
+    commitments: tuple[Commitment, ...] = ()
 
 
 class Clocks:
@@ -53,7 +55,14 @@ class Clocks:
             head = head_of(logged_of(stored))
             case = head.case(own)
             if case is not None and case.state is not CaseState.CLOSED:
-                return CaseNow(customer, case, stored.sequence, config, self._clock.now())
+                return CaseNow(
+                    customer,
+                    case,
+                    stored.sequence,
+                    config,
+                    self._clock.now(),
+                    commitments=head.commitments,
+                )
             if not head.moved_to:
                 break
             customer = CustomerId(head.moved_to)

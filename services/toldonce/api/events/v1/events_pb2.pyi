@@ -247,6 +247,38 @@ ADVISER_KIND_WARM: AdviserKind.ValueType  # 2
 """The sender of a warm handoff."""
 Global___AdviserKind: _TypeAlias = AdviserKind  # noqa: Y015
 
+class _PauseCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PauseCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PauseCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAUSE_CAUSE_UNSPECIFIED: _PauseCause.ValueType  # 0
+    """Not said."""
+    PAUSE_CAUSE_CUSTOMER: _PauseCause.ValueType  # 1
+    """The customer is to answer."""
+    PAUSE_CAUSE_HOLD: _PauseCause.ValueType  # 2
+    """Somebody else is to do something first."""
+    PAUSE_CAUSE_CLOSED: _PauseCause.ValueType  # 3
+    """It had ended."""
+    PAUSE_CAUSE_NOT_OPEN: _PauseCause.ValueType  # 4
+    """Of the older of two cases that became one: the younger was not there yet."""
+
+class PauseCause(_PauseCause, metaclass=_PauseCauseEnumTypeWrapper):
+    """Why a clock may stand still."""
+
+PAUSE_CAUSE_UNSPECIFIED: PauseCause.ValueType  # 0
+"""Not said."""
+PAUSE_CAUSE_CUSTOMER: PauseCause.ValueType  # 1
+"""The customer is to answer."""
+PAUSE_CAUSE_HOLD: PauseCause.ValueType  # 2
+"""Somebody else is to do something first."""
+PAUSE_CAUSE_CLOSED: PauseCause.ValueType  # 3
+"""It had ended."""
+PAUSE_CAUSE_NOT_OPEN: PauseCause.ValueType  # 4
+"""Of the older of two cases that became one: the younger was not there yet."""
+Global___PauseCause: _TypeAlias = PauseCause  # noqa: Y015
+
 @_typing.final
 class KeyRef(_message.Message):
     """A place among the keys: the block's id (26 characters) and the entry in it, 0 to 255."""
@@ -478,6 +510,7 @@ class Commitment(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     MADE_AT_US_FIELD_NUMBER: _builtins.int
     DUE_AT_US_FIELD_NUMBER: _builtins.int
+    WARNED_FIELD_NUMBER: _builtins.int
     own: _builtins.bytes
     """Own id (16 bytes) inside this customer."""
     case: _builtins.bytes
@@ -488,6 +521,8 @@ class Commitment(_message.Message):
     """When it was promised."""
     due_at_us: _builtins.int
     """By when it is to be done."""
+    warned: _builtins.bool
+    """Its time is nearly over, and that was recorded."""
     def __init__(
         self,
         *,
@@ -496,14 +531,75 @@ class Commitment(_message.Message):
         agent: _builtins.str = ...,
         made_at_us: _builtins.int = ...,
         due_at_us: _builtins.int = ...,
+        warned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "due_at_us", b"due_at_us", "made_at_us", b"made_at_us", "own", b"own"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "due_at_us", b"due_at_us", "made_at_us", b"made_at_us", "own", b"own", "warned", b"warned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Commitment: _TypeAlias = Commitment  # noqa: Y015
+
+@_typing.final
+class Pause(_message.Message):
+    """An interval of a case in which clocks may stand still."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_AT_US_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    from_at_us: _builtins.int
+    """Where it begins; microseconds since 1970, UTC."""
+    until_at_us: _builtins.int
+    """Where it ends, itself not in it; microseconds since 1970, UTC."""
+    cause: Global___PauseCause.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        from_at_us: _builtins.int = ...,
+        until_at_us: _builtins.int = ...,
+        cause: Global___PauseCause.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "from_at_us", b"from_at_us", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pause: _TypeAlias = Pause  # noqa: Y015
+
+@_typing.final
+class Mark(_message.Message):
+    """What was recorded of one run of a clock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCK_FIELD_NUMBER: _builtins.int
+    SINCE_AT_US_FIELD_NUMBER: _builtins.int
+    MOMENTS_FIELD_NUMBER: _builtins.int
+    clock: Global___ClockKind.ValueType
+    """Which clock."""
+    since_at_us: _builtins.int
+    """When the run began; microseconds since 1970, UTC."""
+    moments: _builtins.int
+    """A bit for each moment: 1 the warning, 2 the breach, 4 the first rung, 8 the second, ..."""
+    def __init__(
+        self,
+        *,
+        clock: Global___ClockKind.ValueType = ...,
+        since_at_us: _builtins.int = ...,
+        moments: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "moments", b"moments", "since_at_us", b"since_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mark: _TypeAlias = Mark  # noqa: Y015
 
 @_typing.final
 class Case(_message.Message):
@@ -540,7 +636,6 @@ class Case(_message.Message):
     HANDOFF_FIELD_NUMBER: _builtins.int
     RUNG_FIELD_NUMBER: _builtins.int
     HOPS_FIELD_NUMBER: _builtins.int
-    TIMERS_FIELD_NUMBER: _builtins.int
     DISPOSITION_FIELD_NUMBER: _builtins.int
     FORMER_OWNERS_FIELD_NUMBER: _builtins.int
     FORMER_QUEUES_FIELD_NUMBER: _builtins.int
@@ -550,6 +645,13 @@ class Case(_message.Message):
     CALLBACK_AT_US_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_AT_US_FIELD_NUMBER: _builtins.int
     ANSWER_FROM_AT_US_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    WIDENED_FIELD_NUMBER: _builtins.int
+    ASKED_AT_US_FIELD_NUMBER: _builtins.int
+    REPLIED_AT_US_FIELD_NUMBER: _builtins.int
+    RESOLVE_FROM_AT_US_FIELD_NUMBER: _builtins.int
+    PAUSES_FIELD_NUMBER: _builtins.int
+    MARKS_FIELD_NUMBER: _builtins.int
     own: _builtins.bytes
     """Own id (16 bytes) inside this customer."""
     epoch: _builtins.int
@@ -602,6 +704,16 @@ class Case(_message.Message):
     """Nobody is asked to take it before, an instant; microseconds since 1970, UTC; 0: none."""
     answer_from_at_us: _builtins.int
     """The first answer is awaited from then on, an instant; microseconds since 1970, UTC; 0: entry."""
+    tier: _builtins.str
+    """What the customer is to the company, a name of the configuration; empty: not said."""
+    widened: _builtins.bool
+    """It asks no more than when it had waited through all steps."""
+    asked_at_us: _builtins.int
+    """The customer spoke first after the last answer; microseconds since 1970, UTC; 0: none."""
+    replied_at_us: _builtins.int
+    """The latest answer, an instant; microseconds since 1970, UTC; 0: none."""
+    resolve_from_at_us: _builtins.int
+    """Its resolution counts from then on; microseconds since 1970, UTC; 0: since it was opened."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
         """Skills asked for, with levels."""
@@ -613,10 +725,6 @@ class Case(_message.Message):
     @_builtins.property
     def handoff(self) -> Global___Handoff:
         """The handoff, own id (16 bytes); empty: none."""
-
-    @_builtins.property
-    def timers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Timers already recorded, own ids (16 bytes), the last 16."""
 
     @_builtins.property
     def former_owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -633,6 +741,14 @@ class Case(_message.Message):
     @_builtins.property
     def lapse(self) -> Global___Lapse:
         """Set while the owner is away and another is sought."""
+
+    @_builtins.property
+    def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pause]:
+        """When clocks may stand still, at most 12."""
+
+    @_builtins.property
+    def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mark]:
+        """What its clocks recorded, one for each clock."""
 
     def __init__(
         self,
@@ -661,7 +777,6 @@ class Case(_message.Message):
         handoff: Global___Handoff | None = ...,
         rung: _builtins.int = ...,
         hops: _builtins.int = ...,
-        timers: _abc.Iterable[_builtins.bytes] | None = ...,
         disposition: _builtins.str = ...,
         former_owners: _abc.Iterable[_builtins.str] | None = ...,
         former_queues: _abc.Iterable[_builtins.str] | None = ...,
@@ -671,10 +786,17 @@ class Case(_message.Message):
         callback_at_us: _builtins.int = ...,
         not_before_at_us: _builtins.int = ...,
         answer_from_at_us: _builtins.int = ...,
+        tier: _builtins.str = ...,
+        widened: _builtins.bool = ...,
+        asked_at_us: _builtins.int = ...,
+        replied_at_us: _builtins.int = ...,
+        resolve_from_at_us: _builtins.int = ...,
+        pauses: _abc.Iterable[Global___Pause] | None = ...,
+        marks: _abc.Iterable[Global___Mark] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "lapse", b"lapse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "answer_from_at_us", b"answer_from_at_us", "callback_at_us", b"callback_at_us", "channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "former_owners", b"former_owners", "former_queues", b"former_queues", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "not_before_at_us", b"not_before_at_us", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "priority", b"priority", "queue", b"queue", "rung", b"rung", "skills", b"skills", "state", b"state", "timers", b"timers", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "answer_from_at_us", b"answer_from_at_us", "asked_at_us", b"asked_at_us", "callback_at_us", b"callback_at_us", "channel", b"channel", "disposition", b"disposition", "enqueued_at_us", b"enqueued_at_us", "epoch", b"epoch", "first_reply_at_us", b"first_reply_at_us", "former_owners", b"former_owners", "former_queues", b"former_queues", "gateway", b"gateway", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry", b"last_customer_entry", "last_owner", b"last_owner", "marks", b"marks", "not_before_at_us", b"not_before_at_us", "offers", b"offers", "opened_at_us", b"opened_at_us", "own", b"own", "owned_at_us", b"owned_at_us", "owner", b"owner", "pauses", b"pauses", "priority", b"priority", "queue", b"queue", "replied_at_us", b"replied_at_us", "resolve_from_at_us", b"resolve_from_at_us", "rung", b"rung", "skills", b"skills", "state", b"state", "tier", b"tier", "topic", b"topic", "waiting_since_us", b"waiting_since_us", "widened", b"widened", "work", b"work", "wrap_until_us", b"wrap_until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -831,6 +953,7 @@ class CaseOpened(_message.Message):
     SKILLS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     PREFERRED_AGENT_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
     case: _builtins.bytes
     """The case, own id (16 bytes)."""
     queue: _builtins.str
@@ -847,6 +970,8 @@ class CaseOpened(_message.Message):
     """Higher first, 0 to 1000."""
     preferred_agent: _builtins.str
     """Whom to wait for a while; empty: nobody."""
+    tier: _builtins.str
+    """What the customer is to the company, a name of the configuration; empty: not said."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
         """Skills asked for, with levels."""
@@ -863,10 +988,11 @@ class CaseOpened(_message.Message):
         skills: _abc.Iterable[Global___SkillNeed] | None = ...,
         priority: _builtins.int = ...,
         preferred_agent: _builtins.str = ...,
+        tier: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "channel", b"channel", "gateway", b"gateway", "language", b"language", "preferred_agent", b"preferred_agent", "priority", b"priority", "queue", b"queue", "skills", b"skills", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "channel", b"channel", "gateway", b"gateway", "language", b"language", "preferred_agent", b"preferred_agent", "priority", b"priority", "queue", b"queue", "skills", b"skills", "tier", b"tier", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1384,6 +1510,7 @@ class SlaWarned(_message.Message):
     TIMER_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     DUE_AT_US_FIELD_NUMBER: _builtins.int
+    COMMITMENT_FIELD_NUMBER: _builtins.int
     case: _builtins.bytes
     """The case, own id (16 bytes)."""
     timer: _builtins.bytes
@@ -1392,6 +1519,8 @@ class SlaWarned(_message.Message):
     """Which clock."""
     due_at_us: _builtins.int
     """Due, an instant; microseconds since 1970, UTC; 0: none."""
+    commitment: _builtins.bytes
+    """Of a commitment: which, own id (16 bytes); empty: of the case."""
     def __init__(
         self,
         *,
@@ -1399,10 +1528,11 @@ class SlaWarned(_message.Message):
         timer: _builtins.bytes = ...,
         clock: Global___ClockKind.ValueType = ...,
         due_at_us: _builtins.int = ...,
+        commitment: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "due_at_us", b"due_at_us", "timer", b"timer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "commitment", b"commitment", "due_at_us", b"due_at_us", "timer", b"timer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1441,6 +1571,154 @@ class SlaBreached(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlaBreached: _TypeAlias = SlaBreached  # noqa: Y015
+
+@_typing.final
+class CommitmentWithdrawn(_message.Message):
+    """Nobody waits any more for what was promised."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    commitment: _builtins.bytes
+    """The commitment, own id (16 bytes)."""
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    reason: _builtins.str
+    """A code."""
+    def __init__(
+        self,
+        *,
+        commitment: _builtins.bytes = ...,
+        case: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "commitment", b"commitment", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentWithdrawn: _TypeAlias = CommitmentWithdrawn  # noqa: Y015
+
+@_typing.final
+class RungClimbed(_message.Message):
+    """A rung of the escalation ladder was reached for a clock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    TIMER_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    RUNG_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    WIDENED_FIELD_NUMBER: _builtins.int
+    NOTIFIED_FIELD_NUMBER: _builtins.int
+    PAGED_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    timer: _builtins.bytes
+    """The timer, own id (16 bytes)."""
+    clock: Global___ClockKind.ValueType
+    """Which clock."""
+    rung: _builtins.int
+    """Which rung, from 1."""
+    due_at_us: _builtins.int
+    """When the clock is due, or was; microseconds since 1970, UTC."""
+    policy: _builtins.str
+    """Name of the SLA policy whose ladder it is."""
+    widened: _builtins.bool
+    """The case asks no more from now on than when it had waited through all steps."""
+    notified: _builtins.bool
+    """Those who are to know are told."""
+    paged: _builtins.bool
+    """A supervisor is called."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        timer: _builtins.bytes = ...,
+        clock: Global___ClockKind.ValueType = ...,
+        rung: _builtins.int = ...,
+        due_at_us: _builtins.int = ...,
+        policy: _builtins.str = ...,
+        widened: _builtins.bool = ...,
+        notified: _builtins.bool = ...,
+        paged: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "due_at_us", b"due_at_us", "notified", b"notified", "paged", b"paged", "policy", b"policy", "rung", b"rung", "timer", b"timer", "widened", b"widened"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RungClimbed: _TypeAlias = RungClimbed  # noqa: Y015
+
+@_typing.final
+class CasePaused(_message.Message):
+    """The case waits for something outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_US_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    cause: Global___PauseCause.ValueType
+    """For what."""
+    until_at_us: _builtins.int
+    """At most until then; microseconds since 1970, UTC."""
+    reason: _builtins.str
+    """A code."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        cause: Global___PauseCause.ValueType = ...,
+        until_at_us: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cause", b"cause", "reason", b"reason", "until_at_us", b"until_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CasePaused: _TypeAlias = CasePaused  # noqa: Y015
+
+@_typing.final
+class CaseResumed(_message.Message):
+    """The case does not wait for that any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    case: _builtins.bytes
+    """The case, own id (16 bytes)."""
+    cause: Global___PauseCause.ValueType
+    """For what it waited."""
+    reason: _builtins.str
+    """A code."""
+    def __init__(
+        self,
+        *,
+        case: _builtins.bytes = ...,
+        cause: Global___PauseCause.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cause", b"cause", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseResumed: _TypeAlias = CaseResumed  # noqa: Y015
 
 @_typing.final
 class WrapUpBegun(_message.Message):
@@ -2516,6 +2794,10 @@ class Event(_message.Message):
     PRIORITY_SET_FIELD_NUMBER: _builtins.int
     CALLBACK_REQUESTED_FIELD_NUMBER: _builtins.int
     CASE_SCHEDULED_FIELD_NUMBER: _builtins.int
+    CASE_PAUSED_FIELD_NUMBER: _builtins.int
+    CASE_RESUMED_FIELD_NUMBER: _builtins.int
+    RUNG_CLIMBED_FIELD_NUMBER: _builtins.int
+    COMMITMENT_WITHDRAWN_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the schema of this event, from 1."""
     critical: _builtins.bool
@@ -2684,6 +2966,22 @@ class Event(_message.Message):
     def case_scheduled(self) -> Global___CaseScheduled:
         """A waiting case was put off."""
 
+    @_builtins.property
+    def case_paused(self) -> Global___CasePaused:
+        """The case waits for something outside."""
+
+    @_builtins.property
+    def case_resumed(self) -> Global___CaseResumed:
+        """The case does not wait for that any more."""
+
+    @_builtins.property
+    def rung_climbed(self) -> Global___RungClimbed:
+        """A rung of the escalation ladder was reached for a clock."""
+
+    @_builtins.property
+    def commitment_withdrawn(self) -> Global___CommitmentWithdrawn:
+        """Nobody waits any more for what was promised."""
+
     def __init__(
         self,
         *,
@@ -2730,12 +3028,16 @@ class Event(_message.Message):
         priority_set: Global___PrioritySet | None = ...,
         callback_requested: Global___CallbackRequested | None = ...,
         case_scheduled: Global___CaseScheduled | None = ...,
+        case_paused: Global___CasePaused | None = ...,
+        case_resumed: Global___CaseResumed | None = ...,
+        rung_climbed: Global___RungClimbed | None = ...,
+        commitment_withdrawn: Global___CommitmentWithdrawn | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_paused", b"case_paused", "case_reopened", b"case_reopened", "case_resumed", b"case_resumed", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "commitment_withdrawn", b"commitment_withdrawn", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "rung_climbed", b"rung_climbed", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_reopened", b"case_reopened", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absorbed", b"absorbed", "callback_requested", b"callback_requested", "carried", b"carried", "case_abandoned", b"case_abandoned", "case_closed", b"case_closed", "case_merged", b"case_merged", "case_opened", b"case_opened", "case_paused", b"case_paused", "case_reopened", b"case_reopened", "case_resumed", b"case_resumed", "case_scheduled", b"case_scheduled", "case_split", b"case_split", "commitment_broken", b"commitment_broken", "commitment_kept", b"commitment_kept", "commitment_made", b"commitment_made", "commitment_withdrawn", b"commitment_withdrawn", "consult_joined", b"consult_joined", "consult_left", b"consult_left", "contact_received", b"contact_received", "critical", b"critical", "delivery_confirmed", b"delivery_confirmed", "diverted", b"diverted", "entry_appended", b"entry_appended", "escalated", b"escalated", "fact", b"fact", "fenced", b"fenced", "forgotten", b"forgotten", "handoff_begun", b"handoff_begun", "handoff_cancelled", b"handoff_cancelled", "incident_linked", b"incident_linked", "moved", b"moved", "offer_accepted", b"offer_accepted", "offer_declined", b"offer_declined", "offer_expired", b"offer_expired", "offer_revoked", b"offer_revoked", "offered", b"offered", "ownership_lapsed", b"ownership_lapsed", "ownership_released", b"ownership_released", "ownership_resumed", b"ownership_resumed", "priority_raised", b"priority_raised", "priority_set", b"priority_set", "queue_changed", b"queue_changed", "rung_climbed", b"rung_climbed", "schema_version", b"schema_version", "sla_breached", b"sla_breached", "sla_warned", b"sla_warned", "wrap_up_begun", b"wrap_up_begun", "wrap_up_completed", b"wrap_up_completed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "queue_changed", "priority_set", "callback_requested", "case_scheduled"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["case_opened", "contact_received", "entry_appended", "delivery_confirmed", "offered", "offer_accepted", "offer_declined", "offer_expired", "offer_revoked", "handoff_begun", "handoff_cancelled", "escalated", "priority_raised", "sla_warned", "sla_breached", "wrap_up_begun", "wrap_up_completed", "case_closed", "case_reopened", "case_abandoned", "ownership_released", "moved", "absorbed", "diverted", "fenced", "consult_joined", "consult_left", "commitment_made", "commitment_kept", "commitment_broken", "ownership_lapsed", "ownership_resumed", "case_merged", "case_split", "incident_linked", "forgotten", "carried", "queue_changed", "priority_set", "callback_requested", "case_scheduled", "case_paused", "case_resumed", "rung_climbed", "commitment_withdrawn"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 

@@ -111,6 +111,7 @@ class SubmitContactRequest(_message.Message):
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     THREAD_CASE_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_TIER_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
     """Name of the gateway, as configured. A caller of role GATEWAY is its token's subject: empty
     means that, anything else is PERMISSION_DENIED.
@@ -142,6 +143,8 @@ class SubmitContactRequest(_message.Message):
     """The case this answers (a mail thread, an order page), 52 characters; empty when not known."""
     traceparent: _builtins.str
     """W3C trace context of the gateway, at most 55 characters; empty = none."""
+    customer_tier: _builtins.str
+    """What the customer is to the company, one of the configured tiers; empty = not said."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp:
         """When the customer made the contact. Required. It is fixed together with `message_id` and must
@@ -181,10 +184,11 @@ class SubmitContactRequest(_message.Message):
         attachments: _abc.Iterable[_types_pb2.Attachment] | None = ...,
         thread_case_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        customer_tier: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "made_at", b"made_at", "priority", b"priority"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "customer_name", b"customer_name", "gateway", b"gateway", "language_hint", b"language_hint", "made_at", b"made_at", "message_id", b"message_id", "priority", b"priority", "queue_hint", b"queue_hint", "skills_hint", b"skills_hint", "subject", b"subject", "text", b"text", "thread_case_id", b"thread_case_id", "topic_hint", b"topic_hint", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "customer_name", b"customer_name", "customer_tier", b"customer_tier", "gateway", b"gateway", "language_hint", b"language_hint", "made_at", b"made_at", "message_id", b"message_id", "priority", b"priority", "queue_hint", b"queue_hint", "skills_hint", b"skills_hint", "subject", b"subject", "text", b"text", "thread_case_id", b"thread_case_id", "topic_hint", b"topic_hint", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015

@@ -11,6 +11,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from toldonce.api.events.v1 import events_pb2 as _events_pb2
 from toldonce.api.ownership.v1 import ownership_pb2 as _ownership_pb2
@@ -26,6 +27,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TimerMoment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TimerMomentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TimerMoment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIMER_MOMENT_UNSPECIFIED: _TimerMoment.ValueType  # 0
+    """Not set."""
+    TIMER_MOMENT_WARN: _TimerMoment.ValueType  # 1
+    """The clock comes near its due time."""
+    TIMER_MOMENT_BREACH: _TimerMoment.ValueType  # 2
+    """It passes it."""
+    TIMER_MOMENT_RUNG: _TimerMoment.ValueType  # 3
+    """A rung of the ladder."""
+
+class TimerMoment(_TimerMoment, metaclass=_TimerMomentEnumTypeWrapper):
+    """What happens at a timer's instant."""
+
+TIMER_MOMENT_UNSPECIFIED: TimerMoment.ValueType  # 0
+"""Not set."""
+TIMER_MOMENT_WARN: TimerMoment.ValueType  # 1
+"""The clock comes near its due time."""
+TIMER_MOMENT_BREACH: TimerMoment.ValueType  # 2
+"""It passes it."""
+TIMER_MOMENT_RUNG: TimerMoment.ValueType  # 3
+"""A rung of the ladder."""
+Global___TimerMoment: _TypeAlias = TimerMoment  # noqa: Y015
 
 @_typing.final
 class Command(_message.Message):
@@ -49,8 +78,6 @@ class Command(_message.Message):
     BEGIN_HANDOFF_FIELD_NUMBER: _builtins.int
     CANCEL_HANDOFF_FIELD_NUMBER: _builtins.int
     ESCALATE_FIELD_NUMBER: _builtins.int
-    WARN_SLA_FIELD_NUMBER: _builtins.int
-    BREACH_SLA_FIELD_NUMBER: _builtins.int
     RAISE_PRIORITY_FIELD_NUMBER: _builtins.int
     BEGIN_WRAP_UP_FIELD_NUMBER: _builtins.int
     COMPLETE_WRAP_UP_FIELD_NUMBER: _builtins.int
@@ -61,7 +88,6 @@ class Command(_message.Message):
     CONFIRM_DELIVERY_FIELD_NUMBER: _builtins.int
     LINK_CUSTOMERS_FIELD_NUMBER: _builtins.int
     FIND_CONTACT_FIELD_NUMBER: _builtins.int
-    ESCALATE_SLA_FIELD_NUMBER: _builtins.int
     MAKE_COMMITMENT_FIELD_NUMBER: _builtins.int
     KEEP_COMMITMENT_FIELD_NUMBER: _builtins.int
     BREAK_COMMITMENT_FIELD_NUMBER: _builtins.int
@@ -77,6 +103,9 @@ class Command(_message.Message):
     SET_PRIORITY_FIELD_NUMBER: _builtins.int
     REQUEST_CALLBACK_FIELD_NUMBER: _builtins.int
     SCHEDULE_CASE_FIELD_NUMBER: _builtins.int
+    FIRE_TIMER_FIELD_NUMBER: _builtins.int
+    PAUSE_CASE_FIELD_NUMBER: _builtins.int
+    RESUME_CASE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, 1 to 32 characters; from the caller's token."""
     role: _options_pb2.Role.ValueType
@@ -132,14 +161,6 @@ class Command(_message.Message):
         """Hand a case up the ladder."""
 
     @_builtins.property
-    def warn_sla(self) -> Global___WarnSla:
-        """A clock warns. From sla."""
-
-    @_builtins.property
-    def breach_sla(self) -> Global___BreachSla:
-        """A clock is past due. From sla."""
-
-    @_builtins.property
     def raise_priority(self) -> Global___RaisePriority:
         """Raise a priority. From sla."""
 
@@ -178,10 +199,6 @@ class Command(_message.Message):
     @_builtins.property
     def find_contact(self) -> Global___FindContact:
         """Read where a contact stands; writes nothing. From intake."""
-
-    @_builtins.property
-    def escalate_sla(self) -> Global___EscalateSla:
-        """A clock ran far past its time: climb the ladder."""
 
     @_builtins.property
     def make_commitment(self) -> _ownership_pb2.MakeCommitmentRequest:
@@ -243,6 +260,18 @@ class Command(_message.Message):
     def schedule_case(self) -> _ownership_pb2.ScheduleCaseRequest:
         """Put a case off, or have its customer called back."""
 
+    @_builtins.property
+    def fire_timer(self) -> Global___FireTimer:
+        """A moment of a clock has come. From sla."""
+
+    @_builtins.property
+    def pause_case(self) -> _ownership_pb2.PauseCaseRequest:
+        """Let the clocks of a case stand still."""
+
+    @_builtins.property
+    def resume_case(self) -> _ownership_pb2.ResumeCaseRequest:
+        """Let them go on."""
+
     def __init__(
         self,
         *,
@@ -262,8 +291,6 @@ class Command(_message.Message):
         begin_handoff: _ownership_pb2.BeginHandoffRequest | None = ...,
         cancel_handoff: _ownership_pb2.CancelHandoffRequest | None = ...,
         escalate: _ownership_pb2.EscalateRequest | None = ...,
-        warn_sla: Global___WarnSla | None = ...,
-        breach_sla: Global___BreachSla | None = ...,
         raise_priority: Global___RaisePriority | None = ...,
         begin_wrap_up: Global___BeginWrapUp | None = ...,
         complete_wrap_up: _ownership_pb2.CompleteWrapUpRequest | None = ...,
@@ -274,7 +301,6 @@ class Command(_message.Message):
         confirm_delivery: Global___ConfirmDelivery | None = ...,
         link_customers: _ownership_pb2.LinkCustomersRequest | None = ...,
         find_contact: Global___FindContact | None = ...,
-        escalate_sla: Global___EscalateSla | None = ...,
         make_commitment: _ownership_pb2.MakeCommitmentRequest | None = ...,
         keep_commitment: _ownership_pb2.KeepCommitmentRequest | None = ...,
         break_commitment: Global___BreakCommitment | None = ...,
@@ -290,12 +316,15 @@ class Command(_message.Message):
         set_priority: Global___SetPriority | None = ...,
         request_callback: Global___RequestCallback | None = ...,
         schedule_case: _ownership_pb2.ScheduleCaseRequest | None = ...,
+        fire_timer: Global___FireTimer | None = ...,
+        pause_case: _ownership_pb2.PauseCaseRequest | None = ...,
+        resume_case: _ownership_pb2.ResumeCaseRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "fire_timer", b"fire_timer", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "pause_case", b"pause_case", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_case", b"resume_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "breach_sla", b"breach_sla", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "escalate_sla", b"escalate_sla", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent", "warn_sla", b"warn_sla"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_case", b"abandon_case", "accept_offer", b"accept_offer", "append_entry", b"append_entry", "begin_handoff", b"begin_handoff", "begin_wrap_up", b"begin_wrap_up", "body", b"body", "break_commitment", b"break_commitment", "cancel_handoff", b"cancel_handoff", "change_queue", b"change_queue", "close_case", b"close_case", "complete_wrap_up", b"complete_wrap_up", "confirm_delivery", b"confirm_delivery", "decline_offer", b"decline_offer", "escalate", b"escalate", "expire_offer", b"expire_offer", "find_contact", b"find_contact", "fire_timer", b"fire_timer", "forget_customer", b"forget_customer", "join_consult", b"join_consult", "keep_commitment", b"keep_commitment", "lapse_ownership", b"lapse_ownership", "leave_consult", b"leave_consult", "link_customers", b"link_customers", "link_incident", b"link_incident", "made_at_us", b"made_at_us", "make_commitment", b"make_commitment", "merge_cases", b"merge_cases", "offer", b"offer", "operation_id", b"operation_id", "pause_case", b"pause_case", "raise_priority", b"raise_priority", "receive_contact", b"receive_contact", "release_ownership", b"release_ownership", "reopen_case", b"reopen_case", "request_callback", b"request_callback", "resume_case", b"resume_case", "resume_ownership", b"resume_ownership", "revoke_offer", b"revoke_offer", "role", b"role", "schedule_case", b"schedule_case", "set_priority", b"set_priority", "split_case", b"split_case", "subject", b"subject", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "warn_sla", "breach_sla", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "escalate_sla", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "change_queue", "set_priority", "request_callback", "schedule_case"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive_contact", "append_entry", "offer", "expire_offer", "revoke_offer", "accept_offer", "decline_offer", "begin_handoff", "cancel_handoff", "escalate", "raise_priority", "begin_wrap_up", "complete_wrap_up", "close_case", "reopen_case", "abandon_case", "release_ownership", "confirm_delivery", "link_customers", "find_contact", "make_commitment", "keep_commitment", "break_commitment", "join_consult", "leave_consult", "merge_cases", "split_case", "lapse_ownership", "resume_ownership", "link_incident", "forget_customer", "change_queue", "set_priority", "request_callback", "schedule_case", "fire_timer", "pause_case", "resume_case"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -445,6 +474,8 @@ class ReceiveContact(_message.Message):
     TOPIC_BY_FIELD_NUMBER: _builtins.int
     TOPIC_SURE_PCT_FIELD_NUMBER: _builtins.int
     TOPIC_MODEL_FIELD_NUMBER: _builtins.int
+    CUSTOMER_TIER_FIELD_NUMBER: _builtins.int
+    COMMITS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer the primary alias leads to, 26 characters."""
     contact_id: _builtins.str
@@ -490,6 +521,10 @@ class ReceiveContact(_message.Message):
     """How sure the model was, in percent; 0 = it was not the model."""
     topic_model: _builtins.str
     """Which model: the beginning of its file's SHA-256; empty = it was not the model."""
+    customer_tier: _builtins.str
+    """What the customer is to the company, as configured; empty when not said."""
+    commits: _builtins.bool
+    """The promise of `promised_by_us` is to be kept like one an agent made."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Alias]:
         """Its addresses, normalised, the primary one first; at most 8."""
@@ -529,10 +564,12 @@ class ReceiveContact(_message.Message):
         topic_by: _events_pb2.TopicBy.ValueType = ...,
         topic_sure_pct: _builtins.int = ...,
         topic_model: _builtins.str = ...,
+        customer_tier: _builtins.str = ...,
+        commits: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_text", b"ack_text", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "contact_id", b"contact_id", "contact_made_at_us", b"contact_made_at_us", "customer_id", b"customer_id", "customer_name", b"customer_name", "divert", b"divert", "diverted_customer_id", b"diverted_customer_id", "gateway", b"gateway", "language", b"language", "message_id", b"message_id", "policy_version", b"policy_version", "priority", b"priority", "promised_by_us", b"promised_by_us", "requirement", b"requirement", "subject_line", b"subject_line", "text", b"text", "thread_case_id", b"thread_case_id", "topic", b"topic", "topic_by", b"topic_by", "topic_model", b"topic_model", "topic_sure_pct", b"topic_sure_pct"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_text", b"ack_text", "aliases", b"aliases", "attachments", b"attachments", "channel", b"channel", "commits", b"commits", "contact_id", b"contact_id", "contact_made_at_us", b"contact_made_at_us", "customer_id", b"customer_id", "customer_name", b"customer_name", "customer_tier", b"customer_tier", "divert", b"divert", "diverted_customer_id", b"diverted_customer_id", "gateway", b"gateway", "language", b"language", "message_id", b"message_id", "policy_version", b"policy_version", "priority", b"priority", "promised_by_us", b"promised_by_us", "requirement", b"requirement", "subject_line", b"subject_line", "text", b"text", "thread_case_id", b"thread_case_id", "topic", b"topic", "topic_by", b"topic_by", "topic_model", b"topic_model", "topic_sure_pct", b"topic_sure_pct"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -763,6 +800,57 @@ class ChangeQueue(_message.Message):
 Global___ChangeQueue: _TypeAlias = ChangeQueue  # noqa: Y015
 
 @_typing.final
+class FireTimer(_message.Message):
+    """A moment of a clock has come. What it does is said by the policy in force where it is decided:
+    refused TOO_EARLY while that has time left, POLICY_DIFFERS where it knows no such moment, and
+    CLOCK_STOPPED when the timer is of an earlier run or the clock was stopped.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMER_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    CLOCK_KIND_FIELD_NUMBER: _builtins.int
+    MOMENT_FIELD_NUMBER: _builtins.int
+    RUNG_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    timer_id: _builtins.str
+    """The timer, 52 characters: doing it twice is doing it once."""
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    clock_kind: _types_pb2.ClockKind.ValueType
+    """Which clock."""
+    moment: Global___TimerMoment.ValueType
+    """Which moment."""
+    rung: _builtins.int
+    """Of RUNG: which, from 1."""
+    commitment_id: _builtins.str
+    """Of the clock COMMITMENT: which promise, 52 characters."""
+    @_builtins.property
+    def envelope(self) -> _types_pb2.HandoffEnvelope:
+        """What the receiver is told, when the rung hands the case over."""
+
+    def __init__(
+        self,
+        *,
+        timer_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        clock_kind: _types_pb2.ClockKind.ValueType = ...,
+        moment: Global___TimerMoment.ValueType = ...,
+        rung: _builtins.int = ...,
+        commitment_id: _builtins.str = ...,
+        envelope: _types_pb2.HandoffEnvelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "commitment_id", b"commitment_id", "envelope", b"envelope", "moment", b"moment", "rung", b"rung", "timer_id", b"timer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FireTimer: _TypeAlias = FireTimer  # noqa: Y015
+
+@_typing.final
 class BreakCommitment(_message.Message):
     """A promise was not kept in time. Refused TOO_EARLY before it is due."""
 
@@ -809,136 +897,6 @@ class LinkIncident(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkIncident: _TypeAlias = LinkIncident  # noqa: Y015
-
-@_typing.final
-class WarnSla(_message.Message):
-    """A clock warns."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TIMER_ID_FIELD_NUMBER: _builtins.int
-    CASE_ID_FIELD_NUMBER: _builtins.int
-    CLOCK_KIND_FIELD_NUMBER: _builtins.int
-    DUE_AT_US_FIELD_NUMBER: _builtins.int
-    FIRES_AT_US_FIELD_NUMBER: _builtins.int
-    QUEUE_FIELD_NUMBER: _builtins.int
-    timer_id: _builtins.str
-    """The timer, 52 characters: doing it twice is doing it once."""
-    case_id: _builtins.str
-    """The case, 52 characters."""
-    clock_kind: _types_pb2.ClockKind.ValueType
-    """Which clock."""
-    due_at_us: _builtins.int
-    """When the clock itself is due."""
-    fires_at_us: _builtins.int
-    """When the warning was due; a command before it is refused TOO_EARLY."""
-    queue: _builtins.str
-    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
-    Empty = do not look.
-    """
-    def __init__(
-        self,
-        *,
-        timer_id: _builtins.str = ...,
-        case_id: _builtins.str = ...,
-        clock_kind: _types_pb2.ClockKind.ValueType = ...,
-        due_at_us: _builtins.int = ...,
-        fires_at_us: _builtins.int = ...,
-        queue: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "fires_at_us", b"fires_at_us", "queue", b"queue", "timer_id", b"timer_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___WarnSla: _TypeAlias = WarnSla  # noqa: Y015
-
-@_typing.final
-class EscalateSla(_message.Message):
-    """A timer's escalation: refused before its instant, and when the clock was stopped."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ESCALATE_FIELD_NUMBER: _builtins.int
-    TIMER_ID_FIELD_NUMBER: _builtins.int
-    CLOCK_KIND_FIELD_NUMBER: _builtins.int
-    FIRES_AT_US_FIELD_NUMBER: _builtins.int
-    FROM_QUEUE_FIELD_NUMBER: _builtins.int
-    timer_id: _builtins.str
-    """Which timer (52 characters)."""
-    clock_kind: _types_pb2.ClockKind.ValueType
-    """Which clock."""
-    fires_at_us: _builtins.int
-    """The timer's instant, microseconds since 1970, UTC."""
-    from_queue: _builtins.str
-    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
-    Empty = do not look.
-    """
-    @_builtins.property
-    def escalate(self) -> _ownership_pb2.EscalateRequest:
-        """What it does."""
-
-    def __init__(
-        self,
-        *,
-        escalate: _ownership_pb2.EscalateRequest | None = ...,
-        timer_id: _builtins.str = ...,
-        clock_kind: _types_pb2.ClockKind.ValueType = ...,
-        fires_at_us: _builtins.int = ...,
-        from_queue: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["escalate", b"escalate"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_kind", b"clock_kind", "escalate", b"escalate", "fires_at_us", b"fires_at_us", "from_queue", b"from_queue", "timer_id", b"timer_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EscalateSla: _TypeAlias = EscalateSla  # noqa: Y015
-
-@_typing.final
-class BreachSla(_message.Message):
-    """A clock is past due. Refused TOO_EARLY while ownership's now is before it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TIMER_ID_FIELD_NUMBER: _builtins.int
-    CASE_ID_FIELD_NUMBER: _builtins.int
-    CLOCK_KIND_FIELD_NUMBER: _builtins.int
-    DUE_AT_US_FIELD_NUMBER: _builtins.int
-    RAISE_PRIORITY_BY_FIELD_NUMBER: _builtins.int
-    QUEUE_FIELD_NUMBER: _builtins.int
-    timer_id: _builtins.str
-    """The timer, 52 characters: doing it twice is doing it once."""
-    case_id: _builtins.str
-    """The case, 52 characters."""
-    clock_kind: _types_pb2.ClockKind.ValueType
-    """Which clock."""
-    due_at_us: _builtins.int
-    """When it was due."""
-    raise_priority_by: _builtins.int
-    """Added to the case's priority, 0 to 1000."""
-    queue: _builtins.str
-    """The queue the case was in when this was decided: its policy says so. Another: QUEUE_CHANGED.
-    Empty = do not look.
-    """
-    def __init__(
-        self,
-        *,
-        timer_id: _builtins.str = ...,
-        case_id: _builtins.str = ...,
-        clock_kind: _types_pb2.ClockKind.ValueType = ...,
-        due_at_us: _builtins.int = ...,
-        raise_priority_by: _builtins.int = ...,
-        queue: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "clock_kind", b"clock_kind", "due_at_us", b"due_at_us", "queue", b"queue", "raise_priority_by", b"raise_priority_by", "timer_id", b"timer_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BreachSla: _TypeAlias = BreachSla  # noqa: Y015
 
 @_typing.final
 class RaisePriority(_message.Message):

@@ -661,6 +661,7 @@ class AppendEntryRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    AWAITS_CUSTOMER_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
     retry is then not recognised.
@@ -673,6 +674,8 @@ class AppendEntryRequest(_message.Message):
     """What it is."""
     text: _builtins.str
     """The words; at most 48 KiB. Required unless kind is ATTACHMENT."""
+    awaits_customer: _builtins.bool
+    """Of MESSAGE_OUT: the customer is to answer now, so the case waits for them, as PauseCase does."""
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Attachment]:
         """Files by reference; at most 16. At least one if kind is ATTACHMENT."""
@@ -686,10 +689,11 @@ class AppendEntryRequest(_message.Message):
         kind: Global___EntryKind.ValueType = ...,
         text: _builtins.str = ...,
         attachments: _abc.Iterable[_types_pb2.Attachment] | None = ...,
+        awaits_customer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "case_id", b"case_id", "epoch", b"epoch", "kind", b"kind", "operation_id", b"operation_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "awaits_customer", b"awaits_customer", "case_id", b"case_id", "epoch", b"epoch", "kind", b"kind", "operation_id", b"operation_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1603,6 +1607,94 @@ class ReleaseOwnershipRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseOwnershipRequest: _TypeAlias = ReleaseOwnershipRequest  # noqa: Y015
+
+@_typing.final
+class PauseCaseRequest(_message.Message):
+    """Let the clocks of a case stand still."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    UNTIL_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
+    retry is then not recognised.
+    """
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The case's epoch; required of agents, who own it."""
+    cause: _types_pb2.PauseCause.ValueType
+    """What it waits for."""
+    reason: _builtins.str
+    """Why: a code such as SUPPLIER (A-Z, 0-9 and _, at most 64 bytes), for it stands in the clear.
+    Required of HOLD.
+    """
+    @_builtins.property
+    def until_at(self) -> _timestamp_pb2.Timestamp:
+        """At most until then, within 30 days. Not set = 14 days from now."""
+
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        cause: _types_pb2.PauseCause.ValueType = ...,
+        until_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until_at", b"until_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "cause", b"cause", "epoch", b"epoch", "operation_id", b"operation_id", "reason", b"reason", "until_at", b"until_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseCaseRequest: _TypeAlias = PauseCaseRequest  # noqa: Y015
+
+@_typing.final
+class ResumeCaseRequest(_message.Message):
+    """Let the clocks of a case go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The client's id of this write, 26 characters (a uuid7). Empty = the server draws one, and a
+    retry is then not recognised.
+    """
+    case_id: _builtins.str
+    """The case, 52 characters."""
+    epoch: _builtins.int
+    """The case's epoch; required of agents, who own it."""
+    cause: _types_pb2.PauseCause.ValueType
+    """What it waited for."""
+    reason: _builtins.str
+    """Why: a code as in PauseCase, at most 64 bytes; may be empty."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        cause: _types_pb2.PauseCause.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "cause", b"cause", "epoch", b"epoch", "operation_id", b"operation_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeCaseRequest: _TypeAlias = ResumeCaseRequest  # noqa: Y015
 
 @_typing.final
 class ScheduleCaseRequest(_message.Message):

@@ -151,6 +151,16 @@ class OwnershipServiceStub:
                 request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
                 _registered_method=True)
+        self.PauseCase = channel.unary_unary(
+                '/toldonce.api.ownership.v1.OwnershipService/PauseCase',
+                request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.PauseCaseRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+                _registered_method=True)
+        self.ResumeCase = channel.unary_unary(
+                '/toldonce.api.ownership.v1.OwnershipService/ResumeCase',
+                request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ResumeCaseRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+                _registered_method=True)
         self.ScheduleCase = channel.unary_unary(
                 '/toldonce.api.ownership.v1.OwnershipService/ScheduleCase',
                 request_serializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ScheduleCaseRequest.SerializeToString,
@@ -379,6 +389,26 @@ class OwnershipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseCase(self, request, context):
+        """Let the clocks of a case stand still, those that its SLA policy lets stand still for this cause.
+        It ends by itself at `until_at`; of CUSTOMER, with the next thing the customer says. Asked again:
+        the latest end counts.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no cause; no reason of HOLD; in the past or more than 30
+        days ahead); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED, NOT_OWNER, STALE_EPOCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeCase(self, request, context):
+        """Let the clocks of a case go on; one that does not stand still for this cause stays as it is.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no cause); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED,
+        NOT_OWNER, STALE_EPOCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ScheduleCase(self, request, context):
         """Put a case off until `not_before_at`, or have its customer called back, or both. An owner gives
         it back with that, under epoch + 1, and is preferred when the time has come. Until then it does
@@ -509,6 +539,16 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
             'ReleaseOwnership': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseOwnership,
                     request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
+            ),
+            'PauseCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseCase,
+                    request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.PauseCaseRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
+            ),
+            'ResumeCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeCase,
+                    request_deserializer=toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ResumeCaseRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.SerializeToString,
             ),
             'ScheduleCase': grpc.unary_unary_rpc_method_handler(
@@ -1138,6 +1178,60 @@ class OwnershipService:
             target,
             '/toldonce.api.ownership.v1.OwnershipService/ReleaseOwnership',
             toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ReleaseOwnershipRequest.SerializeToString,
+            toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.ownership.v1.OwnershipService/PauseCase',
+            toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.PauseCaseRequest.SerializeToString,
+            toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.ownership.v1.OwnershipService/ResumeCase',
+            toldonce_dot_api_dot_ownership_dot_v1_dot_ownership__pb2.ResumeCaseRequest.SerializeToString,
             toldonce_dot_api_dot_types_dot_v1_dot_types__pb2.CaseView.FromString,
             options,
             channel_credentials,

@@ -154,6 +154,18 @@ class OwnershipServiceStub:
     """Take a case from its owner, or give it up: it queues anew at its original age, under epoch + 1.
     Errors: INVALID_ARGUMENT (no reason).
     """
+    PauseCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.PauseCaseRequest, _types_pb2.CaseView]
+    """Let the clocks of a case stand still, those that its SLA policy lets stand still for this cause.
+    It ends by itself at `until_at`; of CUSTOMER, with the next thing the customer says. Asked again:
+    the latest end counts.
+    Errors: NOT_FOUND; INVALID_ARGUMENT (no cause; no reason of HOLD; in the past or more than 30
+    days ahead); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED, NOT_OWNER, STALE_EPOCH.
+    """
+    ResumeCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ResumeCaseRequest, _types_pb2.CaseView]
+    """Let the clocks of a case go on; one that does not stand still for this cause stays as it is.
+    Errors: NOT_FOUND; INVALID_ARGUMENT (no cause); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED,
+    NOT_OWNER, STALE_EPOCH.
+    """
     ScheduleCase: _aio.UnaryUnaryMultiCallable[_ownership_pb2.ScheduleCaseRequest, _types_pb2.CaseView]
     """Put a case off until `not_before_at`, or have its customer called back, or both. An owner gives
     it back with that, under epoch + 1, and is preferred when the time has come. Until then it does
@@ -429,6 +441,30 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_types_pb2.CaseView]:
         """Take a case from its owner, or give it up: it queues anew at its original age, under epoch + 1.
         Errors: INVALID_ARGUMENT (no reason).
+        """
+
+    @_abc_1.abstractmethod
+    def PauseCase(
+        self,
+        request: _ownership_pb2.PauseCaseRequest,
+        context: _aio.ServicerContext[_ownership_pb2.PauseCaseRequest, _abc.Awaitable[_types_pb2.CaseView]],
+    ) -> _abc.Awaitable[_types_pb2.CaseView]:
+        """Let the clocks of a case stand still, those that its SLA policy lets stand still for this cause.
+        It ends by itself at `until_at`; of CUSTOMER, with the next thing the customer says. Asked again:
+        the latest end counts.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no cause; no reason of HOLD; in the past or more than 30
+        days ahead); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED, NOT_OWNER, STALE_EPOCH.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeCase(
+        self,
+        request: _ownership_pb2.ResumeCaseRequest,
+        context: _aio.ServicerContext[_ownership_pb2.ResumeCaseRequest, _abc.Awaitable[_types_pb2.CaseView]],
+    ) -> _abc.Awaitable[_types_pb2.CaseView]:
+        """Let the clocks of a case go on; one that does not stand still for this cause stays as it is.
+        Errors: NOT_FOUND; INVALID_ARGUMENT (no cause); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED,
+        NOT_OWNER, STALE_EPOCH.
         """
 
     @_abc_1.abstractmethod

@@ -592,6 +592,38 @@ HANDOFF_OUTCOME_REPLACED: HandoffOutcome.ValueType  # 5
 """A higher rung of the escalation took its place."""
 Global___HandoffOutcome: _TypeAlias = HandoffOutcome  # noqa: Y015
 
+class _PauseCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PauseCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PauseCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAUSE_CAUSE_UNSPECIFIED: _PauseCause.ValueType  # 0
+    """Not set."""
+    PAUSE_CAUSE_CUSTOMER: _PauseCause.ValueType  # 1
+    """The customer is to answer."""
+    PAUSE_CAUSE_HOLD: _PauseCause.ValueType  # 2
+    """Somebody else is to do something first: a supplier, another department."""
+    PAUSE_CAUSE_CLOSED: _PauseCause.ValueType  # 3
+    """It had ended, before it was opened again. Never asked for."""
+    PAUSE_CAUSE_NOT_OPEN: _PauseCause.ValueType  # 4
+    """Of the older of two cases that became one: the younger was not there yet. Never asked for."""
+
+class PauseCause(_PauseCause, metaclass=_PauseCauseEnumTypeWrapper):
+    """What the clocks of a case may stand still for."""
+
+PAUSE_CAUSE_UNSPECIFIED: PauseCause.ValueType  # 0
+"""Not set."""
+PAUSE_CAUSE_CUSTOMER: PauseCause.ValueType  # 1
+"""The customer is to answer."""
+PAUSE_CAUSE_HOLD: PauseCause.ValueType  # 2
+"""Somebody else is to do something first: a supplier, another department."""
+PAUSE_CAUSE_CLOSED: PauseCause.ValueType  # 3
+"""It had ended, before it was opened again. Never asked for."""
+PAUSE_CAUSE_NOT_OPEN: PauseCause.ValueType  # 4
+"""Of the older of two cases that became one: the younger was not there yet. Never asked for."""
+Global___PauseCause: _TypeAlias = PauseCause  # noqa: Y015
+
 class _AdviserKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -969,12 +1001,18 @@ class SlaClock(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     TIMER_ID_FIELD_NUMBER: _builtins.int
+    REMAINING_S_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
     kind: Global___ClockKind.ValueType
     """What it measures."""
     state: Global___ClockState.ValueType
     """How it stands."""
     timer_id: _builtins.str
     """The timer that fires at `due_at`, 52 characters; empty when none is armed."""
+    remaining_s: _builtins.int
+    """Time of its calendar that is left, in whole seconds rounded down; below 0 once overdue."""
+    commitment_id: _builtins.str
+    """Of COMMITMENT: which promise, 52 characters."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp:
         """When it is due; not set while paused."""
@@ -1001,10 +1039,12 @@ class SlaClock(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         timer_id: _builtins.str = ...,
+        remaining_s: _builtins.int = ...,
+        commitment_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "ended_at", b"ended_at", "started_at", b"started_at", "warn_at", b"warn_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "ended_at", b"ended_at", "kind", b"kind", "started_at", b"started_at", "state", b"state", "timer_id", b"timer_id", "warn_at", b"warn_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "due_at", b"due_at", "ended_at", b"ended_at", "kind", b"kind", "remaining_s", b"remaining_s", "started_at", b"started_at", "state", b"state", "timer_id", b"timer_id", "warn_at", b"warn_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1102,7 +1142,7 @@ class CommitmentView(_message.Message):
     case_id: _builtins.str
     """The case it was made in, 52 characters."""
     agent: _builtins.str
-    """Name of the agent who promised."""
+    """Name of the agent who promised; empty: the acknowledgement did, and the first answer keeps it."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp:
         """When it was promised."""
@@ -1167,6 +1207,10 @@ class CaseView(_message.Message):
     FORMER_OWNERS_FIELD_NUMBER: _builtins.int
     CALLBACK_AT_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_AT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_TIER_FIELD_NUMBER: _builtins.int
+    WIDENED_FIELD_NUMBER: _builtins.int
+    PAUSED_FOR_FIELD_NUMBER: _builtins.int
+    PAUSED_UNTIL_AT_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     customer_id: _builtins.str
@@ -1211,6 +1255,12 @@ class CaseView(_message.Message):
     """Name of the agent who owned it before, or whom to prefer; empty when nobody."""
     incident: _builtins.str
     """Name of the incident the case belongs to; empty = none."""
+    customer_tier: _builtins.str
+    """What the customer is to the company, a configured tier; empty when not said."""
+    widened: _builtins.bool
+    """It asks no more than when it had waited through all steps of its policy."""
+    paused_for: Global___PauseCause.ValueType
+    """What it waits for now, and at most until when; not set when it does not."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When it was opened."""
@@ -1269,6 +1319,10 @@ class CaseView(_message.Message):
         scheduled. It may lie in the past.
         """
 
+    @_builtins.property
+    def paused_until_at(self) -> _timestamp_pb2.Timestamp:
+        """See `paused_for`."""
+
     def __init__(
         self,
         *,
@@ -1305,10 +1359,14 @@ class CaseView(_message.Message):
         former_owners: _abc.Iterable[_builtins.str] | None = ...,
         callback_at: _timestamp_pb2.Timestamp | None = ...,
         not_before_at: _timestamp_pb2.Timestamp | None = ...,
+        customer_tier: _builtins.str = ...,
+        widened: _builtins.bool = ...,
+        paused_for: Global___PauseCause.ValueType = ...,
+        paused_until_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "enqueued_at", b"enqueued_at", "handoff", b"handoff", "lapse", b"lapse", "not_before_at", b"not_before_at", "opened_at", b"opened_at", "owned_at", b"owned_at", "requirement", b"requirement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_at", b"callback_at", "enqueued_at", b"enqueued_at", "handoff", b"handoff", "lapse", b"lapse", "not_before_at", b"not_before_at", "opened_at", b"opened_at", "owned_at", b"owned_at", "paused_until_at", b"paused_until_at", "requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "commitments", b"commitments", "customer_id", b"customer_id", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "former_owners", b"former_owners", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "not_before_at", b"not_before_at", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "work_state", b"work_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisers", b"advisers", "callback_at", b"callback_at", "case_id", b"case_id", "channel", b"channel", "clocks", b"clocks", "commitments", b"commitments", "customer_id", b"customer_id", "customer_tier", b"customer_tier", "disposition", b"disposition", "enqueued_at", b"enqueued_at", "epoch", b"epoch", "event_id", b"event_id", "former_owners", b"former_owners", "handoff", b"handoff", "hops", b"hops", "incident", b"incident", "language", b"language", "lapse", b"lapse", "last_customer_entry_id", b"last_customer_entry_id", "last_owner", b"last_owner", "not_before_at", b"not_before_at", "offers", b"offers", "opened_at", b"opened_at", "owned_at", b"owned_at", "owner", b"owner", "ownership_state", b"ownership_state", "paused_for", b"paused_for", "paused_until_at", b"paused_until_at", "priority", b"priority", "queue", b"queue", "requirement", b"requirement", "rung", b"rung", "sequence", b"sequence", "state", b"state", "topic", b"topic", "widened", b"widened", "work_state", b"work_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

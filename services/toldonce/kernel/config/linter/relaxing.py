@@ -13,8 +13,10 @@ Offers do not stop this clock, so no step is too late for `offer_timeout_s`.
 """
 
 from collections.abc import Iterator
+from math import ceil
 
 from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.config.aims import Rung
 from toldonce.kernel.config.linter.crew import Crew, Work
 from toldonce.kernel.config.linter.finding import Finding, Rule, Severity, some
 from toldonce.kernel.config.types import Config, RoutingPolicy
@@ -99,7 +101,14 @@ def leaves_s(config: Config, queue: str) -> int | None:
     onward = config.escalation_of(queue)
     if target is None or not onward or not config.clock_calendar_of(queue).always:
         return None
-    return target.escalate_s
+    rungs = (rung for rung in aims.ladder if rung.hands) if aims is not None else ()
+    return min(
+        (ceil(rung.comes_s(target.target_s)) for rung in rungs if _climbs(rung)), default=None
+    )
+
+
+def _climbs(rung: Rung) -> bool:
+    return not rung.clocks or ClockKind.QUEUE_WAIT in rung.clocks
 
 
 def _changes(asked: Requirement, steps: tuple[Step, ...], number: int) -> bool:

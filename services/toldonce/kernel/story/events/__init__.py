@@ -10,13 +10,16 @@ from toldonce.kernel.story.events.cases import (
     CaseClosed,
     CaseMerged,
     CaseOpened,
+    CasePaused,
     CaseReopened,
+    CaseResumed,
     CaseScheduled,
     CaseSplit,
     IncidentLinked,
     PriorityRaised,
     PrioritySet,
     QueueChanged,
+    RungClimbed,
     SlaBreached,
     SlaWarned,
     WrapUpBegun,
@@ -26,6 +29,7 @@ from toldonce.kernel.story.events.contacts import (
     CommitmentBroken,
     CommitmentKept,
     CommitmentMade,
+    CommitmentWithdrawn,
     ContactReceived,
     DeliveryConfirmed,
     Diverted,
@@ -76,11 +80,15 @@ __all__ = [
     "CaseMerged",
     "CaseOpened",
     "CaseReopened",
+    "CasePaused",
+    "CaseResumed",
     "CaseScheduled",
+    "RungClimbed",
     "CaseSplit",
     "CommitmentBroken",
     "CommitmentKept",
     "CommitmentMade",
+    "CommitmentWithdrawn",
     "ConsultJoined",
     "ConsultLeft",
     "ContactReceived",
@@ -150,6 +158,7 @@ type Event = (
     | CommitmentMade
     | CommitmentKept
     | CommitmentBroken
+    | CommitmentWithdrawn
     | OwnershipLapsed
     | OwnershipResumed
     | CaseMerged
@@ -161,4 +170,7 @@ type Event = (
     | QueueChanged
     | CallbackRequested
     | CaseScheduled
+    | CasePaused
+    | CaseResumed
+    | RungClimbed
 )

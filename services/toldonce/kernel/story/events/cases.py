@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.kernel.clocks import ClockKind
-from toldonce.kernel.ids import Own
-from toldonce.kernel.story.types import Case, SkillNeed
+from toldonce.kernel.ids import NO_OWN, Own
+from toldonce.kernel.story.types import Case, PauseCause, SkillNeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class CaseOpened:
     skills: tuple[SkillNeed, ...]
     priority: int
     preferred_agent: str
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,13 @@ class QueueChanged:
 
 @dataclass(frozen=True, slots=True)
 class SlaWarned:
-    """A clock came near its due time."""
+    """A clock came near its due time; of a commitment, `commitment` says which."""
 
     case: Own
     timer: Own
     clock: ClockKind
     due_at: datetime
+    commitment: Own = NO_OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,45 @@ class SlaBreached:
     timer: Own
     clock: ClockKind
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RungClimbed:
+    """A rung of the escalation ladder was reached for a clock that is, or was, due at `due_at`.
+
+    What it does besides is in events of their own: the priority, the handing over. `widened`: the
+    case asks no more from now on than when it had waited through all steps. `notified` and `paged`:
+    those who are to know are told by this.
+    """
+
+    case: Own
+    timer: Own
+    clock: ClockKind
+    rung: int
+    due_at: datetime
+    policy: str
+    widened: bool
+    notified: bool
+    paged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CasePaused:
+    """The case waits for something outside, at most until `until_at`; `reason` is a code."""
+
+    case: Own
+    cause: PauseCause
+    until_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResumed:
+    """The case does not wait for that any more."""
+
+    case: Own
+    cause: PauseCause
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

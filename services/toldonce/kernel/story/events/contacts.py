@@ -102,3 +102,12 @@ class CommitmentBroken:
     commitment: Own
     case: Own
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentWithdrawn:
+    """Nobody waits any more for what was promised."""
+
+    commitment: Own
+    case: Own
+    reason: str

@@ -15,7 +15,6 @@ from toldonce.ownership.core.commands.cases import (
     CompleteWrapUp,
     LinkIncident,
     MergeCases,
-    RecordTimer,
     ReopenCase,
     RequestCallback,
     ScheduleCase,
@@ -37,7 +36,6 @@ from toldonce.ownership.core.commands.owning import (
     BeginHandoff,
     CancelHandoff,
     DeclineOffer,
-    DueTimer,
     Escalate,
     ExpireOffer,
     JoinConsult,
@@ -53,6 +51,7 @@ from toldonce.ownership.core.commands.stories import (
     Forget,
     MoveOut,
 )
+from toldonce.ownership.core.commands.timing import FireTimer, PauseCase, ResumeCase
 
 __all__ = [
     "AbandonCase",
@@ -71,10 +70,10 @@ __all__ = [
     "ConfirmDelivery",
     "DeclineOffer",
     "DivertContact",
-    "DueTimer",
     "Ended",
     "Escalate",
     "ExpireOffer",
+    "FireTimer",
     "Forget",
     "JoinConsult",
     "KeepCommitment",
@@ -85,11 +84,12 @@ __all__ = [
     "MakeOffer",
     "MergeCases",
     "MoveOut",
+    "PauseCase",
     "ReceiveContact",
-    "RecordTimer",
     "ReleaseOwnership",
     "ReopenCase",
     "RequestCallback",
+    "ResumeCase",
     "ResumeOwnership",
     "RevokeOffer",
     "ScheduleCase",
@@ -110,7 +110,9 @@ type Command = (
     | BeginHandoff
     | CancelHandoff
     | Escalate
-    | RecordTimer
+    | FireTimer
+    | PauseCase
+    | ResumeCase
     | BeginWrapUp
     | CompleteWrapUp
     | CloseCase

@@ -1,25 +1,10 @@
-"""Cases: their clocks, their end and their return, and which matters there are."""
+"""Cases: how they wait, their end and their return, and which matters there are."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.ownership.core.commands.contacts import Ended
-
-
-@dataclass(frozen=True, slots=True)
-class RecordTimer:
-    """Record that a clock warned or (`breach`) ran out, once per `timer`; not before its time."""
-
-    case: Own
-    timer: Own
-    clock: ClockKind
-    due_at: datetime
-    fires_at: datetime
-    breach: bool
-    raise_priority_by: int
-    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from toldonce.kernel.story.types import Case, SkillNeed
 class ReceiveContact:
     """Take a contact in: into `thread` if that case is open, else where it belongs.
 
-    `closed` is how the history last shows a `thread` that ended not too long ago: it reopens.
+    `closed` is how the history last shows a `thread` that ended not too long ago: it reopens. Where
+    it `commits`, what is promised by `promised_at` is a commitment. `tier`: what the customer is to
+    the company.
     """
 
     contact: Own
@@ -31,6 +33,8 @@ class ReceiveContact:
     topic_by: TopicBy = TopicBy.UNSPECIFIED
     topic_sure_pct: int = 0
     topic_model: str = ""
+    tier: str = ""
+    commits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,14 @@ class DivertContact:
 class AppendEntry:
     """Add a message, note or reference; an agent quotes the epoch of the case.
 
-    An adviser adds notes and references only.
+    An adviser adds notes and references only. `awaits_customer`: after this message the customer is
+    to answer.
     """
 
     case: Own
     epoch: int
     kind: EntryKind
+    awaits_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

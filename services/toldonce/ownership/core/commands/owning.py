@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.types import TargetKind
 
@@ -94,31 +93,14 @@ class CancelHandoff:
 
 
 @dataclass(frozen=True, slots=True)
-class DueTimer:
-    """A timer of the present run of a clock, and its instant.
-
-    `queue` is the case's by whose policy it was planned; empty: any.
-    """
-
-    own: Own
-    clock: ClockKind
-    fires_at: datetime
-    queue: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Escalate:
-    """Climb to `rung`: an owned case is handed over with its story, a waiting one moves queue.
-
-    `timer`: the timer that asks, if one does; then the clock must still run.
-    """
+    """Climb to `rung`: an owned case is handed over with its story, a waiting one moves queue."""
 
     case: Own
     epoch: int
     rung: int
     queue: str
     reason: str
-    timer: "DueTimer | None" = None
     context_sequence: int = 0
     context_hash: bytes = b""
 

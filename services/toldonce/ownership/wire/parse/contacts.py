@@ -51,6 +51,8 @@ def contact_of(message: internal_pb2.Command) -> Ask:
         topic_by=_topic_by(contact.topic_by),
         topic_sure_pct=contact.topic_sure_pct,
         topic_model=contact.topic_model,
+        tier=parse_name("customer_tier", contact.customer_tier) if contact.customer_tier else "",
+        commits=contact.commits,
     )
     words = ContactWords(
         aliases=tuple(alias_of("aliases", alias) for alias in contact.aliases),
@@ -80,7 +82,8 @@ def _append_entry(body: ownership_pb2.AppendEntryRequest) -> Parsed:
     if kind is not EntryKind.ATTACHMENT and not text:
         raise Invalid("text", "an empty entry says nothing")
     words = EntryWords(text, references_of(body.attachments))
-    return customer, AppendEntry(case, body.epoch, kind), words
+    awaits = body.awaits_customer and kind is EntryKind.MESSAGE_OUT
+    return customer, AppendEntry(case, body.epoch, kind, awaits_customer=awaits), words
 
 
 def _confirm(body: internal_pb2.ConfirmDelivery) -> Parsed:

@@ -36,7 +36,8 @@ def _target(target: types_pb2.HandoffTarget) -> tuple[TargetKind, str]:
             raise Invalid("target", "name the agent, the queue or the tier to hand over to")
 
 
-def _envelope(envelope: types_pb2.HandoffEnvelope) -> EnvelopeWords:
+def envelope_of(envelope: types_pb2.HandoffEnvelope) -> EnvelopeWords:
+    """Read what the receiver of a handoff is told."""
     return EnvelopeWords(
         *(
             text_of(f"envelope.{part}", getattr(envelope, part), PART_BYTES_MAX)
@@ -58,7 +59,7 @@ def _begin_handoff(body: ownership_pb2.BeginHandoffRequest) -> Parsed:
         warm=body.mode == ownership_pb2.HANDOFF_MODE_WARM,
         override=reason_of(body.override_reason, "override_reason"),
     )
-    return customer, command, _envelope(body.envelope)
+    return customer, command, envelope_of(body.envelope)
 
 
 def _cancel_handoff(body: ownership_pb2.CancelHandoffRequest) -> Parsed:
@@ -67,23 +68,15 @@ def _cancel_handoff(body: ownership_pb2.CancelHandoffRequest) -> Parsed:
     return customer, CancelHandoff(case, body.epoch, handoff, reason_of(body.reason)), None
 
 
-def escalate_of(
-    body: ownership_pb2.EscalateRequest,
-) -> tuple[str, Escalate, EnvelopeWords]:
-    """Read an escalation; a timer's is one with the timer named."""
+def _escalate(body: ownership_pb2.EscalateRequest) -> Parsed:
     customer, case = case_of("case_id", body.case_id)
     queue = parse_name("queue", body.queue) if body.queue else ""
-    envelope = _envelope(body.envelope)
+    envelope = envelope_of(body.envelope)
     if body.rung < 0:
         raise Invalid("rung", "rungs count from 1")
-    return customer, Escalate(case, body.epoch, body.rung, queue, "ESCALATED"), envelope
-
-
-def _escalate(body: ownership_pb2.EscalateRequest) -> Parsed:
-    customer, command, envelope = escalate_of(body)
     if not envelope.reason.strip():
         raise Invalid("envelope.reason", "say why it climbs")
-    return customer, command, envelope
+    return customer, Escalate(case, body.epoch, body.rung, queue, "ESCALATED"), envelope
 
 
 def _join(body: ownership_pb2.JoinConsultRequest) -> Parsed:

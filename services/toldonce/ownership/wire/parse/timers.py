@@ -1,40 +1,39 @@
-"""What clocks record: warnings, breaches, escalations in time, broken promises."""
+"""What time asks, and what makes clocks stand still."""
 
-from dataclasses import replace
-
-from toldonce.api.ownership.v1 import internal_pb2
-from toldonce.kernel.clocks import ClockKind
+from toldonce.api.ownership.v1 import internal_pb2, ownership_pb2
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
+from toldonce.kernel.config.aims import RUNGS_MAX
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import Own, own_of, parse_whole
-from toldonce.ownership.core.commands import BreakCommitment, DueTimer, RecordTimer
-from toldonce.ownership.wire.parse.handoffs import escalate_of
-from toldonce.ownership.wire.parse.words import Parsed, Parsers, case_of
-from toldonce.runtime.mapping import at_us
+from toldonce.kernel.story.types import PauseCause
+from toldonce.ownership.core.commands import BreakCommitment, FireTimer, PauseCase, ResumeCase
+from toldonce.ownership.wire.parse.handoffs import envelope_of
+from toldonce.ownership.wire.parse.words import Parsed, Parsers, case_of, instant_of, reason_of
 
 
-def _escalate_sla(body: internal_pb2.EscalateSla) -> Parsed:
-    customer, command, envelope = escalate_of(body.escalate)
-    timer = Own(own_of(parse_whole("timer_id", body.timer_id)))
-    due = DueTimer(timer, _clock(body.clock_kind), at_us(body.fires_at_us), body.from_queue)
-    return customer, replace(command, timer=due, reason="SLA_BREACHED"), envelope
-
-
-def _timer(
-    body: internal_pb2.WarnSla | internal_pb2.BreachSla, fires_at_us: int, *, raise_by: int | None
-) -> Parsed:
+def _fire(body: internal_pb2.FireTimer) -> Parsed:
     customer, case = case_of("case_id", body.case_id)
-    kind = _clock(body.clock_kind)
-    command = RecordTimer(
+    promise = parse_whole("commitment_id", body.commitment_id) if body.commitment_id else ""
+    command = FireTimer(
         case=case,
         timer=Own(own_of(parse_whole("timer_id", body.timer_id))),
-        clock=kind,
-        due_at=at_us(body.due_at_us),
-        fires_at=at_us(fires_at_us),
-        breach=raise_by is not None,
-        raise_priority_by=raise_by or 0,
-        queue=body.queue,
+        clock=_clock(body.clock_kind),
+        moment=_moment(body),
+        commitment=Own(own_of(promise)) if promise else Own(""),
     )
-    return customer, command, None
+    return customer, command, envelope_of(body.envelope) if body.HasField("envelope") else None
+
+
+def _moment(body: internal_pb2.FireTimer) -> Moment:
+    match body.moment:
+        case internal_pb2.TIMER_MOMENT_WARN:
+            return WARN
+        case internal_pb2.TIMER_MOMENT_BREACH:
+            return BREACH
+        case internal_pb2.TIMER_MOMENT_RUNG if 0 < body.rung <= RUNGS_MAX:
+            return Moment(body.rung)
+        case _:
+            raise Invalid("moment", f"wanted WARN, BREACH or a RUNG from 1 to {RUNGS_MAX}")
 
 
 def _clock(kind: int) -> ClockKind:
@@ -44,12 +43,24 @@ def _clock(kind: int) -> ClockKind:
         raise Invalid("clock_kind", "which clock?") from None
 
 
-def _warn(body: internal_pb2.WarnSla) -> Parsed:
-    return _timer(body, body.fires_at_us, raise_by=None)
+def _cause(kind: int) -> PauseCause:
+    try:
+        return PauseCause(kind)
+    except ValueError:
+        raise Invalid("cause", "wanted CUSTOMER or HOLD") from None
 
 
-def _breach(body: internal_pb2.BreachSla) -> Parsed:
-    return _timer(body, body.due_at_us, raise_by=body.raise_priority_by)
+def _pause(body: ownership_pb2.PauseCaseRequest) -> Parsed:
+    customer, case = case_of("case_id", body.case_id)
+    until_at = instant_of("until_at", body.until_at) if body.HasField("until_at") else None
+    reason = reason_of(body.reason)
+    return customer, PauseCase(case, body.epoch, _cause(body.cause), until_at, reason), None
+
+
+def _resume(body: ownership_pb2.ResumeCaseRequest) -> Parsed:
+    customer, case = case_of("case_id", body.case_id)
+    reason = reason_of(body.reason)
+    return customer, ResumeCase(case, body.epoch, _cause(body.cause), reason), None
 
 
 def _break(body: internal_pb2.BreakCommitment) -> Parsed:
@@ -58,8 +69,8 @@ def _break(body: internal_pb2.BreakCommitment) -> Parsed:
 
 
 PARSERS: Parsers = {
-    "escalate_sla": _escalate_sla,
-    "warn_sla": _warn,
-    "breach_sla": _breach,
+    "fire_timer": _fire,
+    "pause_case": _pause,
+    "resume_case": _resume,
     "break_commitment": _break,
 }
