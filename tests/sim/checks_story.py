@@ -4,8 +4,9 @@ from collections import Counter
 from datetime import datetime
 
 from tests.sim.older import OLD, lacking
+from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.config import Config
-from toldonce.kernel.sla import Timer, timers_of
+from toldonce.kernel.sla import Timer, clocks_of, story_timers, timer_id
 from toldonce.kernel.story.events import (
     Absorbed,
     CallbackRequested,
@@ -16,9 +17,11 @@ from toldonce.kernel.story.events import (
     CaseReopened,
     CaseScheduled,
     CaseSplit,
+    CommitmentBroken,
     EntryAppended,
     EntryKind,
     Fenced,
+    Forgotten,
     HandoffBegun,
     HandoffCancelled,
     Moved,
@@ -30,13 +33,15 @@ from toldonce.kernel.story.events import (
     OwnershipLapsed,
     OwnershipReleased,
     OwnershipResumed,
+    RungClimbed,
     SlaBreached,
     SlaWarned,
     WrapUpCompleted,
 )
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Record
-from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Story
+from toldonce.kernel.story.runs import done, run_of
+from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, CaseState, Story
 
 Found = list[tuple[str, str]]
 CLOCKS_S = 0.25
@@ -52,6 +57,7 @@ class _Owners:
         self.offers: dict[str, tuple[str, str]] = {}
         self.lapsed: set[str] = set()
         self.timers: dict[str, Timer] = {}
+        self.recorded: set[str] = set()
         self.not_before: dict[str, datetime] = {}
         self.callbacks: set[str] = set()
 
@@ -89,11 +95,8 @@ def check(
         found += _head(where, head, record)
         found += _facts(where, before, record, owners)
         found += _appointments(where, record, owners)
-        for case in head.cases:
-            if case is not before.case(case.own):
-                owners.timers.update(
-                    (timer.own, timer) for timer in timers_of(case, config, record.at)
-                )
+        found += _ended_late(where, before, head, record, config)
+        owners.timers.update((timer.own, timer) for timer in story_timers(head, config))
         for case in head.cases:
             asked = [offer.agent for offer in case.offers]
             if len(asked) > 1:
@@ -187,8 +190,15 @@ def _facts(where: str, before: Story, record: Record, owners: _Owners) -> Found:
             case EntryAppended(kind=EntryKind.MESSAGE_OUT, case=own) if agent:
                 if owners.owner.get(own) != agent:
                     found.append(("I5", f"{where}: {agent} wrote in a case that is not theirs"))
-            case SlaWarned() | SlaBreached():
-                found += _timer(where, before, record, event, owners.timers)
+            case SlaWarned(timer=timer) | SlaBreached(timer=timer) | RungClimbed(timer=timer):
+                found += _timer(where, record, timer, owners)
+            case CommitmentBroken(commitment=promise):
+                standing = before.commitment(promise)
+                if standing is None:
+                    found.append(("I8", f"{where}: a promise that does not stand was broken"))
+                else:
+                    named = (ClockKind.COMMITMENT, BREACH, standing.made_at)
+                    found += _timer(where, record, timer_id(promise, *named), owners)
             case _:
                 pass
     return found
@@ -229,25 +239,38 @@ def _rises(where: str, owners: _Owners, own: str, epoch: int) -> Found:
     return [("I5", f"{where}: {own} changes hands under epoch {epoch} after {last}")]
 
 
-def _timer(
-    where: str,
-    before: Story,
-    record: Record,
-    event: SlaWarned | SlaBreached,
-    known: dict[str, Timer],
-) -> Found:
+def _timer(where: str, record: Record, timer: str, owners: _Owners) -> Found:
     """I8: a recorded timer is one the policy names, it is due, and it is the first of its name."""
-    case = before.case(event.case)
-    if case is None:
-        return [("I8", f"{where}: a timer of a case that is not open")]
-    if event.timer in case.timers:
-        return [("I8", f"{where}: timer {event.timer} a second time")]
-    due = known.get(event.timer)
+    if timer in owners.recorded:
+        return [("I8", f"{where}: timer {timer} a second time")]
+    owners.recorded.add(timer)
+    due = owners.timers.get(timer)
     if due is None:
-        return [("I8", f"{where}: timer {event.timer} is none of the policy's")]
+        return [("I8", f"{where}: timer {timer} is none of the policy's")]
     if record.at < due.fires_at:
-        return [("I8", f"{where}: timer {event.timer} is early")]
+        return [("I8", f"{where}: timer {timer} is early")]
     return []
+
+
+def _ended_late(where: str, before: Story, head: Story, record: Record, config: Config) -> Found:
+    """I8: a clock that ends past its due time has its breach in the log."""
+    if any(isinstance(event, Moved | Forgotten | CaseMerged) for event in record.events):
+        return []  # it goes on elsewhere, or nobody is to know
+    said = {(e.case, e.clock) for e in record.events if isinstance(e, SlaBreached)}
+    found: Found = []
+    for case in before.cases:
+        after = head.case(case.own)
+        for read in clocks_of(case, config, record.at):
+            run = run_of(case, read.kind)
+            if run is None or read.ended or read.due_at is None or record.at < read.due_at:
+                continue
+            on = None if after is None else run_of(after, read.kind)
+            goes_on = on is not None and on.started_at == run.started_at and not on.stopped_at
+            if goes_on or done(case, run) & BREACH.bit or (case.own, read.kind) in said:
+                continue
+            if case.state is not CaseState.CLOSED:
+                found.append(("I8", f"{where}: {read.kind.name} ended late and nobody says so"))
+    return found
 
 
 def early_s(logged: Logged, stored_at: datetime) -> float:

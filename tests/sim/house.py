@@ -51,7 +51,8 @@ channels:
     cost: 1
     reply: true
     queue: orders
-    first_response_s: 600
+    first_response_s: 20
+    commits: true
     owner_absent: {policy: keep, grace_s: 5, keep_max_s: 4}
 topics:
 %(topics)s
@@ -82,9 +83,19 @@ policies:
     success: {mode: active, explore: 0.1, cycle_minutes: 1, by: [topic, channel], repeat_s: 60}
 sla:
   - name: soon
-    targets: {queue_wait_s: 6, first_response_s: 12}
+    targets: {queue_wait_s: 6, first_response_s: 12, next_response_s: 8, resolution_s: 30}
     warn_fraction: 0.5
-    on_breach: {raise_priority_by: 100, escalate_after_s: 2, escalate_to: escalations}
+    on_breach: {raise_priority_by: 100}
+    ladder:
+      - {at_fraction: 0.8, raise_priority_by: 10, widen: true, notify: true}
+      - {after_breach_s: 2, hand_to: escalations}
+      - {after_breach_s: 6, page: true}
+  - name: chats
+    when: {channels: [sms], queues: [orders]}
+    targets: {first_response_s: 15, next_response_s: 5, resolution_s: 40}
+    pause_on: {first_response: [customer, hold], resolution: [hold]}
+    on_reopen: restart
+    on_breach: {raise_priority_by: 50, escalate_after_s: 3, escalate_to: escalations}
 presence: {heartbeat_s: 3, stale_s: 5, gone_s: 12}
 handoff: {timeout_s: 9, required: [reason, summary]}
 agents:

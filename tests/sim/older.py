@@ -9,13 +9,28 @@ import contextvars
 import dataclasses
 from typing import Any
 
-from toldonce.kernel.story.events import CallbackRequested, CaseScheduled
+from toldonce.kernel.story.events import (
+    CasePaused,
+    CaseResumed,
+    CommitmentWithdrawn,
+    RungClimbed,
+)
 from toldonce.kernel.story.types import FOLD_VERSION, Story
+from toldonce.ownership.core.commands import FireTimer, PauseCase, ResumeCase
 from toldonce.runtime.history import TooNew
 
 OLD = FOLD_VERSION - 1
-NEW_CASE_FIELDS = ("callback_at", "not_before_at", "answer_from_at")
-NEW_EVENTS = (CallbackRequested, CaseScheduled)
+NEW_CASE_FIELDS: dict[str, Any] = {
+    "tier": "",
+    "widened": False,
+    "asked_at": None,
+    "replied_at": None,
+    "resolve_from_at": None,
+    "pauses": (),
+    "marks": (),
+}
+NEW_COMMANDS = (FireTimer, PauseCase, ResumeCase)
+NEW_EVENTS = (RungClimbed, CasePaused, CaseResumed, CommitmentWithdrawn)
 _IS_OLD: contextvars.ContextVar[bool] = contextvars.ContextVar("is_old", default=False)
 
 
@@ -40,9 +55,9 @@ class Known(int):
 
 def lacking(head: Story) -> Story:
     """Give a head as the version before would have folded it."""
-    blank: dict[str, Any] = dict.fromkeys(NEW_CASE_FIELDS)
-    cases = tuple(dataclasses.replace(case, **blank) for case in head.cases)
-    return dataclasses.replace(head, fold_version=OLD, cases=cases)
+    cases = tuple(dataclasses.replace(case, **NEW_CASE_FIELDS) for case in head.cases)
+    promises = tuple(dataclasses.replace(one, warned=False) for one in head.commitments)
+    return dataclasses.replace(head, fold_version=OLD, cases=cases, commitments=promises)
 
 
 def begin() -> None:
@@ -55,8 +70,10 @@ def make(process: Any) -> None:
     recorder = process.bound._ownership._writer._recorder  # noqa: SLF001
     record, fence = recorder.record, recorder.fence
 
-    async def older_record(*given: Any) -> Any:
-        made = await record(*given)
+    async def older_record(ask: Any, *given: Any) -> Any:
+        if isinstance(ask.command, NEW_COMMANDS):
+            raise TooNew("it knows no such command: a newer replica will answer")
+        made = await record(ask, *given)
         if any(isinstance(event, NEW_EVENTS) for event in made.events):
             raise TooNew("it knows no such command: a newer replica will answer")
         return dataclasses.replace(made, head=lacking(made.head))

@@ -33,6 +33,27 @@ async def promise(agent: "Agent", case: Any) -> Any:
     return done.case if done.case.case_id else case
 
 
+@of_agent(1.0)
+async def wait_for(agent: "Agent", case: Any) -> Any:
+    """Wait for the customer or for somebody else, or do not any more."""
+    world = agent.world
+    cause = world.rng.choice((types_pb2.PAUSE_CAUSE_CUSTOMER, types_pb2.PAUSE_CAUSE_HOLD))
+    request: Any
+    if world.rng.random() < 0.4:
+        request = pb.ResumeCaseRequest(case_id=case.case_id, epoch=case.epoch, cause=cause)
+        done = await world.ask(agent.who, "go_on", quotes=quoted(case), resume_case=request)
+    else:
+        request = pb.PauseCaseRequest(
+            case_id=case.case_id, epoch=case.epoch, cause=cause, reason="SUPPLIER"
+        )
+        until_at = world.house.clock.now() + timedelta(seconds=world.rng.uniform(1.0, 20.0))
+        request.until_at.FromDatetime(until_at)
+        done = await world.ask(
+            agent.who, "wait_for", quotes=quoted(case) | {"until": until_at}, pause_case=request
+        )
+    return done.case if done.case.case_id else case
+
+
 @of_desk(1.0)
 async def keep_promise(world: World, tenant: str) -> None:
     """Do what was promised."""

@@ -6,8 +6,7 @@ from typing import Any
 from tests.sim.house import COST, TENANTS
 from tests.sim.world import World
 from toldonce.kernel.errors import Unavailable
-from toldonce.kernel.sla import timers_of
-from toldonce.kernel.story.types import CaseState
+from toldonce.kernel.sla import story_timers
 from toldonce.runtime import names
 from toldonce.runtime.open_rows import unpack_open
 
@@ -62,21 +61,11 @@ def timers_lost(world: World, healed_s: float) -> Found:
     config = world.config()
     now, found = house.clock.now(), []
     for (tenant, customer), (_, head) in world.book.heads().items():
-        for case in head.cases:
-            if case.state is CaseState.CLOSED:
-                continue
-            for timer in timers_of(case, config, now):
-                up = config.escalation_of(case.queue)
-                if timer.moment == "ESCALATE" and (not up or up == case.queue or case.rung):
-                    continue
-                late_s = (now - timer.fires_at).total_seconds()
-                if late_s > world.loop.time() - healed_s - LATE_S:
-                    found.append(
-                        (
-                            "I8",
-                            f"{timer.moment} of {tenant} {customer} is lost: {late_s:.1f} s late",
-                        )
-                    )
+        for timer in story_timers(head, config):
+            late_s = (now - timer.fires_at).total_seconds()
+            if late_s > world.loop.time() - healed_s - LATE_S:
+                said = f"{timer.clock.name} {timer.moment} of {tenant} {customer}"
+                found.append(("I8", f"{said} is lost: {late_s:.1f} s late"))
     return found
 
 
