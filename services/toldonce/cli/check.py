@@ -39,7 +39,11 @@ def check(file: FileArgument, *, json: JsonOption = "") -> None:
 
     - cost: a channel that costs more units than those who could take its work have
 
+    - calendar: holidays and exceptions that leave no open time, or holidays that run out
+
     - load: more contacts in the `forecast` than the agents can carry
+
+    It also says on which days each calendar is closed next, and which holiday that is.
 
     Example: `toldonce check examples/demo.yaml`
     """
@@ -66,13 +70,17 @@ def lint(out: Out, file: Path, text: str, *, plan: bool = False) -> dict[str, An
     `plan`: plan for its forecast too. A load too high for those who are there is no reason to
     refuse a document that takes somebody out: so `apply` does not plan.
     """
+    from toldonce.cli.calendars import show_closed
     from toldonce.kernel.config.linter import Finding, Rule, Severity, findings
+    from toldonce.runtime.clock import SystemClock
     from toldonce.runtime.document import check as read
+    from toldonce.runtime.holidays import WheelHolidays
     from toldonce.runtime.yaml_tree import line_of, lines
     from toldonce.runtime.zones import WheelZones
 
+    now = SystemClock().now()
     try:
-        config = read(text, WheelZones())
+        config = read(text, WheelZones(), WheelHolidays(now.year))
         load = _load(config) if plan else None
     except Invalid as no:
         out.say(explain(no)[0])
@@ -83,7 +91,7 @@ def lint(out: Out, file: Path, text: str, *, plan: bool = False) -> dict[str, An
     known = lines(text)
     found = [
         replace(one, sentence=f"line {line_of(known, one.field)}: {one.sentence}")
-        for one in findings(config, load)
+        for one in findings(config, load, now)
     ]
     for one in found:
         out.say(f"{one.severity}: {one.field}: {one.sentence}")
@@ -91,6 +99,7 @@ def lint(out: Out, file: Path, text: str, *, plan: bool = False) -> dict[str, An
     if load is not None:
         figures["load"] = _figures_of(load)
         out.say(f"The forecast takes {load.rho:.2f} of what these agents can carry.")
+    figures["calendars"] = show_closed(out, config, now)
     if not figures["ok"]:
         out.say(f"{file}: {len(figures['problems'])} to correct; nothing was stored.")
         return figures

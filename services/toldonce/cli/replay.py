@@ -119,10 +119,13 @@ def _try(file: Path, messages: list[bytes], within_s: int) -> "Diff":
     from toldonce.lab.whatif import whatif
     from toldonce.lab.yesterday import yesterday
     from toldonce.routing.wire.journal import Readable
+    from toldonce.runtime.clock import SystemClock
     from toldonce.runtime.document import check
+    from toldonce.runtime.holidays import WheelHolidays
     from toldonce.runtime.zones import WheelZones
 
-    wanted = check(read_document(file), WheelZones())
+    holidays = WheelHolidays(SystemClock().now().year)
+    wanted = check(read_document(file), WheelZones(), holidays)
     day = yesterday(Readable(messages))
     if day is None:
         raise Invalid("journal", "there is no snapshot in this journal to begin with")

@@ -1,12 +1,14 @@
 """What applying a document does, and what in it is legal but probably not meant.
 
 One document stands per tenant. Applying what already stands changes nothing, whatever revision the
-caller expected: so a call that is tried again after it went through is answered as it was.
+caller expected: so a call that is tried again after it went through is answered as it was. The
+dates of its holiday sets are part of it: where these come out otherwise, it is another document.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from toldonce.kernel.config import Config
+from toldonce.kernel.config import NOTHING_EXPANDED, Config, Expansion
 from toldonce.kernel.config.linter import Severity, findings
 from toldonce.kernel.errors import Conflict, Invalid, Problem
 
@@ -19,6 +21,7 @@ class Standing:
 
     revision: int
     yaml: str | None
+    expansion: Expansion = NOTHING_EXPANDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,14 @@ class Put:
 type Verdict = Keep | Put
 
 
-def decide(standing: Standing, yaml: str, expected: int | None) -> Verdict:
+def decide(
+    standing: Standing,
+    yaml: str,
+    expected: int | None,
+    expansion: Expansion = NOTHING_EXPANDED,
+) -> Verdict:
     """Say what applying `yaml` does; raises Conflict when another revision is expected."""
-    if yaml == standing.yaml:
+    if yaml == standing.yaml and expansion.plain() == standing.expansion.plain():
         return Keep(standing.revision)
     stands = standing.revision if standing.yaml is not None else 0
     if expected is not None and expected != stands:
@@ -51,9 +59,9 @@ def decide(standing: Standing, yaml: str, expected: int | None) -> Verdict:
     return Put(standing.revision)
 
 
-def remarks(config: Config) -> tuple[str, ...]:
+def remarks(config: Config, now: datetime) -> tuple[str, ...]:
     """Say what is legal but probably not meant; raises Invalid for what can never work."""
-    found = findings(config)
+    found = findings(config, now=now)
     wrong = [Problem(one.field, one.sentence) for one in found if one.severity is Severity.ERROR]
     if wrong:
         first, *rest = wrong

@@ -1,6 +1,7 @@
 """Applying and giving documents: check, decide, put by compare-and-set, tell.
 
-A document that is refused leaves the one in force as it is.
+A document that is refused leaves the one in force as it is. Holiday sets become dates here, and
+are stored as dates: whoever reads the document later asks no library.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.config.core import Keep, Standing, decide, remarks
-from toldonce.kernel.config import Config, Zones
+from toldonce.kernel.config import Config, Holidays, Zones
 from toldonce.kernel.errors import Conflict, Invalid, Missing
 from toldonce.kernel.principal import Principal
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.document import Stored, check, located, pack, unpack
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.log import PAYLOAD_BYTES_MAX
 from toldonce.runtime.names import config_key
 from toldonce.runtime.table import Row, Table
@@ -44,12 +46,23 @@ class Given:
 class Handler:
     """The documents of all tenants."""
 
-    def __init__(self, table: Table, zones: Zones, clock: Clock, announce: Announce) -> None:
-        """`announce(tenant)` hints, best effort, that another document stands."""
+    def __init__(
+        self,
+        table: Table,
+        zones: Zones,
+        clock: Clock,
+        announce: Announce,
+        holidays_as_of: Callable[[int], Holidays] = WheelHolidays,
+    ) -> None:
+        """`announce(tenant)` hints, best effort, that another document stands.
+
+        `holidays_as_of(year)` expands the holiday sets of what is applied in that year.
+        """
         self._table = table
         self._zones = zones
         self._clock = clock
         self._announce = announce
+        self._holidays_as_of = holidays_as_of
 
     async def apply(
         self,
@@ -63,19 +76,20 @@ class Handler:
 
         Unavailable: it may or may not have been stored; applying it again does it once.
         """
-        config = check(yaml, self._zones)
+        now = self._clock.now()
+        config = check(yaml, self._zones, self._holidays_as_of(now.year))
         try:
-            said = remarks(config)
+            said = remarks(config, now)
         except Invalid as refusal:
             raise located(yaml, refusal) from None
-        kept = pack(Stored(yaml, self._clock.now(), principal.subject))
+        kept = pack(Stored(yaml, now, principal.subject, config.expansion))
         if len(kept) > PAYLOAD_BYTES_MAX:
             raise Invalid(
                 "", f"the document takes {len(kept)} bytes, at most {PAYLOAD_BYTES_MAX} fit"
             )
         for number in range(TRIES_MAX):
             standing = _standing(await self._table.get(config_key(principal.tenant)))
-            verdict = decide(standing, yaml, expected)
+            verdict = decide(standing, yaml, expected, config.expansion)
             if isinstance(verdict, Keep) or dry_run:
                 return Applied(config.at_revision(standing.revision), said)
             try:
@@ -99,7 +113,8 @@ class Handler:
             raise Missing("config", f"revision {revision} is not kept; {row.revision} stands")
         stored = unpack(row.value)
         try:
-            version = check(stored.yaml, self._zones).at_revision(row.revision).policy_version
+            config = check(stored.yaml, self._zones, stored.expansion)
+            version = config.at_revision(row.revision).policy_version
         except Invalid:
             version = ""
         return Given(stored.yaml, row.revision, version, stored.applied_at, stored.applied_by)
@@ -112,6 +127,7 @@ def _standing(row: Row | None) -> Standing:
     if row.tombstone:
         return Standing(row.revision, None)
     try:
-        return Standing(row.revision, unpack(row.value).yaml)
+        stored = unpack(row.value)
+        return Standing(row.revision, stored.yaml, stored.expansion)
     except Invalid:
         return Standing(row.revision, "")

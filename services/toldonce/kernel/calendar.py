@@ -47,7 +47,8 @@ class Calendar:
 
     `weekly` has seven entries, Monday first, each in order and without overlap. `exceptions` maps
     a date to the hours that replace that day's, none for a closed day. `always` is 24x7 and then
-    nothing else matters.
+    nothing else matters. `holidays` names those of the closed days that are public holidays: they
+    are known up to `holidays_until` (None: nobody asked for any).
     """
 
     name: str
@@ -56,6 +57,8 @@ class Calendar:
     weekly: tuple[tuple[Interval, ...], ...] = ((),) * 7
     exceptions: Mapping[date, tuple[Interval, ...]] = field(default_factory=dict)
     always: bool = False
+    holidays: Mapping[date, str] = field(default_factory=dict)
+    holidays_until: date | None = None
     _days: dict[int, _Day] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 

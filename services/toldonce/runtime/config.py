@@ -109,7 +109,9 @@ class ConfigCache:
         if row.revision <= newest:
             return
         try:
-            config = check(unpack(row.value).yaml, self._zones).at_revision(row.revision)
+            stored = unpack(row.value)
+            found = check(stored.yaml, self._zones, stored.expansion)
+            config = found.at_revision(row.revision)
         except Invalid as refusal:
             self._refused[tenant] = row.revision
             _log.error(

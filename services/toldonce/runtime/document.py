@@ -3,10 +3,20 @@
 import json
 import zlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from importlib import resources
+from typing import Any
 
-from toldonce.kernel.config import Config, Zones, read
+from toldonce.kernel.config import (
+    NOTHING_EXPANDED,
+    Config,
+    Expansion,
+    Holidays,
+    HolidaySet,
+    Zones,
+    read,
+)
+from toldonce.kernel.config.holidays import Expanded
 from toldonce.kernel.errors import Invalid
 from toldonce.runtime.yaml_tree import TEXT_BYTES_MAX, line_of, lines, load
 
@@ -16,18 +26,25 @@ _UNPACKED_BYTES_MAX = 8 * TEXT_BYTES_MAX
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as it was stored: its text, when, and by whom (subject of the token)."""
+    """A document as it was stored: its text, when, and by whom (subject of the token).
+
+    `expansion` holds the dates of its holiday sets, so that they stay what they were.
+    """
 
     yaml: str
     applied_at: datetime
     applied_by: str
+    expansion: Expansion = NOTHING_EXPANDED
 
 
-def check(text: str, zones: Zones) -> Config:
-    """Read and lint a document; raises Invalid with path and line of every key that is wrong."""
+def check(text: str, zones: Zones, holidays: Holidays = NOTHING_EXPANDED) -> Config:
+    """Read and lint a document; raises Invalid with path and line of every key that is wrong.
+
+    `holidays` is what it was stored with, or `WheelHolidays` for what is being applied.
+    """
     tree = load(text)
     try:
-        return read(tree, zones)
+        return read(tree, zones, holidays)
     except Invalid as refusal:
         raise located(text, refusal) from None
 
@@ -44,7 +61,14 @@ def located(text: str, refusal: Invalid) -> Invalid:
 
 def pack(stored: Stored) -> bytes:
     """Return the form in which a document is stored."""
-    facts = {"yaml": stored.yaml, "at": stored.applied_at.isoformat(), "by": stored.applied_by}
+    facts: dict[str, object] = {
+        "yaml": stored.yaml,
+        "at": stored.applied_at.isoformat(),
+        "by": stored.applied_by,
+    }
+    if stored.expansion.sets:
+        made = stored.expansion
+        facts["holidays"] = {"release": made.release, "year": made.year, "sets": made.plain()}
     return _FORM + zlib.compress(json.dumps(facts).encode(), 9)
 
 
@@ -56,9 +80,25 @@ def unpack(kept: bytes) -> Stored:
     try:
         raw = inflate.decompress(kept[len(_FORM) :], _UNPACKED_BYTES_MAX)
         facts = json.loads(raw) if inflate.eof else {}
-        return Stored(facts["yaml"], datetime.fromisoformat(facts["at"]), facts["by"])
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
+        return Stored(
+            facts["yaml"],
+            datetime.fromisoformat(facts["at"]),
+            facts["by"],
+            _expansion(facts["holidays"]) if "holidays" in facts else NOTHING_EXPANDED,
+        )
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid("", "the document is stored damaged") from error
+
+
+def _expansion(facts: dict[str, Any]) -> Expansion:
+    sets = (
+        Expanded(
+            HolidaySet(one["country"], one["region"], one["years"]),
+            {date.fromisoformat(on): name for on, name in one["days"].items()},
+        )
+        for one in facts["sets"]
+    )
+    return Expansion(facts["release"], facts["year"], tuple(sets))
 
 
 def demo_text() -> str:

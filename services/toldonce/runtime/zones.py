@@ -17,6 +17,11 @@ class WheelZones:
         """The IANA release, such as `2026b`."""
         return _version()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All IANA names there are."""
+        return _names()
+
     def zone(self, name: str) -> tzinfo | None:
         """Return the zone of this IANA name, or None when there is none."""
         return _zone(name) if name in _names() else None

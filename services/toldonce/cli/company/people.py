@@ -24,6 +24,7 @@ from toldonce.cli.company.place import Place, place_of
 from toldonce.cli.company.staff import Member
 from toldonce.runtime.app import run
 from toldonce.runtime.document import check, demo_text
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.logs import set_up_logging
 from toldonce.runtime.zones import WheelZones
 
@@ -52,7 +53,7 @@ class People:
         self._job = job
         self._place = place
         self._draw = random.Random(job.seed)  # noqa: S311 - a demo, not a secret
-        config = check(demo_text(), WheelZones())
+        config = check(demo_text(), WheelZones(), WheelHolidays(place.clock.now().year))
         self.notes = Notes()
         self._day = Day(config, self.notes, random.Random(job.seed + 1))  # noqa: S311
 

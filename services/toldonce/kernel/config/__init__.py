@@ -1,6 +1,7 @@
 """The configuration of one tenant: `parse` a plain tree, `lint` what came of it, or `read` both."""
 
 from toldonce.kernel.config.aims import SlaPolicy
+from toldonce.kernel.config.holidays import NOTHING_EXPANDED, Expansion, Holidays, HolidaySet
 from toldonce.kernel.config.hours import Zones
 from toldonce.kernel.config.lint import lint
 from toldonce.kernel.config.owning import AbsentPolicy, Handoff, HandoffPart, OwnerAbsent, StandIns
@@ -39,15 +40,19 @@ __all__ = [
     "StandIns",
     "Limits",
     "Zones",
+    "Holidays",
+    "HolidaySet",
+    "Expansion",
+    "NOTHING_EXPANDED",
     "parse",
     "lint",
     "read",
 ]
 
 
-def read(tree: object, zones: Zones) -> Config:
+def read(tree: object, zones: Zones, holidays: Holidays = NOTHING_EXPANDED) -> Config:
     """Parse and lint a document; raises Invalid that names every key that is wrong."""
-    config = parse(tree, zones)
+    config = parse(tree, zones, holidays)
     problems = lint(config)
     if problems:
         first, *rest = problems

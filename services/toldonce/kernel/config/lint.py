@@ -14,6 +14,7 @@ from math import inf
 from toldonce.kernel.calendar import weekly_open_s
 from toldonce.kernel.config import overflow
 from toldonce.kernel.config.aims import SlaPolicy
+from toldonce.kernel.config.circles import Edge, circles, said
 from toldonce.kernel.config.references import references
 from toldonce.kernel.config.types import Agent, Config
 from toldonce.kernel.errors import Problem
@@ -118,18 +119,25 @@ def _capacity(config: Config) -> Iterator[Problem]:
 
 def _circles(config: Config) -> Iterator[Problem]:
     """Find escalations that come back to where they started."""
-    paths = {name: index for index, name in enumerate(config.queues)}
-    reported: set[frozenset[str]] = set()
-    for name in config.queues:
-        seen = [name]
-        while (onward := config.escalation_of(seen[-1])) and onward not in seen:
-            seen.append(onward)
-        if onward != name or frozenset(seen) in reported:
+    for circle in circles(_escalations(config)):
+        sentence = f"escalations go round in a circle: {said(circle)}"
+        yield Problem(circle[0].path, sentence)
+
+
+def _escalations(config: Config) -> Iterator[Edge]:
+    """Give where a breach takes the work of each queue, with the key that says so."""
+    places = {name: index for index, name in enumerate(config.sla)}
+    for index, queue in enumerate(config.queues.values()):
+        onward, aims = config.escalation_of(queue.name), config.sla_of(queue.name)
+        if not onward:
             continue
-        reported.add(frozenset(seen))
-        yield Problem(
-            f"queues[{paths[name]}].escalation_queue",
-            f"escalations go round in a circle: {' -> '.join([*seen, name])}",
+        by_policy = aims is not None and aims.escalate_to == onward
+        yield Edge(
+            f"sla[{places[queue.sla]}].on_breach.escalate_to"
+            if by_policy
+            else f"queues[{index}].escalation_queue",
+            queue.name,
+            onward,
         )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from toldonce.kernel.config.circles import Edge, said
+from toldonce.kernel.config.circles import circles as rounds
 from toldonce.kernel.config.tree import Fields
 from toldonce.kernel.config.types import Config, Overflow
 from toldonce.kernel.errors import Problem
@@ -27,21 +29,10 @@ def overflow(queue: Fields) -> Overflow | None:
 
 def circles(config: Config) -> Iterator[Problem]:
     """Find queues that overflow into each other: work would wait where it came from."""
-    paths = {name: index for index, name in enumerate(config.queues)}
-    reported: set[frozenset[str]] = set()
-    for name in config.queues:
-        seen = [name]
-        while (onward := _onward(config, seen[-1])) and onward not in seen:
-            seen.append(onward)
-        if onward != name or frozenset(seen) in reported:
-            continue
-        reported.add(frozenset(seen))
-        yield Problem(
-            f"queues[{paths[name]}].overflow.to",
-            f"queues overflow in a circle: {' -> '.join([*seen, name])}",
-        )
-
-
-def _onward(config: Config, queue: str) -> str:
-    known = config.queues.get(queue)
-    return "" if known is None or known.overflow is None else known.overflow.to
+    edges = (
+        Edge(f"queues[{index}].overflow.to", queue.name, queue.overflow.to)
+        for index, queue in enumerate(config.queues.values())
+        if queue.overflow is not None
+    )
+    for circle in rounds(edges):
+        yield Problem(circle[0].path, f"queues overflow in a circle: {said(circle)}")

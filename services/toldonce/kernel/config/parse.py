@@ -1,15 +1,17 @@
 """From a plain tree to a `Config`: shapes, ranges and names; what belongs together is for `lint`.
 
 The digest is of the tree in a canonical form, so layout, comments and the order of keys do not
-change it, and neither does a newer version of this code.
+change it, and neither does a newer version of this code. The dates of holiday sets are part of it.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from toldonce.kernel.config.aims import TARGET_MAX_S, SlaPolicy, sla
 from toldonce.kernel.config.forecast import forecast
+from toldonce.kernel.config.holidays import NOTHING_EXPANDED, Expander, Expansion, Holidays
 from toldonce.kernel.config.hours import Zones, calendars
 from toldonce.kernel.config.overflow import overflow
 from toldonce.kernel.config.owning import DAY_S
@@ -61,9 +63,13 @@ SECTIONS = (
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
-def parse(tree: object, zones: Zones) -> Config:
-    """Read one tenant's document; raises Invalid that names every key that is wrong."""
+def parse(tree: object, zones: Zones, holidays: Holidays = NOTHING_EXPANDED) -> Config:
+    """Read one tenant's document; raises Invalid that names every key that is wrong.
+
+    `holidays` expands holiday sets; without it a document that has some is refused.
+    """
     problems = Problems()
+    expander = Expander(holidays)
     document = fields("", tree, SECTIONS, problems)
     if document.whole("version", SCHEMA, SCHEMA) != SCHEMA:
         document.wrong("version", f"this program reads version {SCHEMA}")
@@ -78,7 +84,7 @@ def parse(tree: object, zones: Zones) -> Config:
         queues=_named(document, "queues", _queues(document)),
         agents=_named(document, "agents", _agents(document)),
         policies=_named(document, "policies", policies(document)),
-        calendars=calendars(document, zones),
+        calendars=calendars(document, zones, expander),
         sla=_named(document, "sla", sla(document)),
         presence=presence(document),
         handoff=handoff(document),
@@ -88,12 +94,14 @@ def parse(tree: object, zones: Zones) -> Config:
         forecast=forecast(document),
     )
     problems.refuse()
-    return config.with_digest(digest(tree))
+    expansion = expander.expansion()
+    return replace(config, digest=digest(tree, expansion), expansion=expansion)
 
 
-def digest(tree: object) -> str:
-    """Return the SHA-256, in hex, of a plain tree in canonical form."""
-    return hashlib.sha256(_canonical(tree)).hexdigest()
+def digest(tree: object, expansion: Expansion = NOTHING_EXPANDED) -> str:
+    """Return the SHA-256, in hex, of a plain tree in canonical form and of its holidays."""
+    days = _canonical(expansion.plain()) if expansion.sets else b""
+    return hashlib.sha256(_canonical(tree) + days).hexdigest()
 
 
 def _canonical(tree: object) -> bytes:

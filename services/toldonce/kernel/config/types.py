@@ -12,6 +12,7 @@ from enum import StrEnum
 from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.config.forecast import Forecast
+from toldonce.kernel.config.holidays import Expansion
 from toldonce.kernel.config.owning import DAY_S, Handoff, OwnerAbsent, StandIns, substitutes
 from toldonce.kernel.config.success import Success
 from toldonce.kernel.config.weighing import Weighing
@@ -182,10 +183,11 @@ DEFAULT_POLICY = RoutingPolicy()
 class Config:
     """One tenant's document.
 
-    `digest` is of the document alone (not its comments or layout), `revision` of where it is
-    stored (0: nowhere), `zones_version` of the time-zone rules the calendars were read with.
-    A closed case can be reopened for `reopen_window_s`. `customer_tiers` are what a customer can be
-    to the company. Nothing is routed by `forecast`.
+    `digest` is of the document alone (not its comments or layout) with the dates of its holiday
+    sets, `expansion`; `revision` of where it is stored (0: nowhere), `zones_version` of the
+    time-zone rules the calendars were read with. A closed case can be reopened for
+    `reopen_window_s`. `customer_tiers` are what a customer can be to the company. Nothing is routed
+    by `forecast`.
     """
 
     digest: str
@@ -207,6 +209,7 @@ class Config:
     forecast: Forecast = field(default_factory=Forecast)
     tenant: str = ""
     revision: int = 0
+    expansion: Expansion = field(default_factory=Expansion)
 
     @property
     def policy_version(self) -> str:
@@ -215,12 +218,12 @@ class Config:
 
     @property
     def calendar_version(self) -> str:
-        """Digest and zone rules, such as `3fa9c1-2026b`: what due times quote."""
-        return f"{self.digest[:6]}-{self.zones_version}"
+        """Digest and zone rules, such as `3fa9c1-2026b`: what due times quote.
 
-    def with_digest(self, digest: str) -> "Config":
-        """Return this document with its digest."""
-        return replace(self, digest=digest)
+        With holiday sets also the release that made their dates: `3fa9c1-2026b-holidays-0.109`.
+        """
+        made_by = f"-holidays-{self.expansion.release}" if self.expansion.sets else ""
+        return f"{self.digest[:6]}-{self.zones_version}{made_by}"
 
     def at_revision(self, revision: int) -> "Config":
         """Return this document as stored under `revision`."""

@@ -11,7 +11,8 @@ def near(word: str, known: Iterable[str]) -> str:
     """Return the known word that differs by at most two letters, the nearest one, or ""."""
     if len(word) > SHOWN_MAX:
         return ""
-    best = min(((_distance(word, other), other) for other in known), default=(_NEAR_MAX + 1, ""))
+    alike = (other for other in known if abs(len(other) - len(word)) <= _NEAR_MAX)
+    best = min(((_distance(word, other), other) for other in alike), default=(_NEAR_MAX + 1, ""))
     return best[1] if best[0] <= min(_NEAR_MAX, len(word) // 2) else ""
 
 

@@ -8,6 +8,7 @@ until that queue opens.
 """
 
 from toldonce.kernel.calendar import Calendar, is_open, next_closed, next_open
+from toldonce.kernel.closing import holidays_between
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.instants import instant, micros
 from toldonce.routing.core.index import Index
@@ -67,5 +68,7 @@ class Hours:
             return
         opens_at = next_open(calendar, now)
         local = f"{opens_at.astimezone(calendar.zone):%Y-%m-%d %H:%M} {calendar.zone_name}"
-        tally.close(micros(opens_at), f"queue {name} is closed until {local}")
+        names = ", ".join(holidays_between(calendar, now, opens_at))
+        why = f" ({names})" if names else ""
+        tally.close(micros(opens_at), f"queue {name} is closed until {local}{why}")
         self._changes[name] = micros(opens_at)

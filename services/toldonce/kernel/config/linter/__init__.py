@@ -7,7 +7,10 @@ stands: a stricter linter must not take a running company's configuration from i
 Each module holds the definitions of its rules. `findings` needs nothing, `planning.load` a solver.
 """
 
+from datetime import datetime
+
 from toldonce.kernel.config.linter.crew import Crew, works
+from toldonce.kernel.config.linter.dated import never_open, running_out
 from toldonce.kernel.config.linter.finding import Finding, Rule, Severity
 from toldonce.kernel.config.linter.fitting import kept_out, too_dear
 from toldonce.kernel.config.linter.planning import NEAR_FULL, Load, load, overloaded
@@ -38,10 +41,13 @@ FINDINGS_MAX = 100
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
-def findings(config: Config, found: Load | None = None) -> tuple[Finding, ...]:
+def findings(
+    config: Config, found: Load | None = None, now: datetime | None = None
+) -> tuple[Finding, ...]:
     """Look at a document that `lint` has passed; at most `FINDINGS_MAX`, the worst first.
 
-    `found` is what `load` said, if it was asked: it adds what is wrong with the load.
+    `found` is what `load` said, if it was asked: it adds what is wrong with the load. `now` adds
+    what is wrong with the calendars from then on.
     """
     crew = Crew(config)
     all_work = works(config, crew)
@@ -49,6 +55,7 @@ def findings(config: Config, found: Load | None = None) -> tuple[Finding, ...]:
     seen = [
         *too_dear(config, crew, all_work),
         *(() if found is None else overloaded(config, found)),
+        *(() if now is None else (*never_open(config, now), *running_out(config, now))),
         *late(config, crew, all_work),
         *idle_steps(config, all_work),
         *inverted(config, crew, all_work),

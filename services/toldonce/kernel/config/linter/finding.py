@@ -26,6 +26,7 @@ class Rule(StrEnum):
     INVERSION = "inversion"
     COST = "cost"
     LOAD = "load"
+    CALENDAR = "calendar"
     UNUSED = "unused"
 
 
