@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.linter.impossible import impossible, right, text
 from toldonce.api.config.v1 import config_pb2
 from toldonce.client.channel import Client
 from toldonce.config.bind import bind
@@ -82,6 +83,21 @@ async def test_every_wrong_key_is_named_to_the_caller(service: Service) -> None:
         assert fields["channels[0].cost"].startswith("line ")
         with pytest.raises(Missing):
             await admin.config.GetConfig(config_pb2.GetConfigRequest())
+
+
+async def test_what_can_never_work_is_refused_by_its_key_and_leaves_what_stands(
+    service: Service,
+) -> None:
+    async with service.client(Role.ADMIN) as admin:
+        stands = await admin.config.ApplyConfig(APPLY(yaml=text(right())))
+        for what, tree, path, says in impossible():
+            with pytest.raises(Invalid) as refused:
+                await admin.config.ApplyConfig(APPLY(yaml=text(tree)))
+            said = {problem.field: problem.sentence for problem in refused.value.problems}
+            assert says in said.get(path, ""), (what, said)
+        given = await admin.config.GetConfig(config_pb2.GetConfigRequest())
+        assert (given.yaml, given.revision) == (text(right()), stands.revision)
+        assert given.policy_version == stands.policy_version
 
 
 async def test_stale_revision_is_a_conflict_that_says_what_stands(service: Service) -> None:

@@ -33,8 +33,9 @@ from toldonce.runtime import names
 from toldonce.runtime.app import App
 from toldonce.runtime.auth import issue
 from toldonce.runtime.clock import SystemClock
-from toldonce.runtime.document import Stored, demo_text, pack
+from toldonce.runtime.document import Stored, check, demo_text, pack
 from toldonce.runtime.envelope import decode_record
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, Tables, assemble, begin
 from toldonce.runtime.rpc import from_status
@@ -42,6 +43,7 @@ from toldonce.runtime.testing.bus import FakeBus
 from toldonce.runtime.testing.log import FakeLog, Fate
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable
+from toldonce.runtime.zones import WheelZones
 
 CLOCK = SystemClock()
 MAIL = types_pb2.Alias(kind=types_pb2.ALIAS_KIND_EMAIL, value="Joan@Shop.Example")
@@ -113,7 +115,8 @@ class House:
 async def running(document: str, topic_model: Path | None = None) -> AsyncIterator[House]:
     log = FakeLog(clock=CLOCK)
     tables = Tables(*(FakeTable(clock=CLOCK) for _ in range(5)))
-    stored = pack(Stored(document, CLOCK.now(), "test"))
+    days = check(document, WheelZones(), WheelHolidays(CLOCK.now().year)).expansion
+    stored = pack(Stored(document, CLOCK.now(), "test", days))
     await tables.config.put(names.config_key(TENANT), stored, expected=0)
     async with App(Listen(port=0, metrics_port=None), secrets(), CLOCK) as app:
 

@@ -11,21 +11,38 @@ from toldonce.kernel.config import Config, read
 from toldonce.kernel.config.parse import SECTIONS
 from toldonce.kernel.errors import Invalid
 from toldonce.runtime.document import demo_text
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.yaml_tree import line_of, lines, load
 from toldonce.runtime.zones import WheelZones
 
 ZONES = WheelZones()
+HOLIDAYS = WheelHolidays(2026)
 scalars = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(st.characters(exclude_categories=()), max_size=12)
-    | st.sampled_from(["orders", "nl", "always", "09:00-17:00", "Europe/Amsterdam", "2026-12-25"])
+    | st.sampled_from(
+        ["orders", "nl", "always", "09:00-17:00", "Europe/Amsterdam", "2026-12-25", "NL"]
+    )
     | st.binary(max_size=3)
 )
 keys = st.sampled_from(
-    ["name", "queue", "skills", "weekly", "steps", "targets", "monday", "open", "cost", "words"]
+    [
+        "name",
+        "queue",
+        "skills",
+        "weekly",
+        "country",
+        "region",
+        "steps",
+        "targets",
+        "monday",
+        "open",
+        "cost",
+        "words",
+    ]
 ) | st.text(max_size=8)
 trees = st.recursive(
     scalars,
@@ -39,7 +56,7 @@ documents = st.dictionaries(st.sampled_from(SECTIONS) | st.text(max_size=5), tre
 @given(documents)
 def test_reader_answers_or_refuses_any_tree(tree: object) -> None:
     with contextlib.suppress(Invalid):
-        assert isinstance(read(tree, ZONES), Config)
+        assert isinstance(read(tree, ZONES, HOLIDAYS), Config)
 
 
 def _places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -72,7 +89,7 @@ def test_reader_answers_or_refuses_any_damage_to_a_good_document(
             else:
                 place[path[-1]] = value
     with contextlib.suppress(Invalid):
-        assert isinstance(read(tree, ZONES), Config)
+        assert isinstance(read(tree, ZONES, HOLIDAYS), Config)
 
 
 @settings(max_examples=300, deadline=None)

@@ -158,8 +158,9 @@ _check = config.check
 _documents: dict[str, Any] = {}
 
 
-def _checked(text: str, zones: Any) -> Any:
+def _checked(text: str, zones: Any, expansion: Any) -> Any:
     """Read a document once: a thousand processes have the same one."""
-    if text not in _documents:
-        _documents[text] = _check(text, zones)
-    return _documents[text]
+    key = text + repr(expansion)
+    if key not in _documents:
+        _documents[key] = _check(text, zones, expansion)
+    return _documents[key]

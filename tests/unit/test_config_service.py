@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+from datetime import UTC, date, datetime
 
 import pytest
 
 from tests.unit.linter.desk import desk as plain_desk
 from toldonce.config.core import Keep, Put, Standing, decide, remarks
 from toldonce.config.handler import Handler
-from toldonce.kernel.config import Config
+from toldonce.kernel.config import Config, Expansion, HolidaySet
+from toldonce.kernel.config.holidays import Expanded
 from toldonce.kernel.errors import Conflict, Invalid, Missing, Unavailable
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.document import Stored, check, demo_text, pack
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.names import config_key
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.zones import WheelZones
@@ -39,9 +42,9 @@ class Desk:
     def __init__(self) -> None:
         self.table = FakeTable()
         self.announced: list[str] = []
-        self.handler = Handler(self.table, ZONES, LoopClock(), self._announce)
+        self.handler = Handler(self.table, ZONES, LoopClock(), self.announce)
 
-    async def _announce(self, tenant: str) -> None:
+    async def announce(self, tenant: str) -> None:
         self.announced.append(tenant)
 
 
@@ -58,6 +61,17 @@ def test_same_document_is_kept_whatever_was_expected() -> None:
     assert decide(Standing(5, None), "b", 0) == Put(5)
 
 
+def test_same_document_whose_holidays_come_out_otherwise_is_another() -> None:
+    asked = HolidaySet("NL", "", 3)
+    one, same, other = (
+        Expansion(release, 2026, (Expanded(asked, {date(2026, 4, on): "Koningsdag"}),))
+        for release, on in (("1.0", 27), ("1.1", 27), ("1.1", 28))
+    )
+    assert decide(Standing(7, "a", one), "a", 3, same) == Keep(7)
+    assert decide(Standing(7, "a", one), "a", None, other) == Put(7)
+    assert decide(Standing(7, "a"), "a", None, other) == Put(7)
+
+
 def test_stale_revision_is_refused_with_the_one_that_stands() -> None:
     with pytest.raises(Conflict) as refused:
         decide(Standing(7, "a"), "b", 6)
@@ -65,7 +79,7 @@ def test_stale_revision_is_refused_with_the_one_that_stands() -> None:
 
 
 def test_remarks_name_what_is_probably_not_meant() -> None:
-    said = remarks(check(FIRST, ZONES))
+    said = remarks(check(FIRST, ZONES, WheelHolidays(2026)), datetime(2026, 6, 1, tzinfo=UTC))
     assert "queue vip is reached by handoff only" in said
 
 
@@ -154,6 +168,48 @@ async def test_revision_that_is_not_kept_is_missing(desk: Desk) -> None:
 async def test_unreadable_document_can_be_replaced(desk: Desk) -> None:
     await desk.table.put(config_key("demo"), b"from the future", expected=0)
     assert (await desk.handler.apply(RUTH, FIRST)).config.revision == 2
+
+
+class NextRelease(WheelHolidays):
+    """A later release of the library, by which King's Day is a day later."""
+
+    @property
+    def release(self) -> str:
+        return "99.0"
+
+    def days(self, asked: HolidaySet) -> dict[date, str] | None:
+        return {date(2026, 4, 28): "Koningsdag"}
+
+
+async def test_later_release_of_the_holidays_changes_nothing_until_somebody_applies(
+    desk: Desk,
+) -> None:
+    kings_day, day_after = date(2026, 4, 27), date(2026, 4, 28)
+    first = (await desk.handler.apply(RUTH, FIRST)).config
+    later = Handler(desk.table, ZONES, LoopClock(), desk.announce, NextRelease)
+    standing = await ConfigCache(desk.table, ZONES).of("demo")
+    assert standing.calendars["office"].holidays[kings_day] == "Koningsdag"
+    assert (standing.digest, standing.calendar_version) == (first.digest, first.calendar_version)
+    assert (await later.get(RUTH)).policy_version == first.policy_version
+
+    again = (await later.apply(RUTH, FIRST)).config
+    assert (again.revision, again.digest == first.digest) == (2, False)
+    assert again.calendar_version.endswith("-holidays-99.0")
+    standing = await ConfigCache(desk.table, ZONES).of("demo")
+    assert list(standing.calendars["office"].holidays) == [day_after]
+    assert standing.calendar_version == again.calendar_version
+    assert (await later.apply(RUTH, FIRST, expected=0)).config.revision == 2
+
+
+async def test_applying_again_in_another_year_reaches_further(desk: Desk) -> None:
+    await desk.handler.apply(RUTH, FIRST)
+    next_year = Handler(
+        desk.table, ZONES, LoopClock(datetime(2027, 1, 2, tzinfo=UTC)), desk.announce
+    )
+    applied = (await next_year.apply(RUTH, FIRST)).config
+    assert applied.revision == 2
+    office = applied.calendars["office"]
+    assert (min(office.holidays).year, office.holidays_until) == (2026, date(2029, 12, 31))
 
 
 async def seen(cache: ConfigCache, revision: int) -> Config:

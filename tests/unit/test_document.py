@@ -7,6 +7,7 @@ import pytest
 
 from toldonce.kernel.errors import Invalid
 from toldonce.runtime.document import Stored, check, demo_text, pack, unpack
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.yaml_tree import line_of, lines, load
 from toldonce.runtime.zones import WheelZones
 
@@ -77,7 +78,7 @@ def test_damaged_document_is_refused() -> None:
 def test_problem_is_told_with_its_line() -> None:
     text = demo_text().replace("policy: patient", "policy: pateint", 1)
     with pytest.raises(Invalid) as refused:
-        check(text, WheelZones())
+        check(text, WheelZones(), WheelHolidays(2026))
     line = next(n for n, words in enumerate(text.splitlines(), 1) if "pateint" in words)
     problem = refused.value.problems[0]
     assert problem.field == "queues[3].policy"
@@ -85,7 +86,7 @@ def test_problem_is_told_with_its_line() -> None:
 
 
 def test_demo_document_has_nothing_to_complain_of() -> None:
-    config = check(demo_text(), WheelZones())
+    config = check(demo_text(), WheelZones(), WheelHolidays(2026))
     assert len(config.agents) == 40
     assert set(config.channels) == {"voice", "chat", "email", "social", "shop"}
     assert config.languages == ("nl", "en", "de", "fr")

@@ -1,6 +1,7 @@
 """`toldonce check`: what it says to people and to machines, and when it says no."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from tests.style.tree import ROOT
 from toldonce.cli.check import lint
 from toldonce.cli.main import main
 from toldonce.cli.output import FAILED, Out
+from toldonce.runtime.clock import SystemClock
 
+DAY = timedelta(days=1)
 DESK = (ROOT / "examples" / "desk.yaml").read_text(encoding="utf-8")
 
 
@@ -64,6 +67,24 @@ def test_a_warning_leaves_the_document_good(
     assert {one["rule"] for one in figures["findings"]} == {"starving"}
     assert figures["warnings"] == [one["sentence"] for one in figures["findings"]]
     assert "warning: policies[0].offer_timeout_s: line " in said
+
+
+def test_next_closed_days_are_told_with_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    week = "{monday: ['09:00-17:00'], friday: ['09:00-17:00']}"
+    office = f"zone: Europe/Amsterdam, weekly: {week}, holiday_sets: [{{country: NL}}]"
+    calendars = f"calendars: [{{name: office, {office}}}]\n"
+    code, figures, said = check(tmp_path, capsys, ("version: 1\n", f"version: 1\n{calendars}"))
+    assert code == 0
+    days = figures["calendars"]["office"]["closed_next"]
+    assert len(days) == 5
+    assert all(day["name"] for day in days)
+    assert {date.fromisoformat(day["date"]).weekday() for day in days} <= {0, 4}
+    assert min(day["date"] for day in days) >= (SystemClock().now().date() - DAY).isoformat()
+    until = figures["calendars"]["office"]["holidays_until"]
+    assert f"{days[0]['date']} {days[0]['name']}" in said
+    assert f"holidays until {until}, by release" in said
 
 
 def test_a_document_that_cannot_be_read_is_one_rule(

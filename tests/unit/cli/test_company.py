@@ -8,6 +8,7 @@ from toldonce.cli.company.judge import percentile
 from toldonce.cli.company.messages import MESSAGES
 from toldonce.intake.core import Topics
 from toldonce.runtime.document import check, demo_text
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.language import Languages
 from toldonce.runtime.zones import WheelZones
 
@@ -44,7 +45,7 @@ def test_a_demo_has_eighty_messages_whose_topic_is_found() -> None:
     assert len(MESSAGES) >= 80
     assert len({one.text for one in MESSAGES}) == len(MESSAGES)
     assert {one.language for one in MESSAGES} == {"nl", "en", "de", "fr"}
-    config = check(demo_text(), WheelZones())
+    config = check(demo_text(), WheelZones(), WheelHolidays(2026))
     assert {one.topic for one in MESSAGES} == set(config.topics)
     topics = Topics(config.topics)
     found = [topics.find((one.text,), one.language) for one in MESSAGES]

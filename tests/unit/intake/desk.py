@@ -7,6 +7,7 @@ from toldonce.intake.core import Contact, Given, Kind, Submission, Tools, Topics
 from toldonce.kernel.config import Config
 from toldonce.runtime.address import LibraryAddresses
 from toldonce.runtime.document import check, demo_text
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.language import Languages
 from toldonce.runtime.zones import WheelZones
 
@@ -18,7 +19,7 @@ MAIL = Given(Kind.EMAIL, "joan@shop.example")
 
 @cache
 def config() -> Config:
-    return check(demo_text(), WheelZones()).at_revision(7)
+    return check(demo_text(), WheelZones(), WheelHolidays(2026)).at_revision(7)
 
 
 @cache

@@ -6,6 +6,7 @@ from tests.style.tree import ROOT
 from tests.unit.linter.desk import desk, found, only
 from toldonce.kernel.config.linter import Rule, Severity, findings
 from toldonce.runtime.document import check, demo_text
+from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.zones import WheelZones
 
 
@@ -16,12 +17,12 @@ def test_a_plain_desk_has_nothing_to_complain_of() -> None:
 @pytest.mark.parametrize("name", ["demo.yaml", "desk.yaml"])
 def test_the_examples_are_free_of_errors_and_warnings(name: str) -> None:
     text = (ROOT / "examples" / name).read_text(encoding="utf-8")
-    said = findings(check(text, WheelZones()))
+    said = findings(check(text, WheelZones(), WheelHolidays(2026)))
     assert [one for one in said if one.severity is not Severity.NOTE] == []
 
 
 def test_the_demo_is_told_of_its_queue_for_handoffs() -> None:
-    said = findings(check(demo_text(), WheelZones()))
+    said = findings(check(demo_text(), WheelZones(), WheelHolidays(2026)))
     assert "queue vip is reached by handoff only" in [one.sentence for one in said]
 
 

@@ -1,5 +1,6 @@
 """Work of a closed queue waits for the opening, and nothing else does."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.unit.routing.world import START, World, cid, office, own, person, with_hours
@@ -32,6 +33,17 @@ def test_work_of_a_closed_queue_waits_for_the_opening_and_says_so() -> None:
     world.wait(1)
     assert world.asked("kim") == "anna"
     assert world.engine.eligible_idle_s == 0
+
+
+def test_holiday_that_keeps_a_queue_closed_is_named() -> None:
+    config = closed_office("anna")
+    hours = config.calendars["billing-hours"]
+    shut = {START.date(): (), (START + timedelta(days=1)).date(): ()}
+    named = {START.date(): "Koningsdag"}
+    holiday = replace(hours, exceptions=shut, holidays=named)
+    world = World(replace(config, calendars={hours.name: holiday})).open_doors()
+    world.contact("kim")
+    assert world.reason("kim") == "queue billing is closed until 2026-01-07 10:30 UTC (Koningsdag)"
 
 
 def test_opening_queue_is_served_in_order_by_everybody_who_is_free() -> None:

@@ -159,13 +159,11 @@ class Expander:
         if not countries:
             return "country", "has no dates stored with this document: apply it again"
         if country not in countries.values():
-            word = country.lower().replace(" ", "_")
-            alike = [known for known in countries if known[:1] == word[:1]]
-            guess = countries.get(word) or countries.get(near(word, alike) or near(word, countries))
+            guess = _guess(country.lower().replace(" ", "_"), countries)
             hint = f"; did you mean {guess}?" if guess else " (two letters, such as NL)"
             return "country", f"there is no country {shown(country)} in {self._known_by()}{hint}"
         regions = self._source.regions(country)
-        guess = regions.get(region) or regions.get(near(region, regions))
+        guess = _guess(region, regions)
         codes = sorted(set(regions.values()))
         if guess:
             hint = f"; did you mean {guess}?"
@@ -178,6 +176,14 @@ class Expander:
 
     def _known_by(self) -> str:
         return f"release {self._source.release} of holidays"
+
+
+def _guess(word: str, codes: Mapping[str, str]) -> str:
+    """Return the code that was probably meant, or "": of short words first the swapped one."""
+    swapped = [known for known in codes if sorted(known) == sorted(word)]
+    alike = [known for known in codes if known[:1] == word[:1]]
+    found = (word, *swapped, near(word, alike), near(word, codes))
+    return next((codes[known] for known in found if known in codes), "")
 
 
 def _code(entry: Fields, key: str, default: str | None = None) -> str:
