@@ -14,9 +14,10 @@ from toldonce.kernel.config.holidays import Expanded
 from toldonce.kernel.errors import Conflict, Invalid, Missing, Unavailable
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime.clock import LoopClock
-from toldonce.runtime.config import ConfigCache
+from toldonce.runtime.config import ConfigCache, HolidaysEnd
 from toldonce.runtime.document import Stored, check, demo_text, pack
 from toldonce.runtime.holidays import WheelHolidays
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.names import config_key
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.zones import WheelZones
@@ -199,6 +200,19 @@ async def test_later_release_of_the_holidays_changes_nothing_until_somebody_appl
     assert list(standing.calendars["office"].holidays) == [day_after]
     assert standing.calendar_version == again.calendar_version
     assert (await later.apply(RUTH, FIRST, expected=0)).config.revision == 2
+
+
+async def test_metrics_say_when_the_first_calendar_knows_of_no_more_holidays(desk: Desk) -> None:
+    cache, meter = ConfigCache(desk.table, ZONES), Meter()
+    cache.on_change(HolidaysEnd(meter).hear)
+    await desk.handler.apply(OTHER, json.dumps(plain_desk()))
+    await cache.of("other")
+    assert b"toldonce_holidays_end_seconds +Inf" in meter.page()
+    await desk.handler.apply(RUTH, FIRST)
+    await cache.of("demo")
+    end = datetime(2028, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    (said,) = [line for line in meter.page().splitlines() if line.startswith(b"toldonce_holidays")]
+    assert float(said.split()[1]) == end.timestamp()
 
 
 async def test_applying_again_in_another_year_reaches_further(desk: Desk) -> None:

@@ -7,14 +7,18 @@ stored document that this program cannot read is told of once and leaves the one
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, time
+from math import inf
 
 import structlog
 
 from toldonce.kernel.config import Config, Zones
 from toldonce.kernel.errors import Invalid, Missing, Refusal, Unavailable
 from toldonce.runtime.document import check, unpack
+from toldonce.runtime.meter import Meter
 from toldonce.runtime.names import config_key
 from toldonce.runtime.table import Row, Table
+from toldonce.runtime.telemetry import HOLIDAYS_END_SECONDS
 
 CHECK_S = 10.0
 TENANTS_MAX = 10_000
@@ -22,6 +26,27 @@ TENANTS_MAX = 10_000
 _log = structlog.get_logger()
 
 type Listener = Callable[[str, Config], None]
+
+
+class HolidaysEnd:
+    """Says in the metrics until when holidays are known: nobody would notice one that is not."""
+
+    def __init__(self, meter: Meter) -> None:
+        """`hear` listens to a `ConfigCache`."""
+        self._meter = meter
+        self._ends: dict[str, float] = {}
+
+    def hear(self, tenant: str, config: Config) -> None:
+        """Take what came into force."""
+        self._ends[tenant] = min(
+            (
+                datetime.combine(until, time.max, UTC).timestamp()
+                for calendar in config.calendars.values()
+                if (until := calendar.holidays_until) is not None
+            ),
+            default=inf,
+        )
+        self._meter.set(HOLIDAYS_END_SECONDS, min(self._ends.values()))
 
 
 class ConfigCache:

@@ -14,7 +14,7 @@ from toldonce.runtime.app import App
 from toldonce.runtime.bus import Bus, NatsBus
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.closed import ClosedLog, ClosedTable, ClosedTrail, may_read
-from toldonce.runtime.config import ConfigCache
+from toldonce.runtime.config import ConfigCache, HolidaysEnd
 from toldonce.runtime.epochs import epoch_log
 from toldonce.runtime.feed import Feed
 from toldonce.runtime.hints import Hints
@@ -160,6 +160,8 @@ def assemble(
     """Put together what stands on the adapters, real or fake; without a `trail` none is kept."""
     zones = WheelZones()
     keys = KeyRing(tables.keys, app.secrets, app.clock)
+    config = ConfigCache(tables.config, zones)
+    config.on_change(HolidaysEnd(app.meter).hear)
     return Ports(
         log=log,
         tables=tables,
@@ -169,7 +171,7 @@ def assemble(
         secrets=app.secrets,
         keys=keys,
         zones=zones,
-        config=ConfigCache(tables.config, zones),
+        config=config,
         feed=Feed(log, tables.open, meter=app.meter),
         hints=Hints(bus, keys.drop),
         views=Views(store, app.clock),

@@ -185,6 +185,14 @@ KEK_AGE_SECONDS = _gauge(
     "since the key-encryption key was drawn by which this process wraps; promised: below 30 days",
 )
 
+# Configuration.
+HOLIDAYS_END_SECONDS = _gauge(
+    "holidays_end_seconds",
+    "seconds",
+    "since 1970, when the first calendar in force knows of no more holidays (inf: none asks for "
+    "any); a document that is applied again reaches further",
+)
+
 # Views.
 VIEW_REBUILDS = _counter(
     "view_rebuilds_total",
