@@ -1,10 +1,13 @@
 """YAML is read narrowly, and every problem has a line."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from toldonce.kernel.config import Expansion, HolidaySet
+from toldonce.kernel.config.holidays import DOCUMENT_SETS_MAX, Expanded
 from toldonce.kernel.errors import Invalid
 from toldonce.runtime.document import Stored, check, demo_text, pack, unpack
 from toldonce.runtime.holidays import WheelHolidays
@@ -73,6 +76,19 @@ def test_damaged_document_is_refused() -> None:
     for kept in noise:
         with pytest.raises(Invalid):
             unpack(kept)
+
+
+def test_most_holidays_that_a_document_may_have_are_stored_beside_the_largest_text() -> None:
+    wheel = WheelHolidays(2026)
+    asked = [HolidaySet(code, "", 10) for code in sorted(set(wheel.countries().values()))]
+    wordy = sorted(asked, key=lambda one: -len(repr(wheel.days(one))))[:DOCUMENT_SETS_MAX]
+    sets = tuple(Expanded(one, wheel.days(one) or {}) for one in wordy)
+    most = Stored(
+        "\u20ac" * (512 * 1024 // 3), STORED.applied_at, "ruth", Expansion("1", 2026, sets)
+    )
+    assert unpack(pack(most)) == most
+    with pytest.raises(Invalid):
+        pack(replace(most, yaml="x" * 9_000_000))
 
 
 def test_problem_is_told_with_its_line() -> None:

@@ -21,7 +21,7 @@ from toldonce.kernel.errors import Invalid
 from toldonce.runtime.yaml_tree import TEXT_BYTES_MAX, line_of, lines, load
 
 _FORM = b"z1"
-_UNPACKED_BYTES_MAX = 8 * TEXT_BYTES_MAX
+_UNPACKED_BYTES_MAX = 16 * TEXT_BYTES_MAX  # text and names take six bytes a letter at worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def located(text: str, refusal: Invalid) -> Invalid:
 
 
 def pack(stored: Stored) -> bytes:
-    """Return the form in which a document is stored."""
+    """Return the form in which a document is stored; raises Invalid for what is too large."""
     facts: dict[str, object] = {
         "yaml": stored.yaml,
         "at": stored.applied_at.isoformat(),
@@ -69,7 +69,12 @@ def pack(stored: Stored) -> bytes:
     if stored.expansion.sets:
         made = stored.expansion
         facts["holidays"] = {"release": made.release, "year": made.year, "sets": made.plain()}
-    return _FORM + zlib.compress(json.dumps(facts).encode(), 9)
+    raw = json.dumps(facts).encode()
+    if len(raw) > _UNPACKED_BYTES_MAX:
+        raise Invalid(
+            "", f"the document and its holidays take more than {_UNPACKED_BYTES_MAX} bytes"
+        )
+    return _FORM + zlib.compress(raw, 9)
 
 
 def unpack(kept: bytes) -> Stored:
