@@ -7,6 +7,7 @@ from tests.unit.linter.desk import desk
 from tests.unit.linter.impossible import MONDAYS, OFFICE
 from toldonce.kernel.config import read
 from toldonce.kernel.config.linter import Finding, Rule, Severity, findings
+from toldonce.kernel.config.linter.finding import NAMED_MAX
 from toldonce.runtime.holidays import WheelHolidays
 from toldonce.runtime.zones import WheelZones
 
@@ -21,6 +22,13 @@ def test_calendar_with_no_day_left_is_an_error_from_the_day_on_that_it_is_so() -
     (one,) = found({"holidays": MONDAYS}, datetime(2026, 3, 1, tzinfo=UTC))
     assert (one.severity, one.field) == (Severity.ERROR, "calendars[0].weekly")
     assert found({"holidays": MONDAYS[:-1_500]}, datetime(2026, 3, 1, tzinfo=UTC)) == []
+
+
+def test_a_few_of_many_calendars_that_never_open_are_told() -> None:
+    many = [OFFICE | {"name": f"c{n}", "holidays": MONDAYS} for n in range(NAMED_MAX + 1)]
+    config = read(desk(calendars=many), WheelZones())
+    said = findings(config, now=datetime(2026, 3, 1, tzinfo=UTC))
+    assert len([one for one in said if one.rule is Rule.CALENDAR]) == NAMED_MAX
 
 
 def test_one_monday_that_an_exception_opens_is_enough() -> None:

@@ -2,27 +2,32 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
 from toldonce.kernel.calendar import HORIZON_DAYS_MAX, next_open
-from toldonce.kernel.config.linter.finding import Finding, Rule, Severity
+from toldonce.kernel.config.linter.finding import NAMED_MAX, Finding, Rule, Severity
 from toldonce.kernel.config.types import Config
-from toldonce.kernel.instants import DAY_S
 
 RUNS_OUT_DAYS = 183
 
 
 def never_open(config: Config, now: datetime) -> Iterator[Finding]:
-    """Find calendars that holidays and exceptions close on every day of the horizon."""
-    horizon = timedelta(seconds=HORIZON_DAYS_MAX * DAY_S)
-    for index, calendar in enumerate(config.calendars.values()):
-        if not calendar.always and next_open(calendar, now) >= now + horizon:
-            yield Finding(
-                Severity.ERROR,
-                Rule.CALENDAR,
-                f"calendars[{index}].weekly",
-                f"has no open time left: holidays and exceptions close every day from "
-                f"{now:%Y-%m-%d} on",
-            )
+    """Find calendars that holidays and exceptions close on every day of the horizon.
+
+    At most `NAMED_MAX`: to be sure of one takes a look at every day of ten years.
+    """
+    horizon = timedelta(days=HORIZON_DAYS_MAX)
+    shut = (
+        Finding(
+            Severity.ERROR,
+            Rule.CALENDAR,
+            f"calendars[{index}].weekly",
+            f"has no open time left: holidays and exceptions close each day from {now:%Y-%m-%d} on",
+        )
+        for index, calendar in enumerate(config.calendars.values())
+        if not calendar.always and next_open(calendar, now) >= now + horizon
+    )
+    yield from islice(shut, NAMED_MAX)
 
 
 def running_out(config: Config, now: datetime) -> Iterator[Finding]:
