@@ -1,6 +1,6 @@
 """Drawn cases of clocks, most of them about changes of the clocks, and what kinds each is of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -20,12 +20,23 @@ from tests.property.minutes import (
     counted,
     opened,
     read,
+    wall,
 )
+from toldonce.kernel.calendar import Calendar, Interval
+from toldonce.kernel.clocks import ClockFacts, Pause
+from toldonce.runtime.zones import WheelZones
 
 SEED = 20260605
+FIRST_YEAR, YEARS = 2025, 2
 LOOKED_AT = (25 * DAY, 200 * DAY)  # minutes from the start: further where that is too short
 CHANGING = ("Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca")
 OTHERS = ("America/St_Johns", "Antarctica/Troll", "Pacific/Chatham", "UTC")
+
+
+def walls_of(names: Iterable[str]) -> dict[str, Wall]:
+    """Look at the walls of these zones, by the rules that the project reads."""
+    zones = {name: WheelZones().zone(name) for name in names}
+    return {name: wall(name, zone, FIRST_YEAR, YEARS) for name, zone in zones.items() if zone}
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,36 @@ class Case:
     def end(self) -> int:
         """The first place that is not looked at."""
         return self.facts.start + len(self.open)
+
+
+def kernel_facts(case: Case) -> ClockFacts:
+    """Write the facts down as the kernel has them."""
+    facts = case.facts
+    return ClockFacts(
+        started_at=case.wall.at(facts.start),
+        pauses=tuple(
+            Pause(case.wall.at(begins), None if ends is None else case.wall.at(ends), "drawn")
+            for begins, ends in facts.pauses
+        ),
+        stopped_at=None if facts.stop is None else case.wall.at(facts.stop),
+        cancelled=facts.cancelled,
+    )
+
+
+def kernel_week(case: Case) -> Calendar:
+    """Write the hours down as the kernel has them."""
+
+    def spans(hours: Hours) -> tuple[Interval, ...]:
+        return tuple(Interval(opens * 60, closes * 60) for opens, closes in hours)
+
+    return Calendar(
+        name="drawn",
+        zone_name=case.wall.zone_name,
+        zone=case.wall.zone,
+        weekly=tuple(spans(hours) for hours in case.week.weekly),
+        exceptions={on: spans(hours) for on, hours in case.week.exceptions.items()},
+        always=case.week.always,
+    )
 
 
 def said(case: Case) -> list[object]:
@@ -70,8 +111,8 @@ def drawn(number: int, walls: dict[str, Wall]) -> tuple[Case, list[object], int]
     """Draw a case, with what the oracle says, and how often a draw could not be answered."""
     random = Random(f"{SEED}:{number}")  # noqa: S311 - drawn again from its seed
     for again in range(100):
-        names = OTHERS if random.random() < 0.15 else CHANGING
-        on = walls[random.choice(names)]
+        others = [name for name in OTHERS if name in walls]
+        on = walls[random.choice(others if random.random() < 0.15 and others else CHANGING)]
         start = _start(random, on)
         week = _week(random, on.date_of(start))
         reach = int(10 ** random.uniform(1, 4.6))

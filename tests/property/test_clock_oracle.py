@@ -6,24 +6,32 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from tests.property.clock_cases import CHANGING, LOOKED_AT, OTHERS, SEED, Case, drawn, kinds
-from tests.property.minutes import DAY, Hours, Reading, Wall, wall
+from tests.property.clock_cases import (
+    CHANGING,
+    LOOKED_AT,
+    OTHERS,
+    SEED,
+    Case,
+    drawn,
+    kernel_facts,
+    kernel_week,
+    kinds,
+    walls_of,
+)
+from tests.property.minutes import DAY, Reading, Wall
 from toldonce.kernel import calendar as kernel_calendar
 from toldonce.kernel.calendar import (
-    Calendar,
-    Interval,
     add_business_time,
     business_time_between,
     is_open,
     next_closed,
     next_open,
 )
-from toldonce.kernel.clocks import ClockFacts, ClockKind, Pause, Target, clock
+from toldonce.kernel.clocks import ClockKind, Target, clock
 from toldonce.runtime.zones import WheelZones
 
 CASES = 20_000
 FEW = 400
-FIRST_YEAR, YEARS = 2025, 2
 EACH_MIN = 20  # of every kind that a change of the clocks makes, in each zone
 KINDS_MIN = 100
 CHANGE_KINDS = ("starts on a day of change", "straddles a change", "counts across a change")
@@ -47,13 +55,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 @pytest.fixture(scope="module")
 def walls() -> dict[str, Wall]:
-    zones = WheelZones()
-    found = {}
-    for name in (*CHANGING, *OTHERS):
-        zone = zones.zone(name)
-        assert zone is not None
-        found[name] = wall(name, zone, FIRST_YEAR, YEARS)
-    return found
+    return walls_of((*CHANGING, *OTHERS))
 
 
 @pytest.mark.timeout(300)
@@ -104,16 +106,7 @@ def told(case: Case) -> list[object]:
     facts, calendar = case.facts, kernel_week(case)
     start, now = case.wall.at(facts.start), case.wall.at(facts.now)
     target = Target(ClockKind.RESOLUTION, case.target_s, case.warn_permille)
-    given = ClockFacts(
-        started_at=start,
-        pauses=tuple(
-            Pause(case.wall.at(begins), None if ends is None else case.wall.at(ends), "drawn")
-            for begins, ends in facts.pauses
-        ),
-        stopped_at=None if facts.stop is None else case.wall.at(facts.stop),
-        cancelled=facts.cancelled,
-    )
-    found = clock(target, calendar, given, now)
+    found = clock(target, calendar, kernel_facts(case), now)
     reading = Reading(
         state=found.state.value,
         due_us=_us(case, found.due_at),
@@ -131,22 +124,6 @@ def told(case: Case) -> list[object]:
         business_time_between(calendar, start, now),
         add_business_time(calendar, start, case.target_s),
     ]
-
-
-def kernel_week(case: Case) -> Calendar:
-    """Write the hours down as the kernel has them."""
-
-    def spans(hours: Hours) -> tuple[Interval, ...]:
-        return tuple(Interval(opens * 60, closes * 60) for opens, closes in hours)
-
-    return Calendar(
-        name="drawn",
-        zone_name=case.wall.zone_name,
-        zone=case.wall.zone,
-        weekly=tuple(spans(hours) for hours in case.week.weekly),
-        exceptions={on: spans(hours) for on, hours in case.week.exceptions.items()},
-        always=case.week.always,
-    )
 
 
 def report(seen: Counter[str], too_short: int) -> Iterator[str]:

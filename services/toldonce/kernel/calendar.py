@@ -10,9 +10,10 @@ remembering changes speed, never an answer. Looking ahead ends after `HORIZON_DA
 time that has not passed by then counts as passed (the linter refuses policies that get near it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 from toldonce.kernel.instants import DAY_S, EPOCH, SECOND, instant, micros
 
@@ -33,12 +34,24 @@ class Interval:
     closes_s: int
 
 
+class Part(NamedTuple):
+    """A stretch [from_us, to_us) of one date on the wall (days since 1970), open or closed."""
+
+    from_us: int
+    to_us: int
+    wall_day: int
+    is_open: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Day:
     """One UTC day: its open pieces in microseconds since 1970, in order, and their sum."""
 
     pieces: tuple[tuple[int, int], ...]
     open_us: int
+
+
+_MIDNIGHT = Interval(DAY_S, DAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +165,15 @@ def business_time_between(calendar: Calendar, a: datetime, b: datetime) -> float
     return total / SECOND
 
 
+def parts(calendar: Calendar, from_us: int, to_us: int) -> Iterator[Part]:
+    """Cut [from_us, to_us) where hours begin or end, the wall's date or its offset changes."""
+    for number in range(from_us // _DAY_US, (to_us - 1) // _DAY_US + 1):
+        for part in _cut(calendar, number):
+            begins, ends = max(part.from_us, from_us), min(part.to_us, to_us)
+            if begins < ends:
+                yield Part(begins, ends, part.wall_day, part.is_open)
+
+
 def weekly_open_s(calendar: Calendar) -> int:
     """Return the open seconds of an ordinary week, exceptions and clock changes left aside."""
     if calendar.always:
@@ -170,18 +192,30 @@ def _day(calendar: Calendar, number: int) -> _Day:
 
 
 def _expand(calendar: Calendar, number: int) -> _Day:
+    pieces = tuple((part.from_us, part.to_us) for part in _cut(calendar, number) if part.is_open)
+    return _Day(pieces, sum(b - a for a, b in pieces))
+
+
+def _cut(calendar: Calendar, number: int) -> Iterator[Part]:
     """Cut a UTC day where the zone's offset changes and lay the wall hours over each part."""
     start_s = number * DAY_S
-    pieces: list[tuple[int, int]] = []
     for begins_s, ends_s, offset_s in _steady(calendar.zone, start_s, start_s + DAY_S):
         wall_from, wall_to = begins_s + offset_s, ends_s + offset_s
         for wall_day in range(wall_from // DAY_S, (wall_to - 1) // DAY_S + 1):
-            for hours in _hours(calendar, wall_day):
-                opens = max(wall_day * DAY_S + hours.opens_s, wall_from) - offset_s
-                closes = min(wall_day * DAY_S + hours.closes_s, wall_to) - offset_s
-                if opens < closes:
-                    pieces.append((opens * SECOND, closes * SECOND))
-    return _Day(tuple(pieces), sum(b - a for a, b in pieces))
+            done = max(wall_day * DAY_S, wall_from)
+            until = min((wall_day + 1) * DAY_S, wall_to)
+            for hours in (*_hours(calendar, wall_day), _MIDNIGHT):
+                opens = min(max(wall_day * DAY_S + hours.opens_s, done), until)
+                closes = min(max(wall_day * DAY_S + hours.closes_s, done), until)
+                for begins, ends, is_open in ((done, opens, False), (opens, closes, True)):
+                    if begins < ends:
+                        yield Part(
+                            (begins - offset_s) * SECOND,
+                            (ends - offset_s) * SECOND,
+                            wall_day,
+                            is_open,
+                        )
+                done = closes
 
 
 def _hours(calendar: Calendar, wall_day: int) -> tuple[Interval, ...]:

@@ -1,0 +1,54 @@
+"""Why a clock of a case says what it says: policy, calendar, and the account of its time. Pure.
+
+The same function answers live, offline over an exported log, and in tests.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from toldonce.kernel.account import Span, account
+from toldonce.kernel.calendar import Calendar
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Target, clock
+from toldonce.kernel.config import Config
+from toldonce.kernel.errors import Missing
+from toldonce.kernel.sla import facts_of
+from toldonce.kernel.story.types import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A clock as it stood when it was read, and how it came to that.
+
+    `why` says in a sentence why the policy of this name applies. The spans of the account run from
+    the start to `read_at`, or to the stop.
+    """
+
+    clock: Clock
+    facts: ClockFacts
+    target: Target
+    policy: str
+    why: str
+    calendar: Calendar
+    read_at: datetime
+    spans: tuple[Span, ...]
+
+
+def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Explanation:
+    """Explain one clock of a case; raises Missing where it has none of this kind."""
+    policy, facts = config.sla_of(case.queue), facts_of(case).get(kind)
+    target = None if policy is None else policy.targets.get(kind)
+    if policy is None or target is None or facts is None:
+        aimed = [] if policy is None else [one.name for one in policy.targets]
+        has = f"it has {' and '.join(aimed)}" if aimed else "it has none at all"
+        raise Missing("clock", f"in queue {case.queue} no clock {kind.name} is kept; {has}")
+    calendar = config.clock_calendar_of(case.queue)
+    return Explanation(
+        clock=clock(target, calendar, facts, now),
+        facts=facts,
+        target=target,
+        policy=policy.name,
+        why=f"the case is in queue {case.queue}, which has this policy",
+        calendar=calendar,
+        read_at=now,
+        spans=account(calendar, facts, now),
+    )
