@@ -28,6 +28,7 @@ from toldonce.cli.replay import replay
 from toldonce.cli.rotate_keys import rotate_keys
 from toldonce.cli.serve import serve
 from toldonce.cli.simulate import simulate
+from toldonce.cli.sla import sla
 from toldonce.cli.status import status
 from toldonce.cli.submit import submit
 from toldonce.cli.train import train
@@ -50,6 +51,7 @@ _STEERING = (pick, assign, move, prioritise, callback, drain)
 _SELDOM = (replay, simulate, tune, train, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):
     app.command()(_command)
+app.add_typer(sla, name="sla")
 app.add_typer(epoch, name="epoch")
 
 

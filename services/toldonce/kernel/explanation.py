@@ -8,7 +8,7 @@ from datetime import datetime
 
 from toldonce.kernel.account import Span, account
 from toldonce.kernel.calendar import Calendar
-from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Target, clock
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, ClockState, Target, clock
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing
 from toldonce.kernel.sla import facts_of
@@ -52,3 +52,10 @@ def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Expla
         read_at=now,
         spans=account(calendar, facts, now),
     )
+
+
+def standing(read: Clock, *, case_ended: bool) -> ClockState:
+    """Say how a clock stands; what ran when its case ended is cancelled, unless it was breached."""
+    if case_ended and not read.ended and read.state is not ClockState.BREACHED:
+        return ClockState.CANCELLED
+    return read.state

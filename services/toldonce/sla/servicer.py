@@ -6,7 +6,12 @@ from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.kernel.errors import Unbuilt
 from toldonce.runtime.auth import current_principal
 from toldonce.sla.handler import Clocks
-from toldonce.sla.wire import format_clocks, parse_get_clocks
+from toldonce.sla.wire import (
+    format_clocks,
+    format_explanation,
+    parse_explain_clock,
+    parse_get_clocks,
+)
 
 
 async def _refuse(*_: object) -> None:
@@ -30,5 +35,12 @@ class Servicer(sla_pb2_grpc.SlaServiceServicer):
         case_id = parse_get_clocks(request)
         return format_clocks(await self._clocks.of(current_principal().tenant, case_id))
 
-    ExplainClock = _unbuilt
+    async def ExplainClock(
+        self, request: sla_pb2.ExplainClockRequest, context: object
+    ) -> sla_pb2.ExplainClockResponse:
+        """Account for one clock of a case, computed now."""
+        case_id, kind = parse_explain_clock(request)
+        found = await self._clocks.explained(current_principal().tenant, case_id, kind)
+        return format_explanation(*found)
+
     WatchAtRisk = _unbuilt

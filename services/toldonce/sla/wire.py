@@ -9,8 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.sla.v1 import sla_pb2
 from toldonce.api.types.v1 import options_pb2, types_pb2
+from toldonce.kernel.account import Span
 from toldonce.kernel.clocks import BREACH, WARN, Clock, ClockKind, ClockState
-from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.errors import Invalid, Unavailable
+from toldonce.kernel.explanation import Explanation, standing
 from toldonce.kernel.ids import parse_whole, whole
 from toldonce.kernel.sla import clocks_of, policy_of, promise_clock, timer_id
 from toldonce.kernel.story.runs import done, runs
@@ -82,14 +84,51 @@ def format_clocks(read: CaseNow) -> sla_pb2.GetClocksResponse:
     )
 
 
+def parse_explain_clock(request: sla_pb2.ExplainClockRequest) -> tuple[str, ClockKind]:
+    """Read which clock of which case is asked for; raises Invalid."""
+    case_id = parse_whole("case_id", request.case_id)
+    kind = next((kind for kind in ClockKind if kind.value == request.kind), None)
+    if kind is None:
+        known = ", ".join(kind.name for kind in ClockKind)
+        raise Invalid("kind", f"which clock? One of {known}")
+    return case_id, kind
+
+
+def format_explanation(read: CaseNow, found: Explanation) -> sla_pb2.ExplainClockResponse:
+    """Show a clock with the account of its time."""
+    return sla_pb2.ExplainClockResponse(
+        clock=_clock(read, found.clock),
+        policy_version=read.config.policy_version,
+        target_s=round(found.target.target_s),
+        calendar=found.calendar.name,
+        spans=[_span(span) for span in found.spans],
+        policy=found.policy,
+        policy_reason=found.why,
+        zone=found.calendar.zone_name,
+        calendar_version=read.config.calendar_version,
+        read_at=_instant(found.read_at),
+        elapsed_s=found.clock.elapsed_s,
+        remaining_s=found.clock.remaining_s,
+        sequence=read.sequence,
+    )
+
+
+def _span(span: Span) -> sla_pb2.ClockSpan:
+    return sla_pb2.ClockSpan(
+        from_at=_instant(span.from_at),
+        to_at=_instant(span.to_at),
+        counted=span.counted_s > 0,
+        reason=span.reason,
+        counted_s=span.counted_s,
+        merged_total=span.merged if span.merged > 1 else 0,
+    )
+
+
 def _clock(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
     run = next(run for run in runs(read.case) if run.clock is clock.kind)
     own = timer_id(read.case.own, clock.kind, BREACH, run.started_at)
     stopped_at = run.stopped_at if clock.ended else read.now if read.ended else None
-    state = clock.state
-    if read.ended and not clock.ended and state is not ClockState.BREACHED:
-        met = clock.kind is ClockKind.RESOLUTION
-        state = ClockState.MET if met else ClockState.CANCELLED
+    state = standing(clock, case_ended=read.ended)
     armed = stopped_at is None and not done(read.case, run) & BREACH.bit
     shown = _shown(clock, state)
     shown.started_at.CopyFrom(_instant(run.started_at))

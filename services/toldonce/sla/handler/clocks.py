@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing
+from toldonce.kernel.explanation import Explanation, explain
 from toldonce.kernel.ids import CustomerId, customer_of, own_of
+from toldonce.kernel.past import Past, Stood, last_open
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import Case, CaseState, Commitment
 from toldonce.runtime.clock import Clock
@@ -70,33 +73,28 @@ class Clocks:
             found = await self._past(tenant, where, own)
             if found is not None:
                 return CaseNow(
-                    CustomerId(found.there.record.customer),
+                    CustomerId(found.there.customer),
                     found.case,
                     found.there.sequence,
                     config,
-                    found.there.record.at if found.ended else self._clock.now(),
+                    found.there.at if found.ended else self._clock.now(),
                     ended=found.ended,
                 )
         raise Missing("case", "there is no case of this id")
 
-    async def _past(self, tenant: str, customer: str, own: str) -> "_Past | None":
+    async def explained(
+        self, tenant: str, case_id: str, kind: ClockKind
+    ) -> tuple[CaseNow, Explanation]:
+        """Explain one clock of a case; raises Missing also where there is none of this kind."""
+        read = await self.of(tenant, case_id)
+        return read, explain(read.case, read.config, kind, read.now)
+
+    async def _past(self, tenant: str, customer: str, own: str) -> Past | None:
         """Find a case as it was last open, in this story or in one that it absorbed."""
-        after: dict[str, Logged] = {}
-        for logged in reversed(await history_of(self._log, tenant, customer)):
-            found = head_of(logged).case(own)
-            if found is not None and found.state is not CaseState.CLOSED:
-                end = after.get(logged.record.customer)
-                if end is None or end.record.head.moved_to:  # on its way, or opened again just now
-                    return _Past(found, logged, ended=False)
-                return _Past(found, end, ended=True)
-            after[logged.record.customer] = logged
-        return None
+        history = await history_of(self._log, tenant, customer)
+        return last_open(map(_stood, reversed(history)), own)
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """A case as it was last open, and the append that ended it if one did."""
-
-    case: Case
-    there: Logged
-    ended: bool
+def _stood(logged: Logged) -> Stood:
+    record = logged.record
+    return Stood(record.customer, logged.sequence, record.at, head_of(logged))

@@ -27,7 +27,7 @@ from toldonce.api.types.v1 import options_pb2 as toldonce_dot_api_dot_types_dot_
 from toldonce.api.types.v1 import types_pb2 as toldonce_dot_api_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtoldonce/api/sla/v1/sla.proto\x12\x13toldonce.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#toldonce/api/types/v1/options.proto\x1a!toldonce/api/types/v1/types.proto\"#\n\x10GetClocksRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"n\n\x11GetClocksResponse\x12/\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"V\n\x13\x45xplainClockRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\"\xb1\x01\n\x14\x45xplainClockResponse\x12.\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08target_s\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.toldonce.api.sla.v1.ClockSpan\"\x84\x01\n\tClockSpan\x12+\n\x07\x66rom_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\"5\n\x12WatchAtRiskRequest\x12\x10\n\x08within_s\x18\x01 \x01(\x05\x12\r\n\x05queue\x18\x02 \x01(\t\"\x82\x01\n\x13WatchAtRiskResponse\x12-\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.CaseView\x12.\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x32\xd7\x02\n\nSlaService\x12g\n\tGetClocks\x12%.toldonce.api.sla.v1.GetClocksRequest\x1a&.toldonce.api.sla.v1.GetClocksResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12p\n\x0c\x45xplainClock\x12(.toldonce.api.sla.v1.ExplainClockRequest\x1a).toldonce.api.sla.v1.ExplainClockResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x00\x12n\n\x0bWatchAtRisk\x12\'.toldonce.api.sla.v1.WatchAtRiskRequest\x1a(.toldonce.api.sla.v1.WatchAtRiskResponse\"\n\xca\xf3\x18\x02\x03\x05\xd0\xf3\x18\x00\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtoldonce/api/sla/v1/sla.proto\x12\x13toldonce.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#toldonce/api/types/v1/options.proto\x1a!toldonce/api/types/v1/types.proto\"#\n\x10GetClocksRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"n\n\x11GetClocksResponse\x12/\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"V\n\x13\x45xplainClockRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\"\xe7\x02\n\x14\x45xplainClockResponse\x12.\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08target_s\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.toldonce.api.sla.v1.ClockSpan\x12\x0e\n\x06policy\x18\x06 \x01(\t\x12\x15\n\rpolicy_reason\x18\x07 \x01(\t\x12\x0c\n\x04zone\x18\x08 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\t \x01(\t\x12+\n\x07read_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\telapsed_s\x18\x0b \x01(\x01\x12\x13\n\x0bremaining_s\x18\x0c \x01(\x01\x12\x10\n\x08sequence\x18\r \x01(\x04\"\xad\x01\n\tClockSpan\x12+\n\x07\x66rom_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tcounted_s\x18\x05 \x01(\x01\x12\x14\n\x0cmerged_total\x18\x06 \x01(\x05\"5\n\x12WatchAtRiskRequest\x12\x10\n\x08within_s\x18\x01 \x01(\x05\x12\r\n\x05queue\x18\x02 \x01(\t\"\x82\x01\n\x13WatchAtRiskResponse\x12-\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.CaseView\x12.\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x32\xd7\x02\n\nSlaService\x12g\n\tGetClocks\x12%.toldonce.api.sla.v1.GetClocksRequest\x1a&.toldonce.api.sla.v1.GetClocksResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12p\n\x0c\x45xplainClock\x12(.toldonce.api.sla.v1.ExplainClockRequest\x1a).toldonce.api.sla.v1.ExplainClockResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12n\n\x0bWatchAtRisk\x12\'.toldonce.api.sla.v1.WatchAtRiskRequest\x1a(.toldonce.api.sla.v1.WatchAtRiskResponse\"\n\xca\xf3\x18\x02\x03\x05\xd0\xf3\x18\x00\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLASERVICE'].methods_by_name['GetClocks']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['GetClocks']._serialized_options = b'\312\363\030\003\002\003\005\320\363\030\001'
   _globals['_SLASERVICE'].methods_by_name['ExplainClock']._loaded_options = None
-  _globals['_SLASERVICE'].methods_by_name['ExplainClock']._serialized_options = b'\312\363\030\003\002\003\005\320\363\030\000'
+  _globals['_SLASERVICE'].methods_by_name['ExplainClock']._serialized_options = b'\312\363\030\003\002\003\005\320\363\030\001'
   _globals['_SLASERVICE'].methods_by_name['WatchAtRisk']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['WatchAtRisk']._serialized_options = b'\312\363\030\002\003\005\320\363\030\000'
   _globals['_GETCLOCKSREQUEST']._serialized_start=159
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINCLOCKREQUEST']._serialized_start=308
   _globals['_EXPLAINCLOCKREQUEST']._serialized_end=394
   _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=397
-  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=574
-  _globals['_CLOCKSPAN']._serialized_start=577
-  _globals['_CLOCKSPAN']._serialized_end=709
-  _globals['_WATCHATRISKREQUEST']._serialized_start=711
-  _globals['_WATCHATRISKREQUEST']._serialized_end=764
-  _globals['_WATCHATRISKRESPONSE']._serialized_start=767
-  _globals['_WATCHATRISKRESPONSE']._serialized_end=897
-  _globals['_SLASERVICE']._serialized_start=900
-  _globals['_SLASERVICE']._serialized_end=1243
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=756
+  _globals['_CLOCKSPAN']._serialized_start=759
+  _globals['_CLOCKSPAN']._serialized_end=932
+  _globals['_WATCHATRISKREQUEST']._serialized_start=934
+  _globals['_WATCHATRISKREQUEST']._serialized_end=987
+  _globals['_WATCHATRISKRESPONSE']._serialized_start=990
+  _globals['_WATCHATRISKRESPONSE']._serialized_end=1120
+  _globals['_SLASERVICE']._serialized_start=1123
+  _globals['_SLASERVICE']._serialized_end=1466
 # @@protoc_insertion_point(module_scope)

@@ -115,19 +115,47 @@ class ExplainClockResponse(_message.Message):
     TARGET_S_FIELD_NUMBER: _builtins.int
     CALENDAR_FIELD_NUMBER: _builtins.int
     SPANS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    POLICY_REASON_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    CALENDAR_VERSION_FIELD_NUMBER: _builtins.int
+    READ_AT_FIELD_NUMBER: _builtins.int
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    REMAINING_S_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """Version of the policy it was computed by (`7-3fa9c1`)."""
     target_s: _builtins.int
     """The target, in seconds of working time."""
     calendar: _builtins.str
     """Name of the calendar."""
+    policy: _builtins.str
+    """Name of the SLA policy."""
+    policy_reason: _builtins.str
+    """Why this policy applies, for people; at most 256 bytes."""
+    zone: _builtins.str
+    """IANA name of the zone whose wall clocks the calendar speaks of; UTC for one that never closes."""
+    calendar_version: _builtins.str
+    """Version of calendar and zone rules: digest and IANA release (`3fa9c1-2026b`)."""
+    elapsed_s: _builtins.float
+    """Working time that has counted."""
+    remaining_s: _builtins.float
+    """Working time that is left; negative once overdue."""
+    sequence: _builtins.int
+    """Log position of the story it was computed from."""
     @_builtins.property
     def clock(self) -> _types_pb2.SlaClock:
         """The clock."""
 
     @_builtins.property
     def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockSpan]:
-        """What counted and what did not, in order."""
+        """What counted and what did not: from its start to `read_at` or its end, in order, without gaps;
+        at most 256. What counted in them adds up to `elapsed_s`.
+        """
+
+    @_builtins.property
+    def read_at(self) -> _timestamp_pb2.Timestamp:
+        """When the clock was read; of an ended case the moment of its end."""
 
     def __init__(
         self,
@@ -137,10 +165,18 @@ class ExplainClockResponse(_message.Message):
         target_s: _builtins.int = ...,
         calendar: _builtins.str = ...,
         spans: _abc.Iterable[Global___ClockSpan] | None = ...,
+        policy: _builtins.str = ...,
+        policy_reason: _builtins.str = ...,
+        zone: _builtins.str = ...,
+        calendar_version: _builtins.str = ...,
+        read_at: _timestamp_pb2.Timestamp | None = ...,
+        elapsed_s: _builtins.float = ...,
+        remaining_s: _builtins.float = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "read_at", b"read_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "clock", b"clock", "policy_version", b"policy_version", "spans", b"spans", "target_s", b"target_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "calendar_version", b"calendar_version", "clock", b"clock", "elapsed_s", b"elapsed_s", "policy", b"policy", "policy_reason", b"policy_reason", "policy_version", b"policy_version", "read_at", b"read_at", "remaining_s", b"remaining_s", "sequence", b"sequence", "spans", b"spans", "target_s", b"target_s", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -156,10 +192,18 @@ class ClockSpan(_message.Message):
     TO_AT_FIELD_NUMBER: _builtins.int
     COUNTED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    COUNTED_S_FIELD_NUMBER: _builtins.int
+    MERGED_TOTAL_FIELD_NUMBER: _builtins.int
     counted: _builtins.bool
-    """Whether it counted."""
+    """Whether it counted; of several stretches (`merged_total`) whether any did."""
     reason: _builtins.str
-    """Why (`closed: holiday`, `waiting for the customer`); at most 256 bytes."""
+    """Why (`open`, `closed: outside opening hours`, `paused: waiting for the customer`); at most 256
+    bytes.
+    """
+    counted_s: _builtins.float
+    """How much of it counted: all or nothing, unless it stands for several stretches."""
+    merged_total: _builtins.int
+    """How many stretches it stands for, where they were too many to tell apart; 0 = it is one."""
     @_builtins.property
     def from_at(self) -> _timestamp_pb2.Timestamp:
         """Where it begins."""
@@ -175,10 +219,12 @@ class ClockSpan(_message.Message):
         to_at: _timestamp_pb2.Timestamp | None = ...,
         counted: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        counted_s: _builtins.float = ...,
+        merged_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at", "to_at", b"to_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "from_at", b"from_at", "reason", b"reason", "to_at", b"to_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "counted_s", b"counted_s", "from_at", b"from_at", "merged_total", b"merged_total", "reason", b"reason", "to_at", b"to_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,8 +65,9 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainClock(self, request, context):
-        """Explain one clock, span by span.
-        Errors: UNIMPLEMENTED in this version; NOT_FOUND.
+        """Explain one clock, span by span: what counted, what did not, and why.
+        Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+        longer ago than calendars reach).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

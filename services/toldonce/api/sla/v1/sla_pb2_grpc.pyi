@@ -25,8 +25,9 @@ class SlaServiceStub:
     Errors: NOT_FOUND.
     """
     ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_pb2.ExplainClockRequest, _sla_pb2.ExplainClockResponse]
-    """Explain one clock, span by span.
-    Errors: UNIMPLEMENTED in this version; NOT_FOUND.
+    """Explain one clock, span by span: what counted, what did not, and why.
+    Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+    longer ago than calendars reach).
     """
     WatchAtRisk: _aio.UnaryStreamMultiCallable[_sla_pb2.WatchAtRiskRequest, _sla_pb2.WatchAtRiskResponse]
     """Follow the cases whose clocks will soon be due.
@@ -52,8 +53,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_pb2.ExplainClockRequest,
         context: _aio.ServicerContext[_sla_pb2.ExplainClockRequest, _abc.Awaitable[_sla_pb2.ExplainClockResponse]],
     ) -> _abc.Awaitable[_sla_pb2.ExplainClockResponse]:
-        """Explain one clock, span by span.
-        Errors: UNIMPLEMENTED in this version; NOT_FOUND.
+        """Explain one clock, span by span: what counted, what did not, and why.
+        Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+        longer ago than calendars reach).
         """
 
     @_abc_1.abstractmethod
