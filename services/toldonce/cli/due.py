@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from toldonce.cli.accounts import length, moments, span_figures, span_lines, written
 from toldonce.kernel.account import Span, account
-from toldonce.kernel.calendar import Calendar
+from toldonce.kernel.calendar import HORIZON_DAYS_MAX, Calendar
 from toldonce.kernel.clocks import (
     WHOLE_PERMILLE,
     Clock,
@@ -54,7 +55,7 @@ def reckon(
     """Ask the clock; raises Invalid naming the option that cannot be."""
     if not 0 < minutes <= MINUTES_MAX:
         raise Invalid("--minutes", f"wanted 1 to {MINUTES_MAX}, got {minutes}")
-    permille = round(warn_fraction * WHOLE_PERMILLE)
+    permille = round(warn_fraction * WHOLE_PERMILLE) if 0 < warn_fraction < 1 else 0
     if not 0 < permille < WHOLE_PERMILLE:
         raise Invalid(
             "--warn-fraction", f"wanted more than 0 and less than 1, got {warn_fraction:g}"
@@ -63,9 +64,10 @@ def reckon(
     begins = facts.started_at
     read = clock(target, calendar, facts, begins)
     told = [edge for one in facts.pauses for edge in (one.from_at, one.to_at) if edge is not None]
-    spans = account(calendar, facts, read.due_at or max([begins, *told]))
-    if read.due_at is not None and sum(span.counted_s for span in spans) != target.target_s:
-        raise Invalid("--minutes", f"{minutes} are not over in the time that calendars reach")
+    until = read.due_at or max([begins, *told])
+    if until - begins > timedelta(days=HORIZON_DAYS_MAX):
+        raise Invalid("--minutes", f"{minutes} are not over within {HORIZON_DAYS_MAX} days")
+    spans = account(calendar, facts, until)
     return Reckoning(calendar, document.calendar_version, facts, target, read, spans)
 
 

@@ -39,10 +39,12 @@ def case_in(file: Path, case_id: str) -> Past:
     return found
 
 
-def clocks_in(file: Path, config: Config, case_id: str, kind: ClockKind | None) -> list[ClockTold]:
-    """Explain the clocks of a case (all that are kept, or one) as of now, or of its end."""
+def clocks_in(
+    file: Path, config: Config, case_id: str, kind: ClockKind | None, now: datetime
+) -> list[ClockTold]:
+    """Explain the clocks of a case (all that are kept, or one) as of `now`, or of its end."""
     past = case_in(file, case_id)
-    now = past.there.at if past.ended else datetime.now(UTC)
+    now = past.there.at if past.ended else now
     kinds = [one.kind for one in clocks_of(past.case, config, now)] if kind is None else [kind]
     found = [explain(past.case, config, one, now) for one in kinds]
     return [told_of(one, config, case_ended=past.ended) for one in found]

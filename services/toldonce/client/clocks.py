@@ -58,10 +58,11 @@ class Clocks:
         request = sla_pb2.ExplainClockRequest(
             case_id=case_id, kind=types_pb2.ClockKind.ValueType(kind)
         )
-        return _told(await again(lambda: self._client.sla.ExplainClock(request)))
+        return told(await again(lambda: self._client.sla.ExplainClock(request)))
 
 
-def _told(given: sla_pb2.ExplainClockResponse) -> ClockTold:
+def told(given: sla_pb2.ExplainClockResponse) -> ClockTold:
+    """Read an answer."""
     clock = given.clock
     return ClockTold(
         kind=word(clock, "kind"),

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tests.aims import aimed
@@ -179,7 +179,8 @@ class Bureau:
 
     async def owned(self, case: Case, by: str = "anna", *, of: str = "") -> Case:
         """Have an agent take a case."""
-        made = offer(case.own, by, now=self.now, epoch=case.epoch)
+        plain = offer(case.own, by, now=self.now, epoch=case.epoch)
+        made = replace(plain, trace=b"")  # an export unpacks it
         await self.house.ownership.do(self.house.ask(made, of=of))
         accept = AcceptOffer(made.offer, case.epoch, b"")
         await self.house.ownership.do(self.house.ask(accept, agent(by), of=of))
