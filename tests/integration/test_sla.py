@@ -19,7 +19,7 @@ from toldonce.api.sla.v1 import sla_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.channel import Client
 from toldonce.client.commands import BusDoor
-from toldonce.kernel.errors import Denied, Invalid, Missing, Refusal, Unbuilt
+from toldonce.kernel.errors import Denied, Invalid, Missing, Refusal
 from toldonce.kernel.ids import customer_of, own_of, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.kernel.story.events import Escalated, Event, SlaBreached, SlaWarned
@@ -216,13 +216,20 @@ async def test_wrong_questions_about_clocks_are_answered_as_such(house: House) -
     def clocks(case_id: str) -> sla_pb2.GetClocksRequest:
         return sla_pb2.GetClocksRequest(case_id=case_id)
 
+    def explained(case_id: str, kind: int) -> sla_pb2.ExplainClockRequest:
+        return sla_pb2.ExplainClockRequest(
+            case_id=case_id, kind=types_pb2.ClockKind.ValueType(kind)
+        )
+
     nobody = whole(customer("nobody"), own("case"))
     async with house.client(house.sla) as client, house.client(house.sla, Role.GATEWAY) as gateway:
         asked: list[tuple[Callable[[], Awaitable[Any]], type[Refusal]]] = [
             (lambda: client.sla.GetClocks(clocks(nobody)), Missing),
             (lambda: client.sla.GetClocks(clocks(f"{nobody[:-1]}*")), Invalid),
             (lambda: gateway.sla.GetClocks(clocks(nobody)), Denied),
-            (lambda: client.sla.ExplainClock(sla_pb2.ExplainClockRequest()), Unbuilt),
+            (lambda: client.sla.ExplainClock(explained(nobody, 2)), Missing),
+            (lambda: client.sla.ExplainClock(explained(nobody, 0)), Invalid),
+            (lambda: gateway.sla.ExplainClock(explained(nobody, 2)), Denied),
         ]
         for ask, kind in asked:
             with pytest.raises(kind):
