@@ -29,7 +29,7 @@ OUR_TOOLS = {"make", "toldonce", "python"}
 OTHERS = {".", "docker", "kubectl", ".venv/bin/python"}
 FILE = re.compile(r"[\w./-]+/[\w.-]+\.(?:py|md|yaml|proto|toml|conf)|[\w-]+\.(?:md|toml)")
 FOLDER = re.compile(r"(?:services|tests|loadtests|deploy|docs|examples|proto)(?:/[\w.{},-]+)*/?")
-NEEDS_NO_SERVERS = {"check"}
+NEEDS_NO_SERVERS = {("check",), ("sla", "due")}
 # Settings that only the command line knows (of `up`: services have no such choice).
 SPOKEN_SETTING = re.compile(rf"\b{PREFIX}[A-Z_]+[A-Z]\b")
 
@@ -50,6 +50,11 @@ def said() -> list[list[str]]:
 def of_cli() -> list[list[str]]:
     """The words after `toldonce` of every command that is one."""
     return [words[1:] for words in said() if words[0] == "toldonce"]
+
+
+def needs_no_servers(words: list[str]) -> bool:
+    """Tell whether a command can be run as it stands."""
+    return any(tuple(words[: len(name)]) == name and words[1:] for name in NEEDS_NO_SERVERS)
 
 
 @pytest.mark.parametrize("words", said(), ids=shlex.join)
@@ -79,12 +84,16 @@ def test_readme_types_only_commands_and_options_that_exist(words: list[str], mon
         return  # only its name is spoken of
     with command.make_context(words[0], arguments(words[1:])) as context:
         assert context.params is not None
+        if isinstance(command, click.Group | typer.core.TyperGroup) and len(words) > 3:
+            inner = command.commands[words[1]]
+            with inner.make_context(words[1], arguments(words[2:]), parent=context) as within:
+                assert within.params is not None
 
 
 @pytest.mark.parametrize(
     "words",
     [["--help"], *([name, "--help"] for name in CLI.commands)]
-    + [words for words in of_cli() if words[0] in NEEDS_NO_SERVERS and "FILE" not in words],
+    + [words for words in of_cli() if needs_no_servers(words) and "FILE" not in words],
     ids=shlex.join,
 )
 def test_readme_commands_that_need_no_servers_run(words: list[str]):
@@ -157,6 +166,14 @@ def test_readme_shows_what_the_demo_shows():
         row = re.search(rf"^ *{promise} .*? (\d+) +(\d+) +\S", shown, re.MULTILINE)
         assert row, promise
         assert row[2] == "0", "a README shows a day on which every promise was kept"
+
+
+def test_readme_shows_an_account_as_it_is_printed():
+    (words,) = [words for words in of_cli() if words[:2] == ["sla", "due"]]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*TOLDONCE, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout in read().of("text")
 
 
 def test_every_decision_is_in_the_index():
