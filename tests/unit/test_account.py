@@ -80,7 +80,7 @@ def test_account_says_pauses_with_every_cause_whether_open_or_closed() -> None:
         (
             Pause(at("2026-06-01 11:00"), at("2026-06-01 12:30"), "waiting for the customer"),
             Pause(at("2026-06-01 11:30"), at("2026-06-01 12:10"), "incident"),
-            Pause(at("2026-06-01 14:00"), None, "waiting for the customer"),
+            Pause(at("2026-06-01 14:00"), None, "CUSTOMER"),
         ),
     )
     assert told(facts, "2026-06-01 16:00") == [

@@ -1,5 +1,6 @@
 """`toldonce sla`: when something is due, and where the time of a case's clocks went."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from toldonce.cli.options import (
     connect,
 )
 from toldonce.cli.output import Out
-from toldonce.kernel.errors import Invalid
+from toldonce.kernel.errors import Invalid, Missing
 
 if TYPE_CHECKING:
     from toldonce.client import Client
@@ -172,8 +173,13 @@ async def _live(client: "Client", case: str, kind: "ClockKind | None") -> "list[
     from toldonce.client.clocks import Clocks
 
     clocks = Clocks(client)
-    kinds = await clocks.kinds(case) if kind is None else [kind]
-    return [await clocks.explain(case, one) for one in kinds]
+    if kind is not None:
+        return [await clocks.explain(case, kind)]
+    found = []
+    for one in await clocks.kinds(case):
+        with suppress(Missing):  # it ended in between, or has no account
+            found.append(await clocks.explain(case, one))
+    return found
 
 
 def _document(file: Path) -> "Config":

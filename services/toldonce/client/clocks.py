@@ -47,11 +47,12 @@ class Clocks:
         self._client = client
 
     async def kinds(self, case_id: str) -> list[ClockKind]:
-        """Say which clocks are kept of a case; raises Missing."""
+        """Say which kinds of clocks are kept of a case, each once; raises Missing."""
         request = sla_pb2.GetClocksRequest(case_id=case_id)
         given = await again(lambda: self._client.sla.GetClocks(request))
         known = {kind.value: kind for kind in ClockKind}
-        return [known[clock.kind] for clock in given.clocks if clock.kind in known]
+        kinds = [known[clock.kind] for clock in given.clocks if clock.kind in known]
+        return list(dict.fromkeys(kinds))
 
     async def explain(self, case_id: str, kind: ClockKind) -> ClockTold:
         """Explain one clock; raises Missing, Rejected TOO_LONG."""

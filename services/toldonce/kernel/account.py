@@ -28,6 +28,13 @@ CLOSED_WEEKDAY = "closed: never open on this weekday"
 CLOSED_DATE = "closed: holiday or other exception"
 CLOSED_EXCEPTION = "closed: outside the hours of this date alone"
 PAUSED = "paused"
+CAUSES = {
+    "CUSTOMER": "waiting for the customer",
+    "HOLD": "on hold",
+    "CLOSED": "the case had ended",
+    "NOT_OPEN": "it was not there yet",
+}
+"""What the codes of causes mean; a cause that is no code is told as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ def _stretches(calendar: Calendar, facts: ClockFacts, until: datetime) -> Iterat
 
 
 def _paused(causes: Iterable[str]) -> str:
-    named = ", ".join(sorted({cause for cause in causes if cause}))
+    named = ", ".join(sorted({CAUSES.get(cause, cause) for cause in causes if cause}))
     said = f"{PAUSED}: {named}" if named else PAUSED
     return said.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
 
