@@ -101,6 +101,8 @@ def _hours(calendar: Calendar, part: Part) -> str:
     exception = calendar.exceptions.get(on)
     if part.is_open:
         return OPEN if exception is None else OPEN_EXCEPTION
+    if exception is not None and not exception and on in calendar.holidays:
+        return f"closed: {calendar.holidays[on]}"
     if exception is not None:
         return CLOSED_EXCEPTION if exception else CLOSED_DATE
     return CLOSED_HOURS if calendar.weekly[on.weekday()] else CLOSED_WEEKDAY

@@ -9,9 +9,9 @@ from datetime import datetime
 from toldonce.kernel.account import Span, account
 from toldonce.kernel.calendar import Calendar
 from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, ClockState, Target, clock
-from toldonce.kernel.config import Config
+from toldonce.kernel.config import Config, SlaPolicy
 from toldonce.kernel.errors import Missing
-from toldonce.kernel.sla import facts_of
+from toldonce.kernel.sla import facts_of, policy_of
 from toldonce.kernel.story.types import Case
 
 
@@ -35,27 +35,45 @@ class Explanation:
 
 def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Explanation:
     """Explain one clock of a case; raises Missing where it has none of this kind."""
-    policy, facts = config.sla_of(case.queue), facts_of(case).get(kind)
+    policy = policy_of(case, config)
+    facts = facts_of(case, policy).get(kind)
     target = None if policy is None else policy.targets.get(kind)
     if policy is None or target is None or facts is None:
         aimed = [] if policy is None else [one.name for one in policy.targets]
         has = f"it has {' and '.join(aimed)}" if aimed else "it has none at all"
         raise Missing("clock", f"in queue {case.queue} no clock {kind.name} is kept; {has}")
-    calendar = config.clock_calendar_of(case.queue)
+    calendar = config.counting(policy, case.queue)
     return Explanation(
         clock=clock(target, calendar, facts, now),
         facts=facts,
         target=target,
         policy=policy.name,
-        why=f"the case is in queue {case.queue}, which has this policy",
+        why=_why(case, policy),
         calendar=calendar,
         read_at=now,
         spans=account(calendar, facts, now),
     )
 
 
+def _why(case: Case, policy: SlaPolicy) -> str:
+    """Say why this policy holds for the case and no other."""
+    if policy.when is None:
+        return f"the case is in queue {case.queue}, which has this policy"
+    fits = {
+        "channel": case.channel if policy.when.channels else "",
+        "queue": case.queue if policy.when.queues else "",
+        "customer tier": case.tier if policy.when.tiers else "",
+        "priority": str(case.priority) if policy.when.by_priority else "",
+    }
+    said = ", ".join(f"{what} {value}" for what, value in fits.items() if value)
+    return f"it is the first whose `when` fits: {said or 'it fits everything'}"
+
+
 def standing(read: Clock, *, case_ended: bool) -> ClockState:
-    """Say how a clock stands; what ran when its case ended is cancelled, unless it was breached."""
-    if case_ended and not read.ended and read.state is not ClockState.BREACHED:
-        return ClockState.CANCELLED
-    return read.state
+    """Say how a clock stands when its case has ended: unless it was breached, it is over.
+
+    The end is what RESOLUTION waits for; what the others waited for never came.
+    """
+    if not case_ended or read.ended or read.state is ClockState.BREACHED:
+        return read.state
+    return ClockState.MET if read.kind is ClockKind.RESOLUTION else ClockState.CANCELLED

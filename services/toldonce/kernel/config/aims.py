@@ -65,6 +65,11 @@ class When:
     priority_min: int | None = None
     priority_max: int | None = None
 
+    @property
+    def by_priority(self) -> bool:
+        """Tell whether it looks at the priority."""
+        return self.priority_min is not None or self.priority_max is not None
+
     def fits(self, queue: str, channel: str, priority: int, tier: str) -> bool:
         """Tell whether work of this kind is meant."""
         return (
@@ -81,7 +86,8 @@ class Rung:
     """A rung of the ladder: at a fraction of the target, or so many business seconds after it.
 
     `hands`: the case goes to queue `hand_to`, or `tiers` escalations up ("" and 0: the queue's own
-    next). `clocks` empty: it is climbed for each clock that has a target.
+    next). `clocks` empty: it is climbed for each clock that has a target. `key` is where the policy
+    says whom it hands to.
     """
 
     at_permille: int | None = None
@@ -94,6 +100,7 @@ class Rung:
     hands: bool = False
     hand_to: str = ""
     tiers: int = 0
+    key: str = field(default="", compare=False)
 
     def comes_s(self, target_s: float) -> float:
         """When it comes, in business seconds of a clock that aims at `target_s`."""
@@ -124,9 +131,9 @@ class SlaPolicy:
     restarts: bool = False
 
     @property
-    def escalates_to(self) -> str:
-        """The queue that its first handing rung names; "" when none does."""
-        return next((rung.hand_to for rung in self.ladder if rung.hands), "")
+    def escalates(self) -> Rung:
+        """Its first rung that hands over; one that hands nobody nothing when there is none."""
+        return next((rung for rung in self.ladder if rung.hands), Rung())
 
     def stages(self, clock: ClockKind) -> tuple[tuple[Moment, float], ...]:
         """Give what comes of a clock, in order, each with its business seconds."""
@@ -208,7 +215,9 @@ def _ladder(entry: Fields, breach: Fields, targets: Mapping[ClockKind, Target]) 
         return ()
     if short:
         after_s = breach.whole("escalate_after_s", 0, TARGET_MAX_S, 0)
-        return (Rung(after_s=after_s, hands=True, hand_to=breach.name("escalate_to", "")),)
+        hand_to = breach.name("escalate_to", "")
+        key = "on_breach.escalate_to"
+        return (Rung(after_s=after_s, hands=True, hand_to=hand_to, key=key),)
     known = (
         *("at_fraction", "after_breach_s", "clocks", "raise_priority_by"),
         *("widen", "notify", "page", "hand_to", "hand_up"),
@@ -233,7 +242,7 @@ def _rung(entry: Fields, targets: Mapping[ClockKind, Target]) -> Rung:
     if "hand_to" in entry.values and "hand_up" in entry.values:
         entry.wrong("hand_up", "wanted either hand_to or hand_up")
     elif "hand_to" in entry.values:
-        made = replace(made, hands=True, hand_to=entry.name("hand_to"))
+        made = replace(made, hands=True, hand_to=entry.name("hand_to"), key=_inside(entry))
     elif "hand_up" in entry.values:
         made = replace(made, hands=True, tiers=entry.whole("hand_up", 1, TIERS_MAX))
     for kind in sorted(made.clocks - targets.keys()):
@@ -243,11 +252,16 @@ def _rung(entry: Fields, targets: Mapping[ClockKind, Target]) -> Rung:
     return made
 
 
+def _inside(rung: Fields) -> str:
+    """Say where in its policy a rung names a queue."""
+    return f"{rung.path.partition('].')[2]}.hand_to"
+
+
 def named(policy: SlaPolicy) -> Iterator[tuple[str, str, str]]:
     """Give the names a policy uses: path inside it, kind of thing, name."""
     yield "calendar", "calendar", policy.calendar
-    for number, rung in enumerate(policy.ladder):
-        yield f"ladder[{number}].hand_to", "queue", rung.hand_to
+    for rung in policy.ladder:
+        yield rung.key, "queue", rung.hand_to
     if policy.when is not None:
         for place, channel in enumerate(policy.when.channels):
             yield f"when.channels[{place}]", "channel", channel

@@ -30,6 +30,29 @@ def circles(edges: Iterable[Edge]) -> Iterator[tuple[Edge, ...]]:
             yield circle
 
 
+def rounds(climbs: Iterable[tuple[int, Edge]]) -> Iterator[tuple[Edge, ...]]:
+    """Give ways back to a queue along rungs that only rise, as a case climbs them; one a queue.
+
+    Each edge has the number of its rung. At most as many steps as there are rungs.
+    """
+    onward: dict[str, list[tuple[int, Edge]]] = {}
+    for rung, edge in climbs:
+        onward.setdefault(edge.start, []).append((rung, edge))
+    for start in onward:
+        reached: dict[tuple[str, int], tuple[Edge, ...]] = {(start, 0): ()}
+        waiting = deque(reached)
+        while waiting:
+            place = waiting.popleft()
+            for rung, edge in onward.get(place[0], ()):
+                if rung <= place[1] or (edge.end, rung) in reached:
+                    continue
+                reached[edge.end, rung] = (*reached[place], edge)
+                waiting.append((edge.end, rung))
+        back = [way for (queue, rung), way in reached.items() if queue == start and rung]
+        if back:
+            yield min(back, key=len)
+
+
 def said(circle: tuple[Edge, ...]) -> str:
     """Write a circle as `a -> b -> a`."""
     return " -> ".join([circle[0].start, *(edge.end for edge in circle)])

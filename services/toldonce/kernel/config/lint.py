@@ -14,7 +14,7 @@ from math import inf
 from toldonce.kernel.calendar import weekly_open_s
 from toldonce.kernel.config import overflow
 from toldonce.kernel.config.aims import SlaPolicy
-from toldonce.kernel.config.circles import Edge, circles, said
+from toldonce.kernel.config.circles import Edge, circles, rounds, said
 from toldonce.kernel.config.references import references
 from toldonce.kernel.config.types import Agent, Config
 from toldonce.kernel.errors import Problem
@@ -118,27 +118,35 @@ def _capacity(config: Config) -> Iterator[Problem]:
 
 
 def _circles(config: Config) -> Iterator[Problem]:
-    """Find escalations that come back to where they started."""
+    """Find escalations that come back to where they started, by a person or up a ladder."""
     for circle in circles(_escalations(config)):
         sentence = f"escalations go round in a circle: {said(circle)}"
         yield Problem(circle[0].path, sentence)
+    for climb in rounds(list(_climbs(config))):
+        sentence = f"a ladder leads back to where it began: {said(climb)}"
+        yield Problem(climb[-1].path, sentence)
 
 
 def _escalations(config: Config) -> Iterator[Edge]:
-    """Give where a breach takes the work of each queue, with the key that says so."""
+    """Give where a person escalates the work of each queue to, with the key that says so."""
     places = {name: index for index, name in enumerate(config.sla)}
     for index, queue in enumerate(config.queues.values()):
         onward, aims = config.escalation_of(queue.name), config.sla_of(queue.name)
         if not onward:
             continue
-        by_policy = aims is not None and aims.escalate_to == onward
-        yield Edge(
-            f"sla[{places[queue.sla]}].on_breach.escalate_to"
-            if by_policy
-            else f"queues[{index}].escalation_queue",
-            queue.name,
-            onward,
-        )
+        path = f"queues[{index}].escalation_queue"
+        if aims is not None and aims.escalates.hand_to == onward:
+            path = f"sla[{places[aims.name]}].{aims.escalates.key}"
+        yield Edge(path, queue.name, onward)
+
+
+def _climbs(config: Config) -> Iterator[tuple[int, Edge]]:
+    """Give where each rung takes the work of each queue its policy can hold for."""
+    places = {name: index for index, name in enumerate(config.sla)}
+    for aims, queue in _aimed(config):
+        for number, rung in enumerate(aims.ladder, 1):
+            if rung.hand_to and rung.hand_to != queue:
+                yield number, Edge(f"sla[{places[aims.name]}].{rung.key}", queue, rung.hand_to)
 
 
 def _stand_ins(config: Config) -> Iterator[Problem]:

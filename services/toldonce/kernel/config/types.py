@@ -283,7 +283,7 @@ class Config:
     def escalation_of(self, queue: str) -> str:
         """Return the queue to which a breach of this queue's clocks goes, or ""."""
         aims, known = self.sla_of(queue), self.queues.get(queue)
-        onward = "" if aims is None else aims.escalates_to
+        onward = "" if aims is None else aims.escalates.hand_to
         if onward and onward != queue:
             return onward
         return "" if known is None else known.escalation_queue

@@ -1260,7 +1260,7 @@ class CaseView(_message.Message):
     widened: _builtins.bool
     """It asks no more than when it had waited through all steps of its policy."""
     paused_for: Global___PauseCause.ValueType
-    """What it waits for now, and at most until when; not set when it does not."""
+    """What it waits for, or waited for last; not set when it never did."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When it was opened."""
@@ -1321,7 +1321,7 @@ class CaseView(_message.Message):
 
     @_builtins.property
     def paused_until_at(self) -> _timestamp_pb2.Timestamp:
-        """See `paused_for`."""
+        """Until when; it may lie in the past: then it waits for that no more."""
 
     def __init__(
         self,
