@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.unit.routing.world import World, cid, office, own, person, weighed
+from tests.unit.routing.world import START, World, cid, office, own, person, weighed
+from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config.types import Config
 from toldonce.kernel.skills import Step
+from toldonce.kernel.story.events import RungClimbed
 from toldonce.kernel.story.types import TargetKind
 from toldonce.routing.core.acts import MakeOffer
 from toldonce.routing.core.explain import TRACE_BYTES_MAX
@@ -118,6 +120,31 @@ def test_steps_relax_what_is_asked_counted_from_entry() -> None:
     assert world.asked("kim") == "anna"
     made = next(one for one in world.said if isinstance(one, MakeOffer))
     assert (made.trace.step, made.trace.waited_s) == (2, 60)
+
+
+def test_widened_case_asks_at_once_what_it_would_after_all_steps() -> None:
+    steps = (Step(30, lower_by=1), Step(60, any_language=True))
+    config = office(person("anna", "de", billing=2), steps=steps)
+    world = World(config).open_doors(all_in=False)
+    world.log_on("anna")
+    world.contact("kim", billing=3)
+    assert world.asked("kim") == ""
+    case = world.case("kim")
+    climbed = RungClimbed(
+        case=case.own,
+        timer=own("timer"),
+        clock=ClockKind.QUEUE_WAIT,
+        rung=1,
+        due_at=START,
+        policy="sla",
+        widened=True,
+        notified=False,
+        paged=False,
+    )
+    world.happen("kim", climbed)
+    assert world.asked("kim") == "anna"
+    made = next(one for one in world.said if isinstance(one, MakeOffer))
+    assert made.trace.step == 2
 
 
 def test_agent_who_declined_a_case_is_asked_all_the_same_when_it_is_handed_to_them() -> None:

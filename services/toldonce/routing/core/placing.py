@@ -64,7 +64,10 @@ def settle_wants(item: Item, rules: Rules, now_us: int) -> None:
     same = same and case.handoff is None and case.lapse is None
     item.began_us = item.enqueued_us if same else wait_began_us(case)
     item.points, item.wait = case.priority * POINT, queue.wait
-    if queue.steps and not asked.target:
+    if queue.steps and not asked.target and case.widened:
+        item.wants = relaxed(asked.requirement, queue.steps, inf)
+        item.step = len(queue.steps)
+    elif queue.steps and not asked.target:
         waited_us = now_us - item.began_us
         item.wants = relaxed(asked.requirement, queue.steps, waited_us / SECOND)
         item.step = sum(1 for step in queue.steps if step.after_s * SECOND <= waited_us)
@@ -110,7 +113,7 @@ def worth_waiting_for(agent: Agent, item: Item, now_us: int) -> bool:
 def relaxes_us(item: Item, rules: Rules, now_us: int) -> int | None:
     """Say when the next step takes effect, or None after the last."""
     steps = rules.queue(item.asked.queue).steps
-    if not steps or item.target:
+    if not steps or item.target or item.case.widened:
         return None
     waiting_us = wait_began_us(item.case)
     after_s = next_step_s(steps, (now_us - waiting_us) / SECOND)
