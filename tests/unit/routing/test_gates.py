@@ -141,7 +141,7 @@ def test_widened_case_asks_at_once_what_it_would_after_all_steps() -> None:
         notified=False,
         paged=False,
     )
-    world.happen("kim", climbed)
+    world.happen(cid("kim"), climbed)
     assert world.asked("kim") == "anna"
     made = next(one for one in world.said if isinstance(one, MakeOffer))
     assert made.trace.step == 2
