@@ -48,17 +48,20 @@ def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Expla
         facts=facts,
         target=target,
         policy=policy.name,
-        why=_why(case, policy),
+        why=_why(case, policy, by_queue=policy is config.sla_of(case.queue)),
         calendar=calendar,
         read_at=now,
         spans=account(calendar, facts, now),
     )
 
 
-def _why(case: Case, policy: SlaPolicy) -> str:
+def _why(case: Case, policy: SlaPolicy, *, by_queue: bool) -> str:
     """Say why this policy holds for the case and no other."""
     if policy.when is None:
-        return f"the case is in queue {case.queue}, which has this policy"
+        where = f"the case is in queue {case.queue}, which has"
+        return (
+            f"{where} this policy" if by_queue else f"{where} none: it keeps the one it came with"
+        )
     fits = {
         "channel": case.channel if policy.when.channels else "",
         "queue": case.queue if policy.when.queues else "",

@@ -59,7 +59,8 @@ class Timer:
 
 def policy_of(case: Case, config: Config) -> SlaPolicy | None:
     """Return the SLA policy of a case as it is now."""
-    return config.sla_for(case.queue, case.channel, case.priority, case.tier)
+    former = case.former_queues
+    return config.sla_for(case.queue, case.channel, case.priority, case.tier, former)
 
 
 def facts_of(case: Case, policy: SlaPolicy | None = None) -> dict[ClockKind, ClockFacts]:
@@ -173,11 +174,11 @@ class NextTimers:
     def __init__(self, config: Config) -> None:
         """Plan by this configuration."""
         self._config = config
-        self._ladders: dict[tuple[str, str, int, str], _Ladder] = {}
+        self._ladders: dict[_Kind, _Ladder] = {}
 
     def of(self, case: Case) -> list[tuple[Own, datetime]]:
         """Give those of a case, each its id and its instant (UTC)."""
-        key = (case.queue, case.channel, case.priority, case.tier)
+        key = (case.queue, case.channel, case.priority, case.tier, case.former_queues)
         ladder = self._ladders.get(key) or self._ladder(case, key)
         if case.state is CaseState.CLOSED or not ladder.rungs:
             return []
@@ -205,7 +206,7 @@ class NextTimers:
         first = promise_timers(promise, case, self._config)[:1]
         return [(timer.own, timer.fires_at) for timer in first]
 
-    def _ladder(self, case: Case, key: tuple[str, str, int, str]) -> "_Ladder":
+    def _ladder(self, case: Case, key: "_Kind") -> "_Ladder":
         if len(self._ladders) >= LADDERS_MAX:
             self._ladders.clear()
         policy = policy_of(case, self._config)
@@ -215,6 +216,7 @@ class NextTimers:
         return made
 
 
+type _Kind = tuple[str, str, int, str, tuple[str, ...]]
 type _Stages = tuple[tuple[Moment, int, bytes], ...]
 
 

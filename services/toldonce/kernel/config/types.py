@@ -5,7 +5,7 @@ order of the document, and that order means something only for topics (the first
 and languages (the first is the company's own). Times are whole seconds, costs whole units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -239,12 +239,19 @@ class Config:
         known = self.queues.get(queue)
         return None if known is None else self.sla.get(known.sla)
 
-    def sla_for(self, queue: str, channel: str, priority: int, tier: str) -> SlaPolicy | None:
-        """Return the SLA policy of such work: the first whose `when` fits, or else its queue's."""
+    def sla_for(
+        self, queue: str, channel: str, priority: int, tier: str, former: Sequence[str] = ()
+    ) -> SlaPolicy | None:
+        """Return the SLA policy of such work: the first whose `when` fits, or else its queue's.
+
+        In a queue that names none, that of the latest of its `former` queues goes on: what a
+        customer was to expect does not end because the case went elsewhere.
+        """
         for policy in self.sla.values():
             if policy.when is not None and policy.when.fits(queue, channel, priority, tier):
                 return policy
-        return self.sla_of(queue)
+        places = (queue, *reversed(former))
+        return next((one for one in map(self.sla_of, places) if one is not None), None)
 
     def calendar(self, name: str) -> Calendar:
         """Return a calendar; 24x7 when there is none of this name."""

@@ -90,7 +90,11 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
         case Escalated(_, rung, queue):
             if case.owner:
                 return replace(case, rung=rung)
-            return replace(case, rung=rung, queue=queue, offers=(), work=WorkState.QUEUED)
+            former = case.former_queues
+            if queue != case.queue:
+                former = _former(former, case.queue)
+            moved = replace(case, rung=rung, queue=queue, former_queues=former)
+            return replace(moved, offers=(), work=WorkState.QUEUED)
         case PriorityRaised(_, priority) | PrioritySet(_, priority):
             return replace(case, priority=priority)
         case QueueChanged(_, before, queue):
