@@ -64,6 +64,17 @@ def read_document(file: Path) -> str:
         raise Invalid("FILE", f"{file} is not UTF-8 (byte {error.start})") from None
 
 
+def read_config(file: Path) -> "Config":
+    """Read a document as `apply` would store it now; raises Invalid."""
+    from toldonce.runtime.clock import SystemClock
+    from toldonce.runtime.document import check as read
+    from toldonce.runtime.holidays import WheelHolidays
+    from toldonce.runtime.zones import WheelZones
+
+    holidays = WheelHolidays(SystemClock().now().year)
+    return read(read_document(file), WheelZones(), holidays)
+
+
 def lint(out: Out, file: Path, text: str, *, plan: bool = False) -> dict[str, Any]:
     """Say what is wrong, or what stands in the document; returns it for machines (`ok`).
 

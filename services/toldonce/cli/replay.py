@@ -115,17 +115,12 @@ def _fetched(since_s: float | None, address: str, token: str, as_: str, data: Pa
 
 
 def _try(file: Path, messages: list[bytes], within_s: int) -> "Diff":
-    from toldonce.cli.check import read_document
+    from toldonce.cli.check import read_config
     from toldonce.lab.whatif import whatif
     from toldonce.lab.yesterday import yesterday
     from toldonce.routing.wire.journal import Readable
-    from toldonce.runtime.clock import SystemClock
-    from toldonce.runtime.document import check
-    from toldonce.runtime.holidays import WheelHolidays
-    from toldonce.runtime.zones import WheelZones
 
-    holidays = WheelHolidays(SystemClock().now().year)
-    wanted = check(read_document(file), WheelZones(), holidays)
+    wanted = read_config(file)
     day = yesterday(Readable(messages))
     if day is None:
         raise Invalid("journal", "there is no snapshot in this journal to begin with")

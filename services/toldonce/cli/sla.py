@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from toldonce.client import Client
     from toldonce.client.clocks import ClockTold
     from toldonce.kernel.clocks import ClockKind
-    from toldonce.kernel.config import Config
 
 sla = typer.Typer(
     help="Clocks: when something is due, and why.", no_args_is_help=True, rich_markup_mode="rich"
@@ -81,12 +80,13 @@ def due(
     Example: `toldonce sla due --config examples/demo.yaml --calendar office --from 2026-06-05T16:30
     --minutes 60 --pause 2026-06-05T16:40/2026-06-08T09:15`
     """
+    from toldonce.cli.check import read_config
     from toldonce.cli.due import calendar_named, figures, lines, reckon
     from toldonce.cli.walls import Wall
     from toldonce.kernel.clocks import ClockFacts
 
     out, notes = Out(json), list[str]()
-    document = _document(config)
+    document = read_config(config)
     hours = calendar_named(calendar, document)
     wall = Wall(hours.zone_name, hours.zone)
     begins = wall.read("--from", from_, notes)
@@ -142,6 +142,7 @@ def explain(
     Example: `toldonce sla explain 4kd...` with the id of a case
     """
     from toldonce.cli.accounts import clock_figures, clock_lines
+    from toldonce.cli.check import read_config
     from toldonce.cli.exported import clocks_in
     from toldonce.kernel.ids import parse_whole
     from toldonce.runtime.app import run
@@ -151,7 +152,7 @@ def explain(
     if (export is None) != (config is None):
         raise Invalid("--export", "goes with --config: the document whose clocks are meant")
     if export is not None and config is not None:
-        told = clocks_in(export, _document(config), case, kind, datetime.now(UTC))
+        told = clocks_in(export, read_config(config), case, kind, datetime.now(UTC))
     else:
 
         async def look() -> "list[ClockTold]":
@@ -180,14 +181,6 @@ async def _live(client: "Client", case: str, kind: "ClockKind | None") -> "list[
         with suppress(Missing):  # it ended in between, or has no account
             found.append(await clocks.explain(case, one))
     return found
-
-
-def _document(file: Path) -> "Config":
-    from toldonce.cli.check import read_document
-    from toldonce.runtime.document import check
-    from toldonce.runtime.zones import WheelZones
-
-    return check(read_document(file), WheelZones())
 
 
 def _kind(typed: str) -> "ClockKind | None":
