@@ -41,7 +41,7 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.runs import done, run_of
-from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, CaseState, Story
+from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Case, CaseState, Story
 
 Found = list[tuple[str, str]]
 CLOCKS_S = 0.25
@@ -60,6 +60,14 @@ class _Owners:
         self.recorded: set[str] = set()
         self.not_before: dict[str, datetime] = {}
         self.callbacks: set[str] = set()
+
+    def put_off(self, *cases: Case) -> None:
+        """Know of cases that came as they stood what was agreed about them before."""
+        for case in cases:
+            if case.callback_at is not None:
+                self.callbacks.add(case.own)
+            if case.not_before_at is not None:
+                self.not_before[case.own] = case.not_before_at
 
 
 def check(
@@ -221,6 +229,10 @@ def _appointments(where: str, record: Record, owners: _Owners) -> Found:
             case CaseMerged(own, into):
                 owners.not_before.pop(own, None)
                 owners.not_before.pop(into, None)
+            case Absorbed(cases=cases):
+                owners.put_off(*cases)
+            case CaseSplit(made=made):
+                owners.put_off(made)
             case Offered(case=own) if record.at < owners.not_before.get(own, record.at):
                 found.append(("I8", f"{where}: {own} was offered before its time"))
             case CaseAbandoned(own, "ABANDONED") if own in owners.callbacks:

@@ -23,7 +23,7 @@ from toldonce.kernel.story import fold_case
 from toldonce.ownership.core import cases, guards, offers
 from toldonce.ownership.handler import moves, past, writer
 from toldonce.ownership.projector import heads
-from toldonce.routing.core import alarms
+from toldonce.routing.core import alarms, placing
 from toldonce.runtime import append, view_scripts
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.testing.log import FakeLog
@@ -223,6 +223,13 @@ def _hung_up() -> list[Patch]:
     return [line(cases, "abandon", old, "if False:")]
 
 
+def _before_its_time() -> list[Patch]:
+    return [
+        line(placing, "scheduled_us", "return at_us if at_us > now_us else 0", "return 0"),
+        line(offers, "make", "if case.scheduled_at(now):", "if False:"),
+    ]
+
+
 def _half_a_move() -> list[Patch]:
     async def nothing(self: Any, tenant: str, source: str, to: str) -> None:
         """Leave it."""
@@ -327,6 +334,12 @@ MUTANTS = (
         "hanging up ends a callback",
         _hung_up,
         ("I1",),
+        Mix(weights={"call_back": 5.0}),
+    ),
+    Mutant(
+        "a scheduled case offered early",
+        _before_its_time,
+        ("I8: ",),
         Mix(weights={"call_back": 5.0}),
     ),
     Mutant("others stay asked when one has accepted", _others_stay_asked, ("I5: ",)),
