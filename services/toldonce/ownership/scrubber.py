@@ -1,8 +1,7 @@
 """The scrubber: reads the whole log in order, from its first message, and believes none of it.
 
-One replica does so at a time: it holds the row `scrubber` in LEASES, which says how far the log is
-checked and changes every few seconds; another takes over when it has not changed for a while by its
-own clock. The work takes a twentieth of the process, or half of one with nothing else to do.
+One replica does so at a time: it has the turn, whose row says how far the log is checked. The work
+takes a twentieth of the process, or half of one with nothing else to do.
 What is found broken is quarantined; half a move or a forgetting is completed, and the row never
 goes past one that is not.
 """
@@ -24,13 +23,10 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import StoryKey, place_of
 from toldonce.runtime.table import Table
 from toldonce.runtime.telemetry import OWNERSHIP_CONFLICTS, SCRUBBED, SCRUBBED_UPTO
+from toldonce.runtime.turn import Turn, rest_s
 
-SHARE = 0.05
-SHARE_IDLE = 0.5
-LATE_S = 0.002
 STRIDE = 8
 SAVE_S = 3.0
-STANDBY_S = 10.0
 RETRY_S = 2.0
 HALF_S = 5.0
 HALF_AGAIN_S = 60.0
@@ -67,7 +63,7 @@ class Scrubber:
     ) -> None:
         """`table` is LEASES; what `complete_...` does is done once, however often it is asked."""
         self._log = log
-        self._table = table
+        self._turn = Turn(table, names.SCRUBBER_KEY)
         self._quarantine = quarantine
         self._complete_move = complete_move
         self._complete_forget = complete_forget
@@ -76,7 +72,6 @@ class Scrubber:
         self._inspector = inspector or Inspector(log)
         self._halves: dict[StoryKey, _Half] = {}
         self._position = 0
-        self._revision = 0
         self._late_s = 0.0
         meter.declare(OWNERSHIP_CONFLICTS)
         meter.declare(SCRUBBED)
@@ -102,20 +97,12 @@ class Scrubber:
 
     async def _take_turn(self) -> None:
         """Wait until nobody else scrubs; raises Conflict when somebody was quicker, Unavailable."""
-        row = await self._table.get(names.SCRUBBER_KEY)
-        while row is not None:
-            await asyncio.sleep(STANDBY_S)
-            again = await self._table.get(names.SCRUBBER_KEY)
-            if again is not None and again.revision == row.revision:
-                break
-            row = again
-        self._position = place_of(row.value) if row is not None else 0
+        self._position = place_of(await self._turn.free())
         if self._position > (await self._log.info()).last:
             self._position = 0  # the log is another one: the guard says so too
         epochs = await self._log.fresh()
         kept = next(one for one in epochs.all if not one.dropped)
         self._position = max(self._position, kept.first - 1)
-        self._revision = row.revision if row is not None else 0
         self._halves.clear()
         self._inspector.begin()
         await self._save()
@@ -200,16 +187,7 @@ class Scrubber:
         open_from = min((half.sequence for half in self._halves.values()), default=None)
         reached = self._position if open_from is None else min(self._position, open_from - 1)
         value = reached.to_bytes(_PLACE_BYTES, "big")
-        self._revision = await self._table.put(names.SCRUBBER_KEY, value, expected=self._revision)
-
-
-def rest_s(took_s: float, late_s: float) -> float:
-    """Say how long to leave the process to others after work of `took_s` seconds.
-
-    `late_s`: how late the last rest ended. A process with other work to do wakes nobody in time.
-    """
-    share = SHARE if late_s > LATE_S else SHARE_IDLE
-    return took_s * (1 / share - 1)
+        await self._turn.keep(value)
 
 
 def _first(failed: BaseExceptionGroup) -> BaseException:

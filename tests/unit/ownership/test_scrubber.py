@@ -29,7 +29,7 @@ from toldonce.ownership.handler.carrying import Carrying
 from toldonce.ownership.handler.quarantine import Held, Quarantine, held, lift
 from toldonce.ownership.handler.reconciling import Reconciling
 from toldonce.ownership.handler.scrubbing import Inspector, conflicts
-from toldonce.ownership.scrubber import Scrubber, rest_s
+from toldonce.ownership.scrubber import Scrubber
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock, LoopClock
 from toldonce.runtime.envelope import decode_record, encode_record
@@ -39,6 +39,7 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import place_of
 from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.table import FakeTable
+from toldonce.runtime.turn import rest_s
 
 pytestmark = pytest.mark.looptime
 A, B, C = (customer(name) for name in "abc")
