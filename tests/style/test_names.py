@@ -36,6 +36,8 @@ EXAMPLES = (
     names.agent_key("demo", "ann"),
     names.config_key("demo"),
     names.lease_key("engine", "demo"),
+    names.counts_key("demo"),
+    names.COUNTING_KEY,
     names.block_key("demo", CUSTOMER),
     names.commands("demo"),
     names.engine("demo"),

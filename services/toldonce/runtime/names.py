@@ -51,6 +51,8 @@ DECISIONS = "DECISIONS"
 OPEN_POSITION_KEY = "open.position"
 EPOCHS_KEY = "leases.epochs.all"
 SCRUBBER_KEY = "leases.scrubber.all"
+COUNTING_KEY = "leases.counting.all"
+COUNTS_PREFIX = "leases.counts."
 QUARANTINED_PREFIX = "leases.quarantined."
 
 
@@ -130,6 +132,11 @@ def lease_key(what: str, tenant: str) -> str:
 def quarantined_key(tenant: str, customer: str) -> str:
     """Key of LEASES: a story found broken, held until a person has looked at it."""
     return f"{QUARANTINED_PREFIX}{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+
+
+def counts_key(tenant: str) -> str:
+    """Key of LEASES: what was counted of a tenant's channels, and up to where in the log."""
+    return f"{COUNTS_PREFIX}{parse_tenant(tenant)}"
 
 
 def block_key(tenant: str, block: str) -> str:
