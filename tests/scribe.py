@@ -22,7 +22,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Record
-from toldonce.kernel.story.types import EMPTY, Story
+from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Story
 from toldonce.ownership.projector import HeadKeeper, ViewKeeper
 from toldonce.runtime import names
 from toldonce.runtime.clock import Clock, LoopClock
@@ -59,7 +59,13 @@ class Scribe:
     _count: int = 0
 
     async def tell(
-        self, who: str, *events: Event, tenant: str = TENANT, engine_epoch: int = 0
+        self,
+        who: str,
+        *events: Event,
+        tenant: str = TENANT,
+        engine_epoch: int = 0,
+        actor: str = "service:test",
+        fold_version: int = FOLD_VERSION,
     ) -> int:
         """Append one message with these facts to a customer's story; its sequence."""
         self._count += 1
@@ -70,7 +76,7 @@ class Scribe:
             customer=key[1],
             operation=own("operation", self._count),
             at=self.clock.now(),
-            actor="service:test",
+            actor=actor,
             previous_sequence=before.sequence,
             previous_hash=before.digest,
             engine_epoch=engine_epoch,
@@ -81,7 +87,8 @@ class Scribe:
             events=events,
             head=EMPTY,
         )
-        record = replace(record, head=apply(before.head, record))
+        head = replace(apply(before.head, record), fold_version=fold_version)
+        record = replace(record, head=head)
         payload = encode_record(record)
         sequence = await self.write(key, payload, before.sequence)
         self.told[key] = Told(record.head, sequence, digest(payload))

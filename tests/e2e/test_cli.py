@@ -181,6 +181,22 @@ async def test_a_contact_goes_in_and_an_agent_in_the_terminal_closes_it(tmp_path
         assert set(state.json["health"].values()) == {"SERVING"}
         assert {queue["queue"] for queue in state.json["queues"]} >= {"general", "orders"}
 
+        async def counted() -> bool:
+            return bool((await run("channels", *here, "--json")).json["sequence"])
+
+        await eventually(counted, within_s=30, poll_s=0.5)
+        by_channel = await run("channels", "--window", "24h", *here, "--json")
+        (day,) = by_channel.json["windows"]
+        chat = {one["figure"]: one for one in day["standings"] if one["channel"] == "chat"}
+        assert (chat["first_response"]["count"], chat["first_response"]["unit"]) == (1, "seconds")
+        assert (chat["abandoned"]["value"], chat["abandoned"]["gap"]) == (0.0, 0.0)
+        people = await run("channels", "--formulas", *here)
+        assert people.code == 0, people.err
+        assert "answered in time" in people.out
+        assert "first answers by a person within the target" in people.out
+        refused = await run("channels", "--window", "1y", *here)
+        assert (refused.code, "24h or 7d" in refused.err) == (WRONG_USE, True)
+
 
 async def test_an_agent_in_the_terminal_hands_over_to_another(tmp_path: Path) -> None:
     data = tmp_path / "data"

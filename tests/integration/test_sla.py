@@ -51,6 +51,7 @@ class House:
     ports: Ports
     ownership: App
     sla: App
+    apps: tuple[App, ...] = ()
 
     def client(self, app: App, role: Role = Role.SUPERVISOR) -> Client:
         return Client(app.address, issue(app.secrets, Principal(TENANT, role, "ruth"), CLOCK))
@@ -63,7 +64,7 @@ class House:
             raise from_status(reply.error)
         return reply.ok
 
-    async def told(self, number: int, queue: str = "orders") -> str:
+    async def told(self, number: int, queue: str = "orders", channel: str = "chat") -> str:
         """Have a customer of their own tell something; returns the case."""
         who = customer(f"c{number}")
         contact = internal_pb2.ReceiveContact(
@@ -71,7 +72,7 @@ class House:
             contact_id=whole(who, own("contact", number)),
             gateway="web",
             contact_made_at_us=round(CLOCK.now().timestamp() * 1_000_000),
-            channel="chat",
+            channel=channel,
             text="Waar is mijn pakket?",
             topic="order",
             requirement=types_pb2.Requirement(queue=queue),
@@ -96,6 +97,13 @@ class House:
         accept = ownership_pb2.AcceptOfferRequest(offer_id=customer_of(case) + own_of(case))
         await self.command(Principal(TENANT, Role.AGENT, "anna"), accept_offer=accept)
 
+    async def answered(self, case: str) -> None:
+        """Have anna answer a case that she owns."""
+        said = ownership_pb2.AppendEntryRequest(
+            case_id=case, epoch=1, kind=ownership_pb2.ENTRY_KIND_MESSAGE, text="Morgen."
+        )
+        await self.command(Principal(TENANT, Role.AGENT, "anna"), append_entry=said)
+
     async def happened(self, *kinds: type[Event]) -> list[tuple[datetime, Any]]:
         info = await self.ports.log.info()
         found: list[tuple[datetime, Any]] = []
@@ -108,7 +116,7 @@ class House:
 
 
 @asynccontextmanager
-async def running(pair: Embedded) -> AsyncIterator[House]:
+async def running(pair: Embedded, policy: str = POLICY) -> AsyncIterator[House]:
     where = Where([pair.nats_url], [pair.monitor_url], pair.store_url, tenants=(TENANT,))
     keys = secrets()
     async with AsyncExitStack() as stack:
@@ -117,14 +125,14 @@ async def running(pair: Embedded) -> AsyncIterator[House]:
             app = await stack.enter_async_context(App(LISTEN, keys, CLOCK, grace_s=0.1))
             mine = await connect(app, where, service=service, door=BusDoor)
             if not apps:
-                stored = pack(Stored(POLICY, CLOCK.now(), "test"))
+                stored = pack(Stored(policy, CLOCK.now(), "test"))
                 await mine.tables.config.put(names.config_key(TENANT), stored, expected=None)
             await bind(app, mine)
             await begin(app, mine)
             await app.start()
             apps.append(app)
             ports.append(mine)
-        yield House(ports[0], apps[0], apps[1])
+        yield House(ports[0], apps[0], apps[1], tuple(apps))
 
 
 @pytest.fixture

@@ -42,6 +42,21 @@ def test_a_metric_nobody_counts_with_is_absent():
     assert "_created" not in page
 
 
+def test_metric_that_is_cleared_is_absent_until_it_is_set_again():
+    meter = Meter()
+    labels = ("demo", "chat", "retold", "24h")
+    meter.set(telemetry.CHANNEL_SHARE, 0.5, *labels)
+    meter.set(telemetry.CHANNEL_SHARE_GAP, 0.1, *labels)
+    meter.clear(telemetry.CHANNEL_SHARE)
+    meter.clear(telemetry.CHANNEL_WAIT)
+    assert "toldonce_channel_share_ratio{" not in meter.page().decode()
+    assert "toldonce_channel_share_gap_ratio{" in meter.page().decode()
+    meter.set(telemetry.CHANNEL_SHARE, 0.25, "demo", "email", "retold", "24h")
+    page = meter.page().decode()
+    assert 'toldonce_channel_share_ratio{channel="email"' in page
+    assert 'toldonce_channel_share_ratio{channel="chat"' not in page
+
+
 def test_every_metric_can_be_exported():
     meter = Meter()
     for metric in METRICS:

@@ -11,6 +11,7 @@ from toldonce.cli.apply import apply
 from toldonce.cli.assign import assign
 from toldonce.cli.callback import callback
 from toldonce.cli.case import case
+from toldonce.cli.channels import channels
 from toldonce.cli.check import check
 from toldonce.cli.demo import demo
 from toldonce.cli.drain import drain
@@ -46,7 +47,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_EVERYDAY = (demo, up, submit, agent, case, explain_decision, status, check, apply)
+_EVERYDAY = (demo, up, submit, agent, case, explain_decision, status, channels, check, apply)
 _STEERING = (pick, assign, move, prioritise, callback, drain)
 _SELDOM = (replay, simulate, tune, train, forget, export_customer, rotate_keys, quarantine, serve)
 for _command in (*_EVERYDAY, *_STEERING, *_SELDOM):

@@ -57,6 +57,14 @@ class Meter:
         """Add one observation to a histogram, in the metric's unit."""
         self._child(metric, labels).observe(value)
 
+    def clear(self, metric: Metric) -> None:
+        """Export nothing of a metric until it is set again: what was said is not so any more."""
+        family = self._families.pop(metric.name, None)
+        if family is not None:
+            self.registry.unregister(family)
+            for key in [key for key in self._children if key[0] == metric.name]:
+                del self._children[key]
+
     def page(self) -> bytes:
         """Write everything in the Prometheus text format."""
         return prometheus.generate_latest(self.registry)

@@ -288,6 +288,71 @@ COMMITMENTS = _counter(
     "outcome",
 )
 
+# The channel gap. One process at a time counts and exports it; the definition of each figure and
+# the rules of counting stand in `toldonce.sla.core.gap` and `.served`, versioned.
+_FIGURE = (
+    "by tenant (at most 64), channel, figure and window (24h: the hour that runs and the 23 "
+    "before; 7d: the half day that runs and the 13 before; by the time of events)"
+)
+_SHARES = (
+    "service_level = first answers by a person in time / (first answers with a target + customers "
+    "who left unanswered); service_level_less_early = the same without those who left before the "
+    "target; wait_service_level, wait_service_level_less_early = the same of waits for an owner; "
+    "first_owner = resolved by the first owner / asked; retold = told again / asked; abandoned = "
+    "left / (left + closed); unanswered = closed without an answer / closed; breached = with a "
+    "clock recorded as past due / ended under an SLA policy; commitments_kept = kept / (kept + "
+    "broken); closed_by_bot = closed by a bot / closed"
+)
+_WAITS = (
+    "mean business time: first_response = to the first answer by a person; queue_wait = to an "
+    "owner who is a person"
+)
+_BY_FIGURE = ("tenant", "channel", "figure", "window")
+CHANNEL_SHARE = _gauge(
+    "channel_share_ratio",
+    "ratio",
+    f"{_SHARES}; counted for the channel a case began on, {_FIGURE}",
+    *_BY_FIGURE,
+)
+CHANNEL_SHARE_GAP = _gauge(
+    "channel_share_gap_ratio",
+    "ratio",
+    "toldonce_channel_share_ratio of a channel - that of all channels together, " + _FIGURE,
+    *_BY_FIGURE,
+)
+CHANNEL_SHARE_HALF_WIDTH = _gauge(
+    "channel_share_half_width_ratio",
+    "ratio",
+    "a toldonce_channel_share_gap_ratio within this is noise: z (1 - w) sqrt(v / n + v' / n') of "
+    "the channel and all others, z for 5 % over all channels of a figure, " + _FIGURE,
+    *_BY_FIGURE,
+)
+CHANNEL_WAIT = _gauge("channel_wait_seconds", "seconds", f"{_WAITS}, {_FIGURE}", *_BY_FIGURE)
+CHANNEL_WAIT_GAP = _gauge(
+    "channel_wait_gap_seconds",
+    "seconds",
+    "toldonce_channel_wait_seconds of a channel - that of all channels together, " + _FIGURE,
+    *_BY_FIGURE,
+)
+CHANNEL_WAIT_HALF_WIDTH = _gauge(
+    "channel_wait_half_width_seconds",
+    "seconds",
+    "a toldonce_channel_wait_gap_seconds within this is noise, as for shares; absent while either "
+    "side has fewer than 30 waits, " + _FIGURE,
+    *_BY_FIGURE,
+)
+CHANNEL_COUNTED = _gauge(
+    "channel_counted_cases",
+    "cases",
+    "cases, waits or commitments that a figure of a channel is made of, " + _FIGURE,
+    *_BY_FIGURE,
+)
+CHANNELS_UPTO = _gauge(
+    "channels_upto_sequence",
+    "sequence",
+    "log sequence up to which this process has counted the channels; 0 while another one does",
+)
+
 # The process.
 RPC_SECONDS = _seconds("rpc_seconds", "from a call's arrival to its end", "method", "code")
 

@@ -5,6 +5,7 @@ from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
 from toldonce.sla.consumer import POLL_S, Timekeeper
+from toldonce.sla.consumer.channels import ChannelCounter
 from toldonce.sla.handler import Clocks, RedisTimers
 from toldonce.sla.servicer import Servicer
 
@@ -14,7 +15,8 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
 
     `poll_s` is how often at least the store is asked for what is due.
     """
-    servicer = Servicer(Clocks(ports.log, ports.config, ports.clock))
+    clocks = Clocks(ports.log, ports.config, ports.clock)
+    servicer = Servicer(clocks, ports.tables.leases, ports.clock)
     app.add_grpc(
         sla_pb2.DESCRIPTOR.services_by_name["SlaService"],
         lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server),
@@ -30,4 +32,12 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         poll_s=poll_s,
     )
     app.spawn("timers", keeper.run())
+    counter = ChannelCounter(
+        log=ports.log,
+        leases=ports.tables.leases,
+        config=ports.config,
+        clock=ports.clock,
+        meter=ports.meter,
+    )
+    app.spawn("channels", counter.run())
     return keeper

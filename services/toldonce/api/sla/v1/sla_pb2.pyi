@@ -12,6 +12,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from toldonce.api.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -23,6 +24,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ChannelWindow:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChannelWindowEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChannelWindow.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANNEL_WINDOW_UNSPECIFIED: _ChannelWindow.ValueType  # 0
+    """Not told."""
+    CHANNEL_WINDOW_DAY: _ChannelWindow.ValueType  # 1
+    """The hour that runs and the 23 before."""
+    CHANNEL_WINDOW_WEEK: _ChannelWindow.ValueType  # 2
+    """The half day that runs and the 13 before."""
+
+class ChannelWindow(_ChannelWindow, metaclass=_ChannelWindowEnumTypeWrapper):
+    """A stretch of event time that ends now."""
+
+CHANNEL_WINDOW_UNSPECIFIED: ChannelWindow.ValueType  # 0
+"""Not told."""
+CHANNEL_WINDOW_DAY: ChannelWindow.ValueType  # 1
+"""The hour that runs and the 23 before."""
+CHANNEL_WINDOW_WEEK: ChannelWindow.ValueType  # 2
+"""The half day that runs and the 13 before."""
+Global___ChannelWindow: _TypeAlias = ChannelWindow  # noqa: Y015
 
 @_typing.final
 class GetClocksRequest(_message.Message):
@@ -289,3 +314,267 @@ class WatchAtRiskResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchAtRiskResponse: _TypeAlias = WatchAtRiskResponse  # noqa: Y015
+
+@_typing.final
+class GetChannelGapRequest(_message.Message):
+    """Which window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    window: Global___ChannelWindow.ValueType
+    """Which one; unspecified = all."""
+    def __init__(
+        self,
+        *,
+        window: Global___ChannelWindow.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChannelGapRequest: _TypeAlias = GetChannelGapRequest  # noqa: Y015
+
+@_typing.final
+class GetChannelGapResponse(_message.Message):
+    """How the channels stand beside each other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLES_FIELD_NUMBER: _builtins.int
+    FORMULAS_FIELD_NUMBER: _builtins.int
+    FORMULA_VERSION_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    formula_version: _builtins.str
+    """Version of these formulas (`1`); rises with each change of what is counted or how."""
+    sequence: _builtins.int
+    """Log position of the last thing that was counted; 0 = nothing was."""
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelTable]:
+        """The windows, the shortest first."""
+
+    @_builtins.property
+    def formulas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelFormula]:
+        """How each figure is made, in the order in which they are given."""
+
+    def __init__(
+        self,
+        *,
+        tables: _abc.Iterable[Global___ChannelTable] | None = ...,
+        formulas: _abc.Iterable[Global___ChannelFormula] | None = ...,
+        formula_version: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["formula_version", b"formula_version", "formulas", b"formulas", "sequence", b"sequence", "tables", b"tables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChannelGapResponse: _TypeAlias = GetChannelGapResponse  # noqa: Y015
+
+@_typing.final
+class ChannelTable(_message.Message):
+    """The channels in one window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    FROM_AT_FIELD_NUMBER: _builtins.int
+    TO_AT_FIELD_NUMBER: _builtins.int
+    STANDINGS_FIELD_NUMBER: _builtins.int
+    window: Global___ChannelWindow.ValueType
+    """Which window."""
+    @_builtins.property
+    def from_at(self) -> _timestamp_pb2.Timestamp:
+        """Where it begins."""
+
+    @_builtins.property
+    def to_at(self) -> _timestamp_pb2.Timestamp:
+        """Where it ends: now."""
+
+    @_builtins.property
+    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelStanding]:
+        """Each figure of each channel, by figure, then by channel."""
+
+    def __init__(
+        self,
+        *,
+        window: Global___ChannelWindow.ValueType = ...,
+        from_at: _timestamp_pb2.Timestamp | None = ...,
+        to_at: _timestamp_pb2.Timestamp | None = ...,
+        standings: _abc.Iterable[Global___ChannelStanding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at", "to_at", b"to_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at", "standings", b"standings", "to_at", b"to_at", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelTable: _TypeAlias = ChannelTable  # noqa: Y015
+
+@_typing.final
+class ChannelStanding(_message.Message):
+    """A figure of a channel beside that of all channels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    FIGURE_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    COUNTED_TOTAL_FIELD_NUMBER: _builtins.int
+    SURE_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    """Name of the channel on which the cases began (`other`: too many to count apart)."""
+    figure: _builtins.str
+    """Name of the figure."""
+    counted_total: _builtins.int
+    """So many cases, waits or commitments the value is made of."""
+    sure: _builtins.bool
+    """The gap is larger than its half-width: it is no chance."""
+    @_builtins.property
+    def share(self) -> Global___ShareStanding:
+        """It is a part of all."""
+
+    @_builtins.property
+    def wait(self) -> Global___WaitStanding:
+        """It is a wait."""
+
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        figure: _builtins.str = ...,
+        share: Global___ShareStanding | None = ...,
+        wait: Global___WaitStanding | None = ...,
+        counted_total: _builtins.int = ...,
+        sure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["share", b"share", "standing", b"standing", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "counted_total", b"counted_total", "figure", b"figure", "share", b"share", "standing", b"standing", "sure", b"sure", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_standing: _TypeAlias = _typing.Literal["share", "wait"]  # noqa: Y015
+    _WhichOneofArgType_standing: _TypeAlias = _typing.Literal["standing", b"standing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_standing) -> _WhichOneofReturnType_standing | None: ...
+
+Global___ChannelStanding: _TypeAlias = ChannelStanding  # noqa: Y015
+
+@_typing.final
+class ShareStanding(_message.Message):
+    """A share beside that of all channels; from 0 to 1, its gap from -1 to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_RATIO_FIELD_NUMBER: _builtins.int
+    MEAN_RATIO_FIELD_NUMBER: _builtins.int
+    GAP_RATIO_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_RATIO_FIELD_NUMBER: _builtins.int
+    value_ratio: _builtins.float
+    """That of this channel; absent when nothing of it was counted here."""
+    mean_ratio: _builtins.float
+    """That of all cases on all channels."""
+    gap_ratio: _builtins.float
+    """The value less the mean; absent as the value is."""
+    half_width_ratio: _builtins.float
+    """How far the gap may be from 0 by chance; absent while too little was counted to say."""
+    def __init__(
+        self,
+        *,
+        value_ratio: _builtins.float | None = ...,
+        mean_ratio: _builtins.float = ...,
+        gap_ratio: _builtins.float | None = ...,
+        half_width_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gap_ratio", b"_gap_ratio", "_half_width_ratio", b"_half_width_ratio", "_value_ratio", b"_value_ratio", "gap_ratio", b"gap_ratio", "half_width_ratio", b"half_width_ratio", "value_ratio", b"value_ratio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gap_ratio", b"_gap_ratio", "_half_width_ratio", b"_half_width_ratio", "_value_ratio", b"_value_ratio", "gap_ratio", b"gap_ratio", "half_width_ratio", b"half_width_ratio", "mean_ratio", b"mean_ratio", "value_ratio", b"value_ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gap_ratio: _TypeAlias = _typing.Literal["gap_ratio"]  # noqa: Y015
+    _WhichOneofArgType__gap_ratio: _TypeAlias = _typing.Literal["_gap_ratio", b"_gap_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__half_width_ratio: _TypeAlias = _typing.Literal["half_width_ratio"]  # noqa: Y015
+    _WhichOneofArgType__half_width_ratio: _TypeAlias = _typing.Literal["_half_width_ratio", b"_half_width_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__value_ratio: _TypeAlias = _typing.Literal["value_ratio"]  # noqa: Y015
+    _WhichOneofArgType__value_ratio: _TypeAlias = _typing.Literal["_value_ratio", b"_value_ratio"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gap_ratio) -> _WhichOneofReturnType__gap_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__half_width_ratio) -> _WhichOneofReturnType__half_width_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value_ratio) -> _WhichOneofReturnType__value_ratio | None: ...
+
+Global___ShareStanding: _TypeAlias = ShareStanding  # noqa: Y015
+
+@_typing.final
+class WaitStanding(_message.Message):
+    """A mean wait beside that of all channels, in seconds of working time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_S_FIELD_NUMBER: _builtins.int
+    MEAN_S_FIELD_NUMBER: _builtins.int
+    GAP_S_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_S_FIELD_NUMBER: _builtins.int
+    value_s: _builtins.float
+    """That of this channel; absent when nothing of it was counted here."""
+    mean_s: _builtins.float
+    """That of all waits on all channels."""
+    gap_s: _builtins.float
+    """The value less the mean; absent as the value is."""
+    half_width_s: _builtins.float
+    """How far the gap may be from 0 by chance; absent while too little was counted to say."""
+    def __init__(
+        self,
+        *,
+        value_s: _builtins.float | None = ...,
+        mean_s: _builtins.float = ...,
+        gap_s: _builtins.float | None = ...,
+        half_width_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gap_s", b"_gap_s", "_half_width_s", b"_half_width_s", "_value_s", b"_value_s", "gap_s", b"gap_s", "half_width_s", b"half_width_s", "value_s", b"value_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gap_s", b"_gap_s", "_half_width_s", b"_half_width_s", "_value_s", b"_value_s", "gap_s", b"gap_s", "half_width_s", b"half_width_s", "mean_s", b"mean_s", "value_s", b"value_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gap_s: _TypeAlias = _typing.Literal["gap_s"]  # noqa: Y015
+    _WhichOneofArgType__gap_s: _TypeAlias = _typing.Literal["_gap_s", b"_gap_s"]  # noqa: Y015
+    _WhichOneofReturnType__half_width_s: _TypeAlias = _typing.Literal["half_width_s"]  # noqa: Y015
+    _WhichOneofArgType__half_width_s: _TypeAlias = _typing.Literal["_half_width_s", b"_half_width_s"]  # noqa: Y015
+    _WhichOneofReturnType__value_s: _TypeAlias = _typing.Literal["value_s"]  # noqa: Y015
+    _WhichOneofArgType__value_s: _TypeAlias = _typing.Literal["_value_s", b"_value_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gap_s) -> _WhichOneofReturnType__gap_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__half_width_s) -> _WhichOneofReturnType__half_width_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value_s) -> _WhichOneofReturnType__value_s | None: ...
+
+Global___WaitStanding: _TypeAlias = WaitStanding  # noqa: Y015
+
+@_typing.final
+class ChannelFormula(_message.Message):
+    """What a figure is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIGURE_FIELD_NUMBER: _builtins.int
+    FORMULA_FIELD_NUMBER: _builtins.int
+    figure: _builtins.str
+    """Its name."""
+    formula: _builtins.str
+    """In words."""
+    def __init__(
+        self,
+        *,
+        figure: _builtins.str = ...,
+        formula: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figure", b"figure", "formula", b"formula"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelFormula: _TypeAlias = ChannelFormula  # noqa: Y015

@@ -50,6 +50,11 @@ class SlaServiceStub:
                 request_serializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskRequest.SerializeToString,
                 response_deserializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskResponse.FromString,
                 _registered_method=True)
+        self.GetChannelGap = channel.unary_unary(
+                '/toldonce.api.sla.v1.SlaService/GetChannelGap',
+                request_serializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapRequest.SerializeToString,
+                response_deserializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapResponse.FromString,
+                _registered_method=True)
 
 
 class SlaServiceServicer:
@@ -81,6 +86,15 @@ class SlaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetChannelGap(self, request, context):
+        """Compare the service on each channel with that on all of them together, as it was counted from
+        the log some seconds ago.
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SlaServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +112,11 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.WatchAtRisk,
                     request_deserializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskRequest.FromString,
                     response_serializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskResponse.SerializeToString,
+            ),
+            'GetChannelGap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChannelGap,
+                    request_deserializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapRequest.FromString,
+                    response_serializer=toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +201,33 @@ class SlaService:
             '/toldonce.api.sla.v1.SlaService/WatchAtRisk',
             toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskRequest.SerializeToString,
             toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.WatchAtRiskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChannelGap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toldonce.api.sla.v1.SlaService/GetChannelGap',
+            toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapRequest.SerializeToString,
+            toldonce_dot_api_dot_sla_dot_v1_dot_sla__pb2.GetChannelGapResponse.FromString,
             options,
             channel_credentials,
             insecure,

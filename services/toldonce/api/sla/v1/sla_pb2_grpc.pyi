@@ -33,6 +33,11 @@ class SlaServiceStub:
     """Follow the cases whose clocks will soon be due.
     Errors: UNIMPLEMENTED in this version.
     """
+    GetChannelGap: _aio.UnaryUnaryMultiCallable[_sla_pb2.GetChannelGapRequest, _sla_pb2.GetChannelGapResponse]
+    """Compare the service on each channel with that on all of them together, as it was counted from
+    the log some seconds ago.
+    Errors: none of its own.
+    """
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Clocks and why they say what they say."""
@@ -66,6 +71,17 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_sla_pb2.WatchAtRiskResponse]:
         """Follow the cases whose clocks will soon be due.
         Errors: UNIMPLEMENTED in this version.
+        """
+
+    @_abc_1.abstractmethod
+    def GetChannelGap(
+        self,
+        request: _sla_pb2.GetChannelGapRequest,
+        context: _aio.ServicerContext[_sla_pb2.GetChannelGapRequest, _abc.Awaitable[_sla_pb2.GetChannelGapResponse]],
+    ) -> _abc.Awaitable[_sla_pb2.GetChannelGapResponse]:
+        """Compare the service on each channel with that on all of them together, as it was counted from
+        the log some seconds ago.
+        Errors: none of its own.
         """
 
 def add_SlaServiceServicer_to_server(servicer: SlaServiceServicer, server: _aio.Server) -> None: ...
