@@ -26,8 +26,8 @@ operation of a client; a tick in which nothing happens is none.
   python -m tests.sim --mutants                 faults are put into the services on purpose, and
                                                 each must be caught
 
-A violation names its seed, the invariant (I1 to I12 of the reliability notes, P10 of the promises)
-and a sentence. The same seed gives the same history; `digest` in the report says whether it did.
+A violation names its seed, the invariant (I1 to I12 of the reliability notes, P8 to P10 of the
+promises) and a sentence. The same seed gives the same history; `digest` says whether it did.
 """
 REPORT_S = 10.0
 

@@ -1,6 +1,6 @@
 """What must hold of everything that happened, read from the log alone and from what people heard.
 
-`I1` to `I12` are the invariants of the reliability notes, `P8` and `P10` those of the promises. The
+`I1` to `I12` are the invariants of the reliability notes, `P8` to `P10` those of the promises. The
 checks use none of the services' code but the codec, the fold (which is itself checked against each
 head) and the pure policy; the journal alone is gone through by the engine itself.
 """

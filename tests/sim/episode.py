@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tests.sim import (
     actors,
     checks,
+    checks_channels,
     house,
     mishaps,
     operations,
@@ -125,7 +126,7 @@ async def _episode(  # noqa: PLR0917
         trouble = world.spawn(mishaps.trouble(world, mix.pace_s))
         await _busy(world, steps_max, mix.crowd_s)
         trouble.cancel()
-        found += await _settle(world, people)
+        found += await _settle(world, people, report.checked)
     finally:
         report.virtual_s = loop.time() - 1_000.0
         await world.quit()
@@ -159,7 +160,9 @@ async def _busy(world: World, steps_max: int, crowd_s: float) -> None:
         world.spawn(operations.choose_desk(world)(world, tenant))
 
 
-async def _settle(world: World, people: list[actors.Gateway]) -> list[tuple[str, str]]:
+async def _settle(
+    world: World, people: list[actors.Gateway], checked: Counter[str]
+) -> list[tuple[str, str]]:
     """Heal, look at what stands, then let everybody finish."""
     world.net.weather.still = True
     mishaps.heal(world)
@@ -178,6 +181,7 @@ async def _settle(world: World, people: list[actors.Gateway]) -> list[tuple[str,
     found += standing.left_over(world)
     await asyncio.sleep(1.0)
     found += await standing.check_open(world)
+    found += await checks_channels.check(world, checked)
     found += operations_more.remembered(world)
     return found
 

@@ -27,7 +27,9 @@ from toldonce.routing.core import alarms, placing
 from toldonce.runtime import append, view_scripts
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.testing.log import FakeLog
-from toldonce.sla.handler import timers
+from toldonce.sla.consumer import channels
+from toldonce.sla.core import counts
+from toldonce.sla.handler import stories, timers
 
 EPISODES_MAX = 12
 STEPS = 3_000
@@ -262,6 +264,17 @@ def _repeat_is_new() -> list[Patch]:
     return [line(past, "contact", old, "if False:")]
 
 
+def _counted_again() -> list[Patch]:
+    return [
+        line(counts.Ledger, "take", "if sequence <= self.position:", "if False:"),
+        line(channels.ChannelCounter, "_begin", "max(place, ", "max(place - 9, "),
+    ]
+
+
+def _story_not_read_again() -> list[Patch]:
+    return [line(stories.Remembered, "_read", "for one in history:", "for one in history[-1:]:")]
+
+
 FEW = {
     "customers": 1,
     "wide": 1.0,
@@ -361,6 +374,18 @@ MUTANTS = (
         _late_head,
         ("I10: OPEN",),
         Mix(weights={"close": 3.0, "customers": 20}, weather={"zombie": 0.06}),
+    ),
+    Mutant(
+        "channels counted again after a restart",
+        _counted_again,
+        ("P9: the channels of",),
+        Mix(weights={"close": 3.0, "kill": 3.0}),
+    ),
+    Mutant(
+        "what began before a restart is not read again",
+        _story_not_read_again,
+        ("P9: the channels of",),
+        Mix(weights={"close": 3.0, "kill": 3.0}),
     ),
     Mutant(
         "a diverted repeat taken as new", _repeat_is_new, ("I3",), Mix(weights=FEW, crowd_s=0.06)
