@@ -20,7 +20,7 @@ from tests.sim import older
 from tests.sim.episode import Mix, run
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.story import fold_case
-from toldonce.ownership.core import cases, guards, offers
+from toldonce.ownership.core import cases, guards, offers, settling, timing
 from toldonce.ownership.handler import moves, past, writer
 from toldonce.ownership.projector import heads
 from toldonce.routing.core import alarms, placing
@@ -171,7 +171,7 @@ def _at_least_position() -> list[Patch]:
 
 def _local_timer() -> list[Patch]:
     return [
-        line(guards, "running", "if now < due.fires_at:", "if False:"),
+        line(timing, "_due", "if at is None or now < at:", "if at is None:"),
         line(
             timers.RedisTimers, "claim", "(self._margin_us, lease_us", "(-self._margin_us, lease_us"
         ),
@@ -213,7 +213,11 @@ def _same_epoch() -> list[Patch]:
 
 
 def _others_stay_asked() -> list[Patch]:
-    return [line(offers, "accept", '*revoked(case, "TAKEN", spare=offer.own), ', "")]
+    return [line(offers, "accept", 'revoked(case, "TAKEN", spare=offer.own)', "()")]
+
+
+def _ends_in_silence() -> list[Patch]:
+    return [line(settling, "settled", "if not late:", "if True:")]
 
 
 def _older_writes_on() -> list[Patch]:
@@ -325,6 +329,7 @@ MUTANTS = (
         ("I8",),
         Mix(weights={"skew": 4.0, "customers": 20}),
     ),
+    Mutant("a clock stopped late says nothing", _ends_in_silence, ("I8: ",)),
     Mutant(
         "tenant missing from the message id",
         _no_tenant,
