@@ -1,13 +1,16 @@
 """What must hold of a house at rest: nothing due was forgotten, and every view tells the truth."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from tests.sim.house import COST, TENANTS
 from tests.sim.world import World
+from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Unavailable
-from toldonce.kernel.sla import story_timers
+from toldonce.kernel.sla import Timer, story_timers
 from toldonce.runtime import names
+from toldonce.runtime.envelope import decode_record
 from toldonce.runtime.open_rows import unpack_open
 
 QUIET_S = 1.2
@@ -62,11 +65,27 @@ def timers_lost(world: World, healed_s: float) -> Found:
     now, found = house.clock.now(), []
     for (tenant, customer), (_, head) in world.book.heads().items():
         for timer in story_timers(head, config):
-            late_s = (now - timer.fires_at).total_seconds()
-            if late_s > world.loop.time() - healed_s - LATE_S:
+            patience_s = world.loop.time() - healed_s - LATE_S
+            if (now - timer.fires_at).total_seconds() <= patience_s:
+                continue
+            since = _wanted_since(world, (tenant, customer), timer, config)
+            late_s = (now - max(timer.fires_at, since)).total_seconds()
+            if late_s > patience_s:
                 said = f"{timer.clock.name} {timer.moment} of {tenant} {customer}"
                 found.append(("I8", f"{said} is lost: {late_s:.1f} s late"))
     return found
+
+
+def _wanted_since(world: World, key: tuple[str, str], timer: Timer, config: Config) -> datetime:
+    """Say since when a timer is wanted for this instant: what is asked of a case may change."""
+    since: datetime | None = None
+    for stored in world.house.servers.log.messages_after(0):
+        record = decode_record(stored.payload)
+        if (record.tenant, record.customer) != key:
+            continue
+        wanted = {one.own: one.fires_at for one in story_timers(record.head, config)}
+        since = (since or record.at) if wanted.get(timer.own) == timer.fires_at else None
+    return since or timer.fires_at
 
 
 async def check_open(world: World) -> Found:

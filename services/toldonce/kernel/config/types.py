@@ -244,14 +244,17 @@ class Config:
     ) -> SlaPolicy | None:
         """Return the SLA policy of such work: the first whose `when` fits, or else its queue's.
 
-        In a queue that names none, that of the latest of its `former` queues goes on: what a
-        customer was to expect does not end because the case went elsewhere.
+        In a queue for which there is none, that of the latest of its `former` queues goes on: what
+        a customer was to expect does not end because the case went elsewhere.
         """
-        for policy in self.sla.values():
-            if policy.when is not None and policy.when.fits(queue, channel, priority, tier):
-                return policy
-        places = (queue, *reversed(former))
-        return next((one for one in map(self.sla_of, places) if one is not None), None)
+        for place in (queue, *reversed(former)):
+            for policy in self.sla.values():
+                if policy.when is not None and policy.when.fits(place, channel, priority, tier):
+                    return policy
+            named = self.sla_of(place)
+            if named is not None:
+                return named
+        return None
 
     def calendar(self, name: str) -> Calendar:
         """Return a calendar; 24x7 when there is none of this name."""
