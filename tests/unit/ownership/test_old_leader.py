@@ -1,6 +1,7 @@
-"""What the simulation found: an old leader believed, an epoch that stood still, a climb unread."""
+"""What the simulation found: an old leader believed, a climb unread, an offer made too late."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,13 +11,20 @@ from tests.tellers import ENVELOPE, TENANT, agent, contact, customer, offer, off
 from toldonce.kernel.errors import Missing, Rejected, Unavailable
 from toldonce.kernel.ids import Own, whole
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.story.events import EntryKind, EntryWords
+from toldonce.kernel.story.events import (
+    EntryKind,
+    EntryWords,
+    OfferAccepted,
+    OfferDeclined,
+    OfferRevoked,
+)
 from toldonce.kernel.story.types import CaseState
 from toldonce.ownership.core import Asked
 from toldonce.ownership.core.commands import (
     AcceptOffer,
     AppendEntry,
     CloseCase,
+    DeclineOffer,
     Escalate,
     ReopenCase,
     RevokeOffer,
@@ -44,6 +52,18 @@ class Older(Behind):
     async def last(self, subject: str) -> Stored | None:
         found = await self.read(subject)
         return found[-1] if found else None
+
+
+class Meanwhile(FakeLog):
+    """A log in which something happens between a decision and the reading of the history."""
+
+    meanwhile: Callable[[], Awaitable[Any]] | None = None
+
+    async def read(self, subject: str, **how: Any) -> list[Stored]:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            await happens()
+        return await super().read(subject, **how)
 
 
 async def test_history_that_ends_before_the_known_head_is_not_believed() -> None:
@@ -144,6 +164,27 @@ async def test_who_asks_for_an_offer_that_ended_is_not_told_there_never_was_one(
     log.limit = None
     with pytest.raises(Rejected, match="taken back"):
         await house.ownership.do(accept)
+
+
+@pytest.mark.parametrize("ends", [OfferRevoked, OfferAccepted, OfferDeclined])
+async def test_offer_made_while_its_end_was_refused_is_ended_and_not_said_to_be_gone(
+    ends: type,
+) -> None:
+    house = office(log := Meanwhile())
+    other = office(log, house.keys)
+    await house.ownership.do(house.ask(contact(1), words=words()))
+    case = (await house.stories.load(TENANT, customer())).story.cases[0].own
+    made = offer(case, "anna", now=house.clock.now())
+    end = {
+        OfferRevoked: house.ask(RevokeOffer(made.offer, "NEEDED")),
+        OfferAccepted: house.ask(AcceptOffer(made.offer, 0, b""), agent("anna")),
+        OfferDeclined: house.ask(DeclineOffer(made.offer, "BUSY"), agent("anna")),
+    }[ends]
+    log.meanwhile = lambda: other.ownership.do(other.ask(made))
+    done = await house.ownership.do(end)
+    assert done.logged is not None
+    assert isinstance(done.logged.record.events[0], ends)
+    assert done.placed.story.cases[0].offer(made.offer) is None
 
 
 async def test_a_story_that_an_old_leader_does_not_know_is_not_called_missing() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from toldonce.kernel.clocks import Moment
-from toldonce.kernel.errors import Invalid, Missing, Problem, Rejected, Unavailable
+from toldonce.kernel.errors import Invalid, Missing, Problem, Refusal, Rejected, Unavailable
 from toldonce.kernel.ids import CustomerId, Own, customer_of, derive, own_of, whole
 from toldonce.kernel.story.events import (
     ContactReceived,
@@ -86,11 +86,14 @@ class Ownership:
                     ask = replace(ask, customer=(await self.find(ask.tenant, ask.customer))[0])
                     continue
                 if no.reason == "OFFER_GONE":
-                    raise await self._offer_gone(ask) from None
+                    gone = await self._offer_gone(ask)
+                    if gone is None:
+                        continue  # it was made after it had been looked for: it can be ended
+                    raise gone from None
                 raise
             except Missing as no:
                 raise await self._case_gone(ask, no) from None
-        raise Unavailable("the story is being moved; ask again", operation_id=ask.by.operation)
+        raise Unavailable("the story is changing; ask again", operation_id=ask.by.operation)
 
     async def receive(self, ask: Ask, fresh: CustomerId, *, divert: bool = False) -> Received:
         """Take a contact in once; `fresh` is the story it gets when its own cannot hold it.
@@ -239,7 +242,7 @@ class Ownership:
         operation = Own(derive("divert", command.contact))
         await self.do(Ask(ask.tenant, ask.customer, mark, replace(ask.by, operation=operation)))
 
-    async def _offer_gone(self, ask: Ask) -> Exception:
+    async def _offer_gone(self, ask: Ask) -> Refusal | None:
         offer = Own(getattr(ask.command, "offer", ""))
         return past.offer_gone(await self.stories.history(ask.tenant, ask.customer), offer)
 

@@ -191,10 +191,15 @@ def ended_by(story: Story, record: Record, own: str) -> Case | None:
     return last
 
 
-def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
-    """Say what became of an offer that is not open any more, or that there never was one."""
-    made = False
+def offer_gone(history: Iterable[Logged], own: Own) -> Refusal | None:
+    """Say what became of an offer that is not open any more, or that there never was one.
+
+    None when it is open: the history reaches further than the head that did not have it. Whoever
+    heard that it is gone would give what it holds to another.
+    """
+    made = is_open = False
     for logged in history:
+        is_open = any(case.offer(own) for case in logged.record.head.cases)
         for event in logged.record.events:
             match event:
                 case Offered(offer) if offer == own:
@@ -211,6 +216,8 @@ def offer_gone(history: Iterable[Logged], own: Own) -> Refusal:
                     return Rejected("OFFER_REVOKED", f"the offer was taken back ({reason})")
                 case _:
                     pass
+    if is_open:
+        return None
     if not made:
         return Missing("offer", "there was never such an offer in this story")
     return Rejected("OFFER_GONE", "there is no such offer open in this story")
