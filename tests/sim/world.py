@@ -273,7 +273,8 @@ class World:
         """Tell whether it could be called wrong: it named what may be gone, or its time is over."""
         until = op.facts.get("until")
         late = until is not None and self.house.clock.now() > until - AHEAD
-        return (late and str(no).startswith("due_at")) or bool(op.facts.get("may_be_wrong"))
+        late = late and str(no).startswith(("due_at", "until_at"))
+        return late or bool(op.facts.get("may_be_wrong"))
 
     async def settle(self) -> None:
         """Ask again for whatever nobody could say, until it is known."""
