@@ -52,14 +52,18 @@ class TimerBook:
         self._settle(record.customer, after, record.at)
 
     def finish(self, now: datetime) -> None:
-        """Count as lost what should have been recorded by now."""
+        """Count as lost what should have been recorded by now, and say of each why it was not."""
+        for own, (timer, at) in self._stopped.items():
+            self._lose(own, timer, at, "its clock stopped or went further first")
         for wanted in self._wanted.values():
-            for timer in wanted.values():
-                if timer.own not in self.fired:
-                    self._stopped[timer.own] = (timer, now)
-        self.lost += [
-            own for own, (timer, at) in self._stopped.items() if self._late_s(timer, at) > LATE_S
-        ]
+            for own, timer in wanted.items():
+                if own not in self.fired:
+                    self._lose(own, timer, now, "its clock runs on")
+
+    def _lose(self, own: Own, timer: Timer, at: datetime, why: str) -> None:
+        if self._late_s(timer, at) > LATE_S:
+            self.lost.append(own)
+            self.said.append(f"lost: {timer.moment} {timer.clock.name}: {why}")
 
     def _settle(self, customer: str, after: Story, at: datetime) -> None:
         known = self._wanted.get(customer, {})
