@@ -87,6 +87,9 @@ def explain(no: BaseException) -> tuple[str, int]:
             return f"Not allowed: {no}. Be somebody else with --as ROLE:NAME.", FAILED
         case Refusal():
             return str(no), FAILED
+        case TimeoutError() if not no.strerror:  # of asyncio: it has no words of its own
+            sentence = f"It took longer than it may (at {_place(no)}); is this machine very busy?"
+            return sentence, FAILED
         case OSError():
             return f"{no.strerror or no}: {no.filename or ''}".rstrip(": "), FAILED
         case _:

@@ -1,5 +1,6 @@
 """What commands say: JSON where it was asked for, sentences that say what to do, exit codes."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,3 +99,12 @@ def test_a_person_reads_an_example_in_the_help_of_each_command(
             main([command, "--help"])
         assert ended.value.code == 0
         assert "Example:" in capsys.readouterr().out
+
+
+async def test_what_takes_too_long_is_told_in_a_sentence() -> None:
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+    sentence, exit_code = explain(caught.value)
+    assert sentence.startswith("It took longer than it may (at ")
+    assert exit_code == FAILED
