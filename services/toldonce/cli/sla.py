@@ -133,8 +133,9 @@ def explain(
 ) -> None:
     """Say where the time of a case's clocks went: every stretch that counted or did not, and why.
 
-    Clocks: queue-wait, first-response, next-response, resolution, commitment. Times are shown as on
-    the wall in the calendar's zone. What counted adds up to the elapsed time.
+    Clocks: queue-wait, first-response, next-response, resolution. Times are shown as on the wall in
+    the calendar's zone. What counted adds up to the elapsed time. A promise needs no account: it is
+    due at the instant that was promised.
 
     With --export and --config the same account is made from an exported log alone, as of now, or
     of the end of a case that has ended.

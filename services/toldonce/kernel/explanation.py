@@ -35,6 +35,10 @@ class Explanation:
 
 def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Explanation:
     """Explain one clock of a case; raises Missing where it has none of this kind."""
+    if kind is ClockKind.COMMITMENT:
+        raise Missing(
+            "clock", "a promise is due at the instant that was promised: every second counts"
+        )
     policy = policy_of(case, config)
     facts = facts_of(case, policy).get(kind)
     target = None if policy is None else policy.targets.get(kind)
