@@ -1,29 +1,33 @@
-"""Timers wait and come out by the same rules on a real store and on the fake."""
+"""Timers wait and come out by the same rules wherever they wait.
 
+The fake stands for Valkey; JetStream runs on the real server alone, which has the scheduler.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.contract.parity import Step, compare
-from tests.servers import Embedded, eventually
+from tests.contract.shelves import JetStreamShelf, RedisShelf, Shelf
+from tests.servers import Embedded, eventually, servers
 from toldonce.kernel.errors import Unavailable
-from toldonce.runtime import names
+from toldonce.kernel.ids import encode
 from toldonce.runtime.child import free_port
 from toldonce.runtime.clock import SystemClock
-from toldonce.runtime.store import RedisStore, Store
+from toldonce.runtime.nats_link import Link
+from toldonce.runtime.store import RedisStore
 from toldonce.runtime.testing.store import FakeStore
-from toldonce.sla.handler import Leased, Plan, RedisTimers, Settled, Wiped
-from toldonce.sla.handler.scripts import BEGIN, CLAIM_AT, PLAN, SETTLE
+from toldonce.sla.handler import Claim, Leased, Plan, RedisTimers, Settled, TimerStore, Wiped
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-WHO = "a" * 26
+WHO = encode(bytes(16))
 CLOCK = SystemClock()
 HOUR = timedelta(hours=1)
+ALL = ["valkey", "fake", "jetstream purged", "jetstream made anew"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -33,15 +37,25 @@ async def real(pair: Embedded) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["valkey", "fake"])
-async def store(request: pytest.FixtureRequest, real: RedisStore) -> AsyncIterator[Store]:
-    store: Store = real if request.param == "valkey" else FakeStore(clock=CLOCK)
-    await store.flushall()
-    yield store
+@pytest_asyncio.fixture(loop_scope="session", params=ALL)
+async def shelf(
+    request: pytest.FixtureRequest, real: RedisStore, link: Link
+) -> AsyncIterator[Shelf]:
+    made: dict[str, Shelf] = {
+        "valkey": RedisShelf(real),
+        "fake": RedisShelf(FakeStore(clock=CLOCK)),
+        "jetstream purged": JetStreamShelf(link, purge=True),
+        "jetstream made anew": JetStreamShelf(link, purge=False),
+    }
+    found = made[request.param]
+    await found.wipe()
+    yield found
 
 
-async def begun(store: Store, name: str = "one", *, lease_s: float = 60.0) -> RedisTimers:
-    timers = RedisTimers(store, name, lease_s=lease_s, margin_s=0.0)
+async def begun(
+    shelf: Shelf, name: str = "one", *, lease_s: float = 60.0, margin_s: float = 0.0
+) -> TimerStore:
+    timers = await shelf.timers(name, lease_s=lease_s, margin_s=margin_s)
     await timers.begin()
     return timers
 
@@ -50,16 +64,37 @@ def plan(sequence: int, *timers: tuple[str, datetime], revision: int = 1, who: s
     return Plan("demo", who, sequence, revision, timers)
 
 
+def customer(number: int) -> str:
+    return encode(number.to_bytes(16))
+
+
 def ago(seconds: float) -> datetime:
     return CLOCK.now() - timedelta(seconds=seconds)
+
+
+def ahead(seconds: float) -> datetime:
+    return CLOCK.now() + timedelta(seconds=seconds)
 
 
 def owns(leased: tuple[Leased, ...]) -> list[str]:
     return [one.own for one in leased]
 
 
-async def test_what_is_due_comes_out_earliest_first_and_what_is_not_stays(store: Store) -> None:
-    timers = await begun(store)
+async def first(timers: TimerStore, *, within_s: float = 5.0) -> Claim:
+    """Claim until something comes."""
+    claim = Claim((), CLOCK.now(), None)
+
+    async def out() -> bool:
+        nonlocal claim
+        claim = await timers.claim(10)
+        return bool(claim.leased)
+
+    await eventually(out, within_s=within_s)
+    return claim
+
+
+async def test_what_is_due_comes_out_earliest_first_and_what_is_not_stays(shelf: Shelf) -> None:
+    timers = await begun(shelf)
     later = CLOCK.now() + HOUR
     assert await timers.plan([plan(7, ("c", later), ("b", ago(1)), ("a", ago(2)))]) == 3
     claim = await timers.claim(10)
@@ -67,76 +102,113 @@ async def test_what_is_due_comes_out_earliest_first_and_what_is_not_stays(store:
     assert claim.leased[0].sequence == 7
     assert (claim.leased[0].tenant, claim.leased[0].customer) == ("demo", WHO)
     assert abs(claim.now - CLOCK.now()) < timedelta(seconds=5)
+    assert claim.next_at is not None
+    assert claim.next_at <= later
     assert owns((await timers.claim(10)).leased) == []
 
 
-async def test_nothing_comes_out_before_its_instant_and_the_margin(store: Store) -> None:
-    timers = RedisTimers(store, "one", margin_s=0.2)
-    await timers.begin()
-    fires_at = CLOCK.now() + timedelta(seconds=0.1)
+async def test_nothing_comes_out_before_its_instant_and_the_margin(shelf: Shelf) -> None:
+    timers = await begun(shelf, margin_s=0.2)
+    fires_at = ahead(0.1)
     await timers.plan([plan(1, ("a", fires_at))])
     claim = await timers.claim(1)
     assert (claim.leased, claim.next_at) == ((), fires_at + timedelta(seconds=0.2))
-
-    async def out() -> bool:
-        nonlocal claim
-        claim = await timers.claim(1)
-        return bool(claim.leased)
-
-    await eventually(out, within_s=3)
+    claim = await first(timers, within_s=3)
     assert claim.now >= fires_at + timedelta(seconds=0.2)
 
 
-async def test_a_claim_takes_no_more_than_it_asked_for(store: Store) -> None:
-    timers = await begun(store)
+async def test_timers_come_out_soon_after_their_instants_each_once(shelf: Shelf) -> None:
+    one, two = await begun(shelf), await begun(shelf, "two")
+    instants = {f"t{n}": ahead(0.5 + 0.01 * n) for n in range(50)}
+    await one.plan([plan(1, *instants.items())])
+    out: list[str] = []
+
+    async def all_out() -> bool:
+        for timers in (one, two):
+            claim = await timers.claim(7)
+            for leased in claim.leased:
+                assert instants[leased.own] <= claim.now < instants[leased.own] + HOUR / 1000
+            out.extend(owns(claim.leased))
+        return len(out) >= len(instants)
+
+    await eventually(all_out, within_s=5)
+    assert sorted(out) == sorted(instants)
+
+
+async def test_a_claim_takes_no_more_than_it_asked_for(shelf: Shelf) -> None:
+    timers = await begun(shelf)
     await timers.plan([plan(1, *((f"t{n}", ago(n)) for n in range(5)))])
     assert owns((await timers.claim(2)).leased) == ["t4", "t3"]
     assert owns((await timers.claim(9)).leased) == ["t2", "t1", "t0"]
 
 
-async def test_a_claimed_timer_comes_again_when_its_lease_is_over(store: Store) -> None:
-    timers, other = await begun(store, lease_s=0.1), await begun(store, "two")
+async def test_a_claimed_timer_comes_again_when_its_lease_is_over(shelf: Shelf) -> None:
+    timers, other = await begun(shelf, lease_s=0.5), await begun(shelf, "two", lease_s=0.5)
     await timers.plan([plan(1, ("a", ago(1)))])
-    (first,) = (await timers.claim(1)).leased
+    (leased,) = (await timers.claim(1)).leased
+    assert (await other.claim(1)).leased == ()
+    (again,) = (await first(other)).leased
+    assert again.until_at > leased.until_at
+    assert await timers.settle([Settled(leased)]) == 0
+    assert await other.settle([Settled(again, ago(0))]) == 1
+    (last,) = (await first(timers)).leased
+    assert await timers.settle([Settled(last)]) == 1
 
-    async def again() -> bool:
-        return bool((await other.claim(1)).leased)
 
-    await eventually(again, within_s=3)
-    assert await timers.settle([Settled(first)]) == 0
-    assert await store.zrange(names.redis_timers("due"))
-
-
-async def test_a_settled_timer_is_gone_and_one_put_back_comes_at_its_time(store: Store) -> None:
-    timers = await begun(store)
-    await timers.plan([plan(1, ("a", ago(2)), ("b", ago(1)))])
-    first, second = (await timers.claim(2)).leased
-    assert await timers.settle([Settled(first)]) == 1
-    assert await timers.settle([Settled(second, ago(0))]) == 1
-    (again,) = (await timers.claim(2)).leased
+async def test_a_settled_timer_is_gone_and_one_put_back_comes_at_its_time(shelf: Shelf) -> None:
+    timers = await begun(shelf)
+    await timers.plan([plan(1, ("a", ago(2)), ("b", ago(1)), ("c", ago(0)))])
+    one, two, three = (await timers.claim(3)).leased
+    again_at = ahead(0.3)
+    ends = [Settled(one), Settled(two, ago(0)), Settled(three, again_at)]
+    assert await timers.settle(ends) == 3
+    (again,) = (await first(timers)).leased
     assert (again.own, again.sequence) == ("b", 1)
-    assert await timers.settle([Settled(again)]) == 1
-    assert await store.hgetall(names.redis_timers("stories")) == {}
-    assert await store.zrange(names.redis_timers("due")) == []
+    claim = await first(timers)
+    assert owns(claim.leased) == ["c"]
+    assert claim.now >= again_at - timedelta(seconds=0.05)
+    assert await timers.settle([Settled(again), Settled(claim.leased[0])]) == 2
+    assert (await timers.claim(3)).leased == ()
 
 
-async def test_a_newer_plan_replaces_and_an_older_one_changes_nothing(store: Store) -> None:
-    timers = await begun(store)
-    due, at = names.redis_timers("due"), ago(1)
+async def test_a_newer_plan_replaces_and_an_older_one_changes_nothing(shelf: Shelf) -> None:
+    timers = await begun(shelf)
+    at = ago(1)
     await timers.plan([plan(5, ("a", at), ("b", at))])
     assert await timers.plan([plan(4, ("old", ago(9)))]) == 0
     assert await timers.plan([plan(5, ("old", ago(9)))]) == 0
     assert await timers.plan([plan(6, ("b", at), ("c", at))]) == 1
-    assert [name[-1:] for name, _ in await store.zrange(due)] == [b"b", b"c"]
+    claimed = (await timers.claim(9)).leased
+    assert sorted(owns(claimed)) == ["b", "c"]
+    assert {one.sequence for one in claimed} == {6}
     assert await timers.plan([plan(6, ("b", ago(3)), revision=2)]) == 1
-    assert await timers.plan([plan(7)]) == 0
-    assert await store.zrange(due) == []
+    assert owns((await timers.claim(9)).leased) == ["b"]
+    assert await timers.plan([plan(7, ("d", ago(1)))]) == 1
+    assert await timers.plan([plan(8)]) == 0
+    assert (await timers.claim(9)).leased == ()
+
+
+async def test_plans_of_replicas_that_race_end_as_the_newest_of_them(shelf: Shelf) -> None:
+    replicas = [await begun(shelf, f"r{n}") for n in range(4)]
+    stories = [customer(n) for n in range(16)]
+
+    async def race(number: int) -> None:
+        for sequence in range(number + 1, 21, len(replicas)):
+            at = ago(1) if sequence == 20 else CLOCK.now() + HOUR
+            plans = [plan(sequence, (f"t{sequence}", at), who=who) for who in stories]
+            await replicas[number].plan(plans)
+
+    await asyncio.gather(*(race(number) for number in range(len(replicas))))
+    claimed = (await replicas[0].claim(99)).leased
+    assert sorted(one.customer for one in claimed) == sorted(stories)
+    assert {(one.own, one.sequence) for one in claimed} == {("t20", 20)}
+    assert (await replicas[1].claim(99)).leased == ()
 
 
 async def test_planning_a_timer_as_it_stands_does_not_take_it_from_who_has_it(
-    store: Store,
+    shelf: Shelf,
 ) -> None:
-    timers = await begun(store)
+    timers = await begun(shelf)
     fires_at = ago(1)
     await timers.plan([plan(1, ("a", fires_at))])
     (leased,) = (await timers.claim(1)).leased
@@ -145,8 +217,8 @@ async def test_planning_a_timer_as_it_stands_does_not_take_it_from_who_has_it(
     assert await timers.settle([Settled(leased)]) == 1
 
 
-async def test_a_timer_moved_while_somebody_has_it_stays_whatever_they_say(store: Store) -> None:
-    timers = await begun(store)
+async def test_a_timer_moved_while_somebody_has_it_stays_whatever_they_say(shelf: Shelf) -> None:
+    timers = await begun(shelf)
     await timers.plan([plan(1, ("a", ago(1)))])
     (leased,) = (await timers.claim(1)).leased
     later = CLOCK.now() + HOUR
@@ -155,15 +227,48 @@ async def test_a_timer_moved_while_somebody_has_it_stays_whatever_they_say(store
     assert (await timers.claim(1)).next_at == later
 
 
-async def test_a_wipe_is_noticed_by_every_replica_at_its_next_step(store: Store) -> None:
-    one, two = await begun(store), await begun(store, "two")
+async def test_timers_moved_at_the_very_moment_they_fire_come_at_their_new_instants(
+    shelf: Shelf,
+) -> None:
+    timers, mover = await begun(shelf), await begun(shelf, "two")
+    stories = [customer(n) for n in range(200)]
+    moved = {who: ahead(2.0 + 0.002 * n) for n, who in enumerate(stories)}
+    fires_at = ahead(1.0)
+    await timers.plan([plan(1, ("a", fires_at), who=who) for who in stories])
+    out: dict[str, int] = {}
+
+    async def move() -> None:
+        await asyncio.sleep((fires_at - CLOCK.now()).total_seconds())
+        for start in range(0, len(stories), 20):
+            some = stories[start : start + 20]
+            await mover.plan([plan(2, ("a", moved[who]), who=who) for who in some])
+
+    async def all_out() -> bool:
+        claim = await timers.claim(16)
+        for one in claim.leased:
+            if one.sequence == 2:
+                assert claim.now >= moved[one.customer]
+                out[one.customer] = out.get(one.customer, 0) + 1
+        await timers.settle([Settled(one) for one in claim.leased])
+        return len(out) == len(stories)
+
+    moving = asyncio.create_task(move())
+    await eventually(all_out, within_s=15)
+    await moving
+    assert set(out.values()) == {1}
+
+
+async def test_a_wipe_is_noticed_by_every_replica_at_its_next_step(shelf: Shelf) -> None:
+    one, two = await begun(shelf), await begun(shelf, "two")
+    before = await one.begin()
     await one.plan([plan(1, ("a", ago(1)))])
-    await store.flushall()
+    await shelf.wipe()
     with pytest.raises(Wiped):
         await one.claim(1)
     with pytest.raises(Wiped):
         await one.plan([plan(1, ("a", ago(1)))])
     generation = await one.begin()
+    assert generation != before
     assert await one.plan([plan(1, ("a", ago(1)))]) == 1
     with pytest.raises(Wiped):
         await two.claim(1)
@@ -172,24 +277,14 @@ async def test_a_wipe_is_noticed_by_every_replica_at_its_next_step(store: Store)
     assert owns((await two.claim(1)).leased) == ["a"]
 
 
-async def test_a_store_that_went_back_in_time_is_noticed(store: Store) -> None:
-    timers = await begun(store)
-    keys = [names.redis_timers(part) for part in ("generation", "beat-one")]
-    kept = [await store.get(key) for key in keys]
+async def test_a_store_that_went_back_in_time_is_noticed(shelf: Shelf) -> None:
+    timers = await begun(shelf)
     await timers.plan([plan(1, ("a", ago(1)))])
-    await store.flushall()
-    for key, value in zip(keys, kept, strict=True):
-        assert value is not None
-        await store.set(key, value)
+    await shelf.go_back()
     with pytest.raises(Wiped):
         await timers.claim(1)
-
-
-async def test_a_timer_without_its_story_is_taken_away(store: Store) -> None:
-    timers = await begun(store)
-    await store.call("ZADD", names.redis_timers("due"), 1, f"demo.{WHO}.lost")
-    claim = await timers.claim(5)
-    assert (claim.leased, claim.next_at) == ((), None)
+    await timers.begin()
+    assert await timers.plan([plan(1, ("a", ago(1)))]) == 1
 
 
 async def test_a_store_that_is_away_says_so_and_has_to_be_begun_again() -> None:
@@ -199,7 +294,7 @@ async def test_a_store_that_is_away_says_so_and_has_to_be_begun_again() -> None:
         await timers.begin()
     await away.close()
     fake = FakeStore(clock=CLOCK)
-    other = await begun(fake)
+    other = await begun(RedisShelf(fake))
     fake.down = True
     with pytest.raises(Unavailable):
         await other.claim(1)
@@ -208,67 +303,20 @@ async def test_a_store_that_is_away_says_so_and_has_to_be_begun_again() -> None:
         await other.claim(1)
 
 
-KEYS = [names.redis_timers(part) for part in ("generation", "due", "stories", "beat-one")]
-_owns = st.sampled_from(["t1", "t2", "t3", "t4"])
-_stories = st.sampled_from(["demo.x", "demo.y", "other.x"])
-_instants = st.integers(1_767_603_600_000_000, 1_767_603_600_000_030)
-_generations = st.sampled_from(["g"] * 12 + ["h"])
-
-
-def _head(beat: int, generation: str, *, lost: bool) -> list[str | int]:
-    return [generation, beat - 2 if lost else beat - 1, beat, 60_000]
-
-
-@st.composite
-def _history(draw: st.DrawFn) -> list[Step]:
-    """Steps of one replica whose beats mostly follow one another."""
-    steps: list[Step] = [(BEGIN, [KEYS[0], KEYS[3]], ["g", 0, 60_000])]
-    beat = 0
-    for what in draw(st.lists(st.sampled_from(["plan", "claim", "settle", "begin"]), max_size=25)):
-        beat += 1
-        lost = draw(st.integers(0, 20)) == 0
-        generation = draw(_generations)
-        head = _head(beat, generation, lost=lost)
-        match what:
-            case "plan":
-                lines = []
-                for story in draw(st.lists(_stories, max_size=3)):
-                    timers = draw(st.dictionaries(_owns, _instants, max_size=3))
-                    line = [story, draw(st.integers(1, 4)), draw(st.integers(1, 2))]
-                    line += [word for timer in timers.items() for word in timer]
-                    lines.append(" ".join(map(str, line)))
-                steps.append((PLAN, KEYS, [*head, *lines]))
-            case "claim":
-                margin, lease = draw(st.integers(0, 3)), draw(st.integers(1, 9))
-                limit, now = draw(st.integers(1, 4)), draw(_instants)
-                steps.append((CLAIM_AT, KEYS, [*head, margin, lease, limit, now]))
-            case "settle":
-                again = draw(st.one_of(st.just(""), _instants))
-                words: list[str | int] = [draw(_stories), draw(_owns), draw(_instants), again]
-                steps.append((SETTLE, KEYS[1:3], words))
-            case _:
-                steps.append((BEGIN, [KEYS[0], KEYS[3]], ["g", beat, 60_000]))
-        if what == "settle" or (what != "begin" and (lost or generation != "g")):
-            beat -= 1
-    return steps
-
-
-@given(steps=_history())
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-async def test_the_scripts_do_the_same_in_lua_and_in_python(
-    real: RedisStore, steps: list[Step]
-) -> None:
-    await compare(real, FakeStore(clock=CLOCK), steps)
-
-
-async def test_many_stories_planned_at_once_are_planned_as_one_by_one(real: RedisStore) -> None:
-    first = [f"demo.{n} 1 1 t1 {1_000 + n} t2 {2_000 + n}" for n in range(250)]
-    again = [f"demo.{n % 150} {n % 3} 1 t{n % 4} {1_000 + n}" for n in range(330)]
-    ended = [f"demo.{n} 9 1" for n in range(120)]
-    long = ["demo.long 9 1 " + " ".join(f"t{n} {n}" for n in range(1_500))] * 2
-    steps: list[Step] = [(BEGIN, [KEYS[0], KEYS[3]], ["g", 0, 60_000])]
-    for beat, lines in enumerate((first, again, ended, long), 1):
-        steps.append((PLAN, KEYS, [*_head(beat, "g", lost=False), *lines]))
-    await compare(real, FakeStore(clock=CLOCK), steps)
+async def test_timers_on_jetstream_outlive_the_crash_of_their_server(tmp_path: Path) -> None:
+    async with servers(tmp_path) as pair:
+        link = await Link.connect(pair.nats_url, name="contract")
+        timers = await begun(JetStreamShelf(link, purge=True))
+        generation = await timers.begin()
+        await timers.plan([plan(1, ("a", ahead(1.0)), ("b", CLOCK.now() + HOUR))])
+        await pair.nats.kill()
+        with pytest.raises(Unavailable):
+            await timers.claim(1)
+        with pytest.raises(Wiped):
+            await timers.claim(1)
+        await pair.nats.start()
+        assert await link.wait_connected(10)
+        assert await timers.begin() == generation
+        assert await timers.plan([plan(1, ("a", ago(1)))]) == 0
+        assert owns((await first(timers)).leased) == ["a"]
+        await link.close()

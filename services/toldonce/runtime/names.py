@@ -45,6 +45,7 @@ CONFIG = Bucket("CONFIG", "config")
 LEASES = Bucket("LEASES", "leases")
 KEYS = Bucket("KEYS", "keys")
 BUCKETS = (OPEN, AGENTS, CONFIG, LEASES, KEYS)
+TIMERS = Bucket("TIMERS", "timers")
 
 DECISIONS = "DECISIONS"
 
@@ -54,6 +55,10 @@ SCRUBBER_KEY = "leases.scrubber.all"
 COUNTING_KEY = "leases.counting.all"
 COUNTS_PREFIX = "leases.counts."
 QUARANTINED_PREFIX = "leases.quarantined."
+TIMERS_GENERATION_KEY = "timers.generation"
+TIMERS_DUE = "timers.due.>"
+TIMERS_CLAIMS = "claims"
+_DUE_TOKENS = 6
 
 
 # ---- the log
@@ -153,6 +158,35 @@ def block_of(key: str) -> tuple[Tenant, str]:
     return parse_tenant(tenant), parse_own("block", block)
 
 
+def timers_key(tenant: str, customer: str) -> str:
+    """Key of TIMERS: what the timers of a story were planned from."""
+    return f"timers.plan.{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+
+
+def alarm_key(tenant: str, customer: str, timer: str, at_us: int) -> str:
+    """Key of TIMERS: an alarm that waits for its instant (microseconds since 1970)."""
+    return f"timers.at.{_alarm(tenant, customer, timer, at_us)}"
+
+
+def due_key(tenant: str, customer: str, timer: str, at_us: int) -> str:
+    """Key of TIMERS: an alarm whose instant has come, until it is done with."""
+    return f"timers.due.{_alarm(tenant, customer, timer, at_us)}"
+
+
+def due_of(key: str) -> tuple[Tenant, CustomerId, str, int]:
+    """Say which timer an alarm is of, and its instant; raises Invalid for any other key."""
+    tokens = key.split(".")
+    if len(tokens) != _DUE_TOKENS or tokens[:2] != ["timers", "due"] or not tokens[5].isdecimal():
+        raise Invalid("key", "this is not the key of an alarm that is due")
+    tenant, customer = parse_tenant(tokens[2]), parse_own("customer", tokens[3])
+    return tenant, CustomerId(customer), parse_name("timer", tokens[4]), int(tokens[5])
+
+
+def _alarm(tenant: str, customer: str, timer: str, at_us: int) -> str:
+    story = f"{parse_tenant(tenant)}.{parse_own('customer', customer)}"
+    return f"{story}.{parse_name('timer', timer)}.{at_us}"
+
+
 # ---- core NATS
 
 
@@ -189,6 +223,11 @@ def presence(tenant: str) -> str:
 def jetstream(verb: str) -> str:
     """Where JetStream is asked for something: `STREAM.INFO.OPEN`."""
     return f"$JS.API.{verb}"
+
+
+def settles(stream: str, consumer: str) -> str:
+    """Where the messages that a consumer gave out are said to be done, or to come again."""
+    return f"$JS.ACK.{stream}.{consumer}.>"
 
 
 def elected(stream: str) -> str:

@@ -25,10 +25,13 @@ from toldonce.runtime.names import (
     LEASES,
     OPEN,
     STORY_EPOCH,
+    TIMERS,
+    TIMERS_CLAIMS,
     elected,
     inbox,
     jetstream,
     near,
+    settles,
 )
 
 
@@ -76,7 +79,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
     epochs beside this one can be read too, so that the log can go on in the next.
     """
     logs = near(epoch)
-    streams = (*logs, *(bucket.stream for bucket in BUCKETS), DECISIONS)
+    streams = (*logs, *(bucket.stream for bucket in BUCKETS), TIMERS.stream, DECISIONS)
     return MappingProxyType(
         {
             "ownership": _user(
@@ -114,8 +117,14 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
             ),
             "sla": _user(
                 "sla",
-                reads=(*logs, OPEN.stream, CONFIG.stream, LEASES.stream),
-                publish=(EVERY_COMMAND, EVERY_ENGINE, *LEASES.subjects),
+                reads=(*logs, OPEN.stream, CONFIG.stream, LEASES.stream, TIMERS.stream),
+                publish=(
+                    EVERY_COMMAND,
+                    EVERY_ENGINE,
+                    *LEASES.subjects,
+                    *TIMERS.subjects,
+                    settles(TIMERS.stream, TIMERS_CLAIMS),
+                ),
             ),
             "config": _user(
                 "config",

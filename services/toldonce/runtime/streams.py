@@ -14,7 +14,7 @@ from toldonce.runtime.nats_link import ApiError, Link
 
 MESSAGE_BYTES_MAX = 96 * 1024
 DUPLICATE_WINDOW_S = 120
-_NO_SUCH_STREAM = 10059
+NO_SUCH_STREAM = 10059
 _NANO = 1_000_000_000
 
 
@@ -23,7 +23,9 @@ class Wants:
     """The settings one of our streams must have; all sizes in bytes.
 
     It begins at sequence `first`; with a `last` it is sealed and ends there. What is older than
-    `age_max_s` (0: any age) goes, and what is oldest where it is full and discards "old".
+    `age_max_s` (0: any age) goes, and what is oldest where it is full and discards "old". One of
+    `alarms` takes messages for later and keeps each that came out until its consumer is done with
+    it; the server then insists on "old", on rollups, and on purges.
     """
 
     name: str
@@ -36,16 +38,17 @@ class Wants:
     last: int | None = None
     age_max_s: int = 0
     discard: str = "new"
+    alarms: bool = False
 
     def config(self) -> dict[str, Any]:
         """Return the settings in JetStream's words, every one that matters."""
         return {
             "name": self.name,
             "subjects": list(self.subjects),
-            "retention": "limits",
+            "retention": "workqueue" if self.alarms else "limits",
             "storage": "file",
             "num_replicas": self.replicas,
-            "discard": self.discard,
+            "discard": "old" if self.alarms else self.discard,
             "discard_new_per_subject": False,
             "max_consumers": -1,
             "max_msgs": -1,
@@ -59,15 +62,15 @@ class Wants:
             "sealed": self.last is not None,
             "first_seq": self.first if self.first > 1 else 0,
             "deny_delete": True,
-            "deny_purge": True,
-            "allow_rollup_hdrs": False,
+            "deny_purge": not self.alarms,
+            "allow_rollup_hdrs": self.alarms,
             "allow_direct": False,
             "mirror_direct": False,
             "allow_msg_ttl": self.message_ttl,
             "allow_msg_counter": False,
             "allow_atomic": False,
             "allow_batched": False,
-            "allow_msg_schedules": False,
+            "allow_msg_schedules": self.alarms,
         }
 
 
@@ -92,7 +95,7 @@ async def ensure(link: Link, wants: Wants) -> StreamInfo:
         try:
             info = await look(link, wants.name)
         except ApiError as error:
-            if error.code != _NO_SUCH_STREAM:
+            if error.code != NO_SUCH_STREAM:
                 raise
             await link.api(f"STREAM.CREATE.{wants.name}", wants.config(), timeout_s=5.0)
             info = await look(link, wants.name)

@@ -2,6 +2,7 @@
 
 from toldonce.sla.handler.book import Book, Verdict
 from toldonce.sla.handler.clocks import CaseNow, Clocks
+from toldonce.sla.handler.scheduled import ScheduledTimers
 from toldonce.sla.handler.timers import (
     Claim,
     Leased,
@@ -20,6 +21,7 @@ __all__ = [
     "Leased",
     "Plan",
     "RedisTimers",
+    "ScheduledTimers",
     "Settled",
     "TimerStore",
     "Verdict",
