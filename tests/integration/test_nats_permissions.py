@@ -26,6 +26,15 @@ PUBLISHED = {
     names.config_key("demo"): {"config"},
     names.lease_key("engine", "demo"): {"ownership", "routing", "sla"},
     names.commands("demo"): {"intake", "routing", "sla"},
+    names.timers_key("demo", CUSTOMER): {"sla"},
+    names.alarm_key("demo", CUSTOMER, CUSTOMER, 1): {"sla"},
+    f"$JS.ACK.{names.TIMERS.stream}.{names.TIMERS_CLAIMS}.1.1.1.1.1": {"sla"},
+    f"$JS.API.CONSUMER.CREATE.{names.TIMERS.stream}.{names.TIMERS_CLAIMS}.timers.due.>": {"sla"},
+    f"$JS.API.CONSUMER.MSG.NEXT.{names.TIMERS.stream}.{names.TIMERS_CLAIMS}": {"sla"},
+    **{
+        f"$JS.API.STREAM.{verb}.{names.TIMERS.stream}": set()
+        for verb in ("PURGE", "UPDATE", "DELETE", "MSG.DELETE")
+    },
     names.engine("demo"): {"routing", "sla"},
     names.lines("demo"): {"intake"},
     names.decisions("demo"): {"routing"},

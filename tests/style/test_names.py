@@ -15,10 +15,11 @@ CUSTOMER = encode(bytes(16))
 STREAMS = {
     *names.near(names.STORY_EPOCH),
     *(bucket.stream for bucket in names.BUCKETS),
+    names.TIMERS.stream,
     names.DECISIONS,
 }
 SUBJECTS = {
-    *(subject for bucket in names.BUCKETS for subject in bucket.subjects),
+    *(subject for bucket in (*names.BUCKETS, names.TIMERS) for subject in bucket.subjects),
     *names.stories_subjects(),
     names.EVERY_COMMAND,
     names.EVERY_ENGINE,
@@ -39,6 +40,10 @@ EXAMPLES = (
     names.counts_key("demo"),
     names.COUNTING_KEY,
     names.block_key("demo", CUSTOMER),
+    names.TIMERS_GENERATION_KEY,
+    names.timers_key("demo", CUSTOMER),
+    names.alarm_key("demo", CUSTOMER, CUSTOMER, 1),
+    names.due_key("demo", CUSTOMER, CUSTOMER, 1),
     names.commands("demo"),
     names.engine("demo"),
     names.lines("demo"),
@@ -144,7 +149,9 @@ def test_permissions_name_only_streams_and_subjects_that_exist():
     for user, may in permissions().items():
         for entry in (*may.publish, *may.subscribe):
             subject = entry.partition(" ")[0]
-            if subject.startswith(("$JS.API.STREAM.", "$JS.API.CONSUMER.", "$JS.EVENT.")):
+            if subject.startswith(
+                ("$JS.API.STREAM.", "$JS.API.CONSUMER.", "$JS.EVENT.", "$JS.ACK.")
+            ):
                 tokens = set(subject.split("."))
                 assert len(tokens & STREAMS) == 1, (user, subject)
             elif subject == names.jetstream("INFO"):
@@ -159,7 +166,7 @@ def test_somebody_may_read_every_stream_and_somebody_may_write_it():
     table = permissions().values()
     for stream in STREAMS:
         assert any(names.jetstream(f"STREAM.MSG.GET.{stream}") in may.publish for may in table)
-    for bucket in names.BUCKETS:
+    for bucket in (*names.BUCKETS, names.TIMERS):
         assert any(set(bucket.subjects) <= set(may.publish) for may in table), bucket
 
 

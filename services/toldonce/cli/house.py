@@ -26,6 +26,7 @@ from toldonce.runtime.embedded import Embedded, embedded
 from toldonce.runtime.listening import Listen
 from toldonce.runtime.ports import Ports, Where, begin, connect
 from toldonce.runtime.rotation import keep_rotating
+from toldonce.runtime.settings import TimersIn
 from toldonce.sla import bind as sla_bind
 
 TENANT = "demo"
@@ -57,18 +58,20 @@ async def house(
     metrics_port: int | None = 0,
     document: str | None = None,
     topic_model: Path | None = None,
+    timers: TimersIn = "redis",
 ) -> AsyncIterator[House]:
     """Run everything with its files under `data`; port 0 picks a free one.
 
     `document` is applied; without one, what stands is kept, or the demo document where nothing
-    does. `topic_model` is a file for intake. Raises Unavailable or Invalid with a sentence.
+    does. `topic_model` is a file for intake, `timers` says where they wait. Raises Unavailable or
+    Invalid with a sentence.
     """
     model = intake_bind.read_model(topic_model)
     kept = secrets.make(data / "secrets")
     clock = SystemClock()
     write_development_tokens(data / "secrets", kept, clock, tenant=TENANT, subjects={})
     async with embedded(data) as servers:
-        where = Where((servers.nats_url,), (servers.monitor_url,), servers.store_url)
+        where = Where((servers.nats_url,), (servers.monitor_url,), servers.store_url, timers=timers)
         listen = Listen(port=port, metrics_port=metrics_port)
         async with App(listen, kept, clock) as app:
             ports = await connect(app, where, service="toldonce", door=BusDoor)

@@ -65,6 +65,7 @@ async def _stay(service: Service, settings: "Settings") -> None:
         replicas=settings.replicas,
         tenants=tuple(settings.tenants.split(",")),
         nats_options=settings.nats_options(),
+        timers=settings.timers,
     )
     kept = secrets.load(settings.secrets_folder())
     async with App(settings.listen(), kept, SystemClock()) as app:

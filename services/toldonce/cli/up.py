@@ -1,8 +1,9 @@
 """`toldonce up`: the whole system in one process, with servers of its own."""
 
 import os
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -46,33 +47,41 @@ def up(
             help="What `toldonce train` wrote: finds topics where no words do.",
         ),
     ] = None,
+    timers: Annotated[
+        Literal["redis", "jetstream"],
+        typer.Option("--timers", envvar="TOLDONCE_TIMERS", help="Where timers wait."),
+    ] = "redis",
 ) -> None:
     """Run everything on this machine until Ctrl-C; all data stays in the data folder.
 
     Example: `toldonce up --port 0`
     """
     from toldonce.cli.check import read_document
+    from toldonce.cli.house import house
     from toldonce.runtime.app import run
     from toldonce.runtime.logs import set_up_logging
 
     set_up_logging(level=os.environ.get("TOLDONCE_LOG_LEVEL") or "warning")
     document = read_document(config) if config is not None else None
-    run(_stay(data, port, metrics_port, document, topic_model))
+    running = house(
+        data,
+        port=port,
+        metrics_port=metrics_port,
+        document=document,
+        topic_model=topic_model,
+        timers=timers,
+    )
+    run(_stay(data, running))
 
 
-async def _stay(
-    data: Path, port: int, metrics_port: int, document: str | None, topic_model: Path | None
-) -> None:
-    from toldonce.cli.house import house
+async def _stay(data: Path, opening: AbstractAsyncContextManager["House"]) -> None:
     from toldonce.kernel.principal import Principal, Role
     from toldonce.runtime.document import demo_text
 
     out = Out()
     out.say("Starting: the log, the store, the services ...")
     note = data / ADDRESS_FILE
-    async with house(
-        data, port=port, metrics_port=metrics_port, document=document, topic_model=topic_model
-    ) as running:
+    async with opening as running:
         note.write_text(running.address + "\n", encoding="utf-8")
         try:
             stored = await running.config.get(Principal(TENANT, Role.ADMIN, "admin"))

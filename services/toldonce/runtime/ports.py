@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from toldonce.runtime import names
+from toldonce.runtime.alarms import Alarms, open_alarms
 from toldonce.runtime.app import App
 from toldonce.runtime.bus import Bus, NatsBus
 from toldonce.runtime.clock import Clock
@@ -25,6 +26,7 @@ from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
 from toldonce.runtime.rotation import tell_age
 from toldonce.runtime.secrets import Secrets
+from toldonce.runtime.settings import TimersIn
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.table import Table, open_table
 from toldonce.runtime.trail import Trail, open_trail
@@ -53,7 +55,10 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The outside of a process. `tenants`: those this process leads an engine for."""
+    """The outside of a process. `tenants`: those this process leads an engine for.
+
+    `alarms`: where timers wait, if not in `store`.
+    """
 
     log: Log
     tables: Tables
@@ -71,11 +76,12 @@ class Ports:
     meter: Meter
     trail: Trail
     tenants: tuple[str, ...] = ("demo",)
+    alarms: Alarms | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Addresses and how much is kept: `nats_options` as nats-py takes them."""
+    """Addresses, how much is kept, and where: `nats_options` as nats-py takes them."""
 
     nats_urls: Sequence[str]
     monitor_urls: Sequence[str]
@@ -84,6 +90,7 @@ class Where:
     epoch: int = names.STORY_EPOCH
     tenants: tuple[str, ...] = ("demo",)
     nats_options: Mapping[str, Any] = field(default_factory=dict)
+    timers: TimersIn = "redis"
 
 
 async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus], Door]) -> Ports:
@@ -109,6 +116,7 @@ async def connect(app: App, where: Where, *, service: str, door: Callable[[Bus],
         door=door(bus),
         tenants=where.tenants,
         trail=await _trail(link, where, service),
+        alarms=await _alarms(link, where, service),
     )
     app.add_check(lambda: log.halted)
     app.spawn("nats connection", _lost(link))
@@ -140,6 +148,13 @@ async def _table(link: Link, where: Where, service: str, bucket: names.Bucket) -
     return await open_table(link, bucket, replicas=where.replicas)
 
 
+async def _alarms(link: Link, where: Where, service: str) -> Alarms | None:
+    wanted = where.timers == "jetstream"
+    if not wanted or not may_read(service, names.TIMERS.stream, where.epoch):
+        return None
+    return await open_alarms(link, replicas=where.replicas)
+
+
 async def _trail(link: Link, where: Where, service: str) -> Trail:
     if not may_read(service, names.DECISIONS, where.epoch):
         return ClosedTrail()
@@ -156,6 +171,7 @@ def assemble(
     door: Door,
     tenants: tuple[str, ...],
     trail: Trail | None = None,
+    alarms: Alarms | None = None,
 ) -> Ports:
     """Put together what stands on the adapters, real or fake; without a `trail` none is kept."""
     zones = WheelZones()
@@ -179,6 +195,7 @@ def assemble(
         meter=app.meter,
         trail=trail or ClosedTrail(),
         tenants=tenants,
+        alarms=alarms,
     )
 
 

@@ -18,6 +18,8 @@ from toldonce.runtime.listening import Listen, Tls
 
 PREFIX = "TOLDONCE_"
 
+type TimersIn = Literal["redis", "jetstream"]
+
 
 class ServiceSettings(BaseSettings):
     """What the settings of a service derive from; names are `TOLDONCE_<field>` in capitals."""
@@ -54,6 +56,7 @@ class Settings(ServiceSettings):
     replicas: int = 3
     tenants: str = "demo"
     topic_model: Path | None = None
+    timers: TimersIn = "redis"
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_pretty: bool | None = None

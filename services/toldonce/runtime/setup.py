@@ -9,6 +9,7 @@ import sys
 
 from toldonce.kernel.errors import Refusal
 from toldonce.runtime import names
+from toldonce.runtime.alarms import open_alarms
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.settings import Settings, read, refuse_unknown
 from toldonce.runtime.streams import Wants, ensure
@@ -34,6 +35,7 @@ async def make_streams(link: Link, *, replicas: int, epoch: int = names.STORY_EP
     for bucket in names.BUCKETS:
         await open_table(link, bucket, replicas=replicas)
     await open_trail(link, replicas=replicas)
+    await open_alarms(link, replicas=replicas)
 
 
 async def _set_up(settings: Settings) -> None:

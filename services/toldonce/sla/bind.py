@@ -6,7 +6,7 @@ from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
 from toldonce.sla.consumer import POLL_S, Timekeeper
 from toldonce.sla.consumer.channels import ChannelCounter
-from toldonce.sla.handler import Clocks, RedisTimers
+from toldonce.sla.handler import Clocks, RedisTimers, ScheduledTimers, TimerStore
 from toldonce.sla.servicer import Servicer
 
 
@@ -22,7 +22,7 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server),
     )
     keeper = Timekeeper(
-        timers=RedisTimers(ports.store, new_id()),
+        timers=_timers(ports, new_id()),
         log=ports.log,
         feed=ports.feed,
         door=ports.door,
@@ -41,3 +41,10 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
     )
     app.spawn("channels", counter.run())
     return keeper
+
+
+def _timers(ports: Ports, replica: str) -> TimerStore:
+    """Keep timers where the settings say (`TOLDONCE_TIMERS`)."""
+    if ports.alarms is not None:
+        return ScheduledTimers(ports.alarms, replica)
+    return RedisTimers(ports.store, replica)
