@@ -1,15 +1,19 @@
 """Time in a real house: a case warns, breaches and climbs once, never early, with its story."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.e2e.shop import Shop, check_history, message
+from tests.e2e.shop import DOCUMENT, Shop, check_history, message, opened, tenant_name
 from tests.servers import eventually
+from toldonce.cli.house import house
 from toldonce.client.context import read_context
 from toldonce.client.news import HandoffOver
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.principal import Role
 from toldonce.kernel.story.events import Escalated, PriorityRaised, SlaBreached, SlaWarned
 from toldonce.kernel.story.record import Logged
+from toldonce.runtime import names
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,6 +22,20 @@ type Timed = SlaWarned | SlaBreached
 
 
 async def test_case_that_waits_too_long_rises_then_climbs_with_its_story(shop: Shop) -> None:
+    await _rises_then_climbs(shop)
+
+
+async def test_case_rises_and_climbs_where_timers_wait_on_jetstream(tmp_path: Path) -> None:
+    async with (
+        house(tmp_path, document=DOCUMENT, metrics_port=None, timers="jetstream") as running,
+        opened(running, tenant_name()) as shop,
+    ):
+        assert running.ports.alarms is not None
+        await _rises_then_climbs(shop)
+        assert await running.ports.store.call("EXISTS", names.redis_timers("generation")) == 0
+
+
+async def _rises_then_climbs(shop: Shop) -> None:
     web = await shop.gateway()
     ack = await web.submit(message(1, URGENT))
     assert ack.queue == "timed"

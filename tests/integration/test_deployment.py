@@ -4,23 +4,29 @@ import asyncio
 import json
 import sys
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
 from loadtests import material
 from loadtests.fleet import Servers, answers, process
+from tests.servers import eventually
 from toldonce.api.config.v1 import config_pb2
 from toldonce.cli.serve import Service
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.seen import Offer
+from toldonce.kernel.ids import encode
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime import secrets
+from toldonce.runtime.alarms import open_alarms
 from toldonce.runtime.auth import issue
 from toldonce.runtime.child import Child, free_port
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.embedded import embedded, nats_binary
+from toldonce.runtime.nats_link import Link
 from toldonce.runtime.permissions import nats_users
+from toldonce.sla.handler import Plan, ScheduledTimers, Settled
 
 TENANT = "demo"
 WITHIN_S = 30.0
@@ -95,6 +101,36 @@ async def cluster(tmp_path):
             stack.push_async_callback(service.stop)
         await asyncio.gather(*(service.start() for service in services))
         yield made
+
+
+async def test_sla_keeps_timers_on_jetstream_by_its_own_rights(tmp_path):
+    made = Cluster(tmp_path, "redis://127.0.0.1:1/0")
+    nats = made.nats()
+    await nats.start()
+    try:
+        await made.set_up()
+        login = {"user": "sla", "password": made.servers.logins["sla"]}
+        link = await Link.connect(made.servers.nats_url, name="sla", options=login)
+        timers = ScheduledTimers(await open_alarms(link), "one", margin_s=0.0)
+        await timers.begin()
+        now = SystemClock().now()
+        instants = (("now", now), ("soon", now + timedelta(seconds=0.5)))
+        assert await timers.plan([Plan(TENANT, encode(bytes(16)), 1, 1, instants)]) == 2
+        out = []
+
+        async def all_out():
+            claimed = (await timers.claim(5)).leased
+            out.extend(one.own for one in claimed)
+            assert await timers.settle([Settled(one) for one in claimed]) == len(claimed)
+            return len(out) == 2
+
+        await eventually(all_out)
+        assert await timers.plan([Plan(TENANT, encode(bytes(16)), 2, 1, ())]) == 0
+        await link.close()
+    finally:
+        await nats.stop()
+    assert out == ["now", "soon"]
+    assert not made.violations()
 
 
 @pytest.mark.timeout(180)

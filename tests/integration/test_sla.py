@@ -32,8 +32,10 @@ from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import Stored, pack
 from toldonce.runtime.envelope import decode_record
 from toldonce.runtime.listening import Listen
+from toldonce.runtime.nats_link import Link
 from toldonce.runtime.ports import Ports, Where, begin, connect
 from toldonce.runtime.rpc import from_status
+from toldonce.runtime.settings import TimersIn
 from toldonce.sla.bind import bind as bind_sla
 
 pytestmark = pytest.mark.timeout(90)
@@ -51,10 +53,19 @@ class House:
     ports: Ports
     ownership: App
     sla: App
+    timers: TimersIn
+    link: Link
     apps: tuple[App, ...] = ()
 
     def client(self, app: App, role: Role = Role.SUPERVISOR) -> Client:
         return Client(app.address, issue(app.secrets, Principal(TENANT, role, "ruth"), CLOCK))
+
+    async def wipe(self) -> None:
+        """Lose all timers."""
+        if self.timers == "redis":
+            await self.ports.store.flushall()
+        else:
+            await self.link.api(f"STREAM.PURGE.{names.TIMERS.stream}")
 
     async def command(self, who: Principal, **body: Any) -> internal_pb2.CommandDone:
         command = command_of(who, "", **body)
@@ -116,8 +127,12 @@ class House:
 
 
 @asynccontextmanager
-async def running(pair: Embedded, policy: str = POLICY) -> AsyncIterator[House]:
-    where = Where([pair.nats_url], [pair.monitor_url], pair.store_url, tenants=(TENANT,))
+async def running(
+    pair: Embedded, policy: str = POLICY, *, timers: TimersIn = "redis"
+) -> AsyncIterator[House]:
+    where = Where(
+        [pair.nats_url], [pair.monitor_url], pair.store_url, tenants=(TENANT,), timers=timers
+    )
     keys = secrets()
     async with AsyncExitStack() as stack:
         apps, ports = [], []
@@ -132,12 +147,14 @@ async def running(pair: Embedded, policy: str = POLICY) -> AsyncIterator[House]:
             await app.start()
             apps.append(app)
             ports.append(mine)
-        yield House(ports[0], apps[0], apps[1], tuple(apps))
+        link = await Link.connect(pair.nats_url, name="operator")
+        stack.push_async_callback(link.close)
+        yield House(ports[0], apps[0], apps[1], timers, link, tuple(apps))
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with servers(tmp_path) as pair, running(pair) as house:
+@pytest.fixture(params=["redis", "jetstream"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    async with servers(tmp_path) as pair, running(pair, timers=request.param) as house:
         yield house
 
 
@@ -151,7 +168,7 @@ async def test_each_timer_fires_once_through_a_wipe_and_two_replicas(house: Hous
         return len(await house.happened(Escalated)) == len(cases)
 
     await eventually(warned, within_s=20, poll_s=0.05)
-    await house.ports.store.flushall()
+    await house.wipe()
     await eventually(escalated, within_s=30, poll_s=0.1)
     counted = Counter(
         (type(event).__name__, event.case)
