@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests import breakdown, triage_options
+from loadtests import breakdown, timer_stores, triage_options
 from loadtests.bench import Bench, Plan
 from loadtests.children import ROOT
 from loadtests.failover import failover
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
         "Start with: limits --help, engine --help, triage --help",
     )
     kinds = parser.add_subparsers(
-        dest="what", required=True, metavar="{limits,rebuild,failover,engine,triage}"
+        dest="what", required=True, metavar="{limits,rebuild,failover,engine,triage,timer-stores}"
     )
     limits_parser = kinds.add_parser(
         "limits",
@@ -151,6 +151,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     _json_option(triage_parser)
     triage_options.options(triage_parser)
+    stores_parser = kinds.add_parser(
+        "timer-stores",
+        help="what timers cost on Valkey and on JetStream, side by side",
+        description=timer_stores.ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _json_option(stores_parser)
+    timer_stores.options(stores_parser, _count(10, 10_000_000))
     asked = parser.parse_args(arguments)
     set_up_logging(level="warning")
     try:
@@ -176,6 +184,8 @@ def _report(asked: argparse.Namespace) -> tuple[Report, Callable[[Report], str]]
             return _engine(), told_engine
         case "rebuild":
             return run(_rebuild(asked)), told
+        case "timer-stores":
+            return run(timer_stores.measure(asked, _say)), timer_stores.told
         case "failover":
             return run(_failover(asked)), told_failover
         case _:

@@ -55,14 +55,15 @@ class RedisShelf:
 class JetStreamShelf:
     """On a real server's scheduled messages; wiped by a purge, or by taking the stream away."""
 
-    def __init__(self, link: Link, *, purge: bool) -> None:
+    def __init__(self, link: Link, *, purge: bool, replicas: int = 1) -> None:
         self._link = link
         self._purge = purge
+        self._replicas = replicas
 
     async def timers(
         self, replica: str, *, lease_s: float = 60.0, margin_s: float = 0.0
     ) -> TimerStore:
-        alarms = await open_alarms(self._link)
+        alarms = await open_alarms(self._link, replicas=self._replicas)
         return ScheduledTimers(alarms, replica, lease_s=lease_s, margin_s=margin_s)
 
     async def wipe(self) -> None:
@@ -71,9 +72,9 @@ class JetStreamShelf:
             await self._link.api(f"STREAM.{verb}.{names.TIMERS.stream}")
 
     async def go_back(self) -> None:
-        rows = (await open_alarms(self._link)).rows
+        rows = (await open_alarms(self._link, replicas=self._replicas)).rows
         generation = await rows.get(names.TIMERS_GENERATION_KEY)
         assert generation is not None
         await self.wipe()
-        rows = (await open_alarms(self._link)).rows
+        rows = (await open_alarms(self._link, replicas=self._replicas)).rows
         await rows.put(names.TIMERS_GENERATION_KEY, generation.value, expected=0)
