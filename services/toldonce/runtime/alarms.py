@@ -13,23 +13,37 @@ import contextlib
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import uuid4
 
 from nats import errors as nats_errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from toldonce.kernel.errors import Unavailable
+from toldonce.kernel.errors import Exhausted, Unavailable
 from toldonce.runtime import names
+from toldonce.runtime.answers import read_answer
+from toldonce.runtime.append import Accepted, Busy, Full, Moved
 from toldonce.runtime.nats_link import ApiError, Link
 from toldonce.runtime.streams import NO_SUCH_STREAM, StreamInfo, Wants, ensure, look
 from toldonce.runtime.table import TTL_MIN_S, NatsTable
 
+WRITES_MAX = 1_000  # the server takes no more as one
 _STREAM = names.TIMERS.stream
 _NANO = 1_000_000_000
 _TAKE_S = 2.0
+_WRITE_S = 5.0
 _NOBODY = "503"
+
+
+class Write(NamedTuple):
+    """One of several writes that are made as one; `headers` are the server's own."""
+
+    key: str
+    value: bytes
+    headers: dict[str, str]
 
 
 class Due(NamedTuple):
@@ -50,6 +64,31 @@ def wants(replicas: int) -> Wants:
         message_ttl=True,
         alarms=True,
     )
+
+
+def armed(key: str, due_key: str, value: bytes, at: datetime) -> Write:
+    """Have a message come out under `due_key` when it is `at` by the server."""
+    when = f"@at {at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    return Write(key, value, {"Nats-Schedule": when, "Nats-Schedule-Target": due_key})
+
+
+def out_at_once(due_key: str, value: bytes) -> Write:
+    """Have a message come out now."""
+    return Write(due_key, value, {})
+
+
+def disarmed(key: str) -> Write:
+    """Take an alarm away; what has come out already stays out."""
+    return Write(key, b"", {"Nats-TTL": f"{TTL_MIN_S:g}s"})
+
+
+def row(key: str, value: bytes, *, expected: int, ttl_s: float) -> Write:
+    """Write a row over the one of revision `expected` (0: none), to go by itself in `ttl_s`."""
+    headers = {
+        "Nats-Expected-Last-Subject-Sequence": str(expected),
+        "Nats-TTL": f"{round(ttl_s * 1000)}ms",
+    }
+    return Write(key, value, headers)
 
 
 async def open_alarms(link: Link, *, replicas: int = 1) -> "Alarms":
@@ -104,17 +143,36 @@ class Alarms:
                 return None
             raise Unavailable(f"The stream {_STREAM} cannot be read: {error}.") from error
 
-    async def arm(self, key: str, due_key: str, value: bytes, at: datetime) -> int:
-        """Have a message come out under `due_key` when it is `at` by the server; its revision."""
-        headers = {
-            "Nats-Schedule": f"@at {at:%Y-%m-%dT%H:%M:%S.%f}Z",
-            "Nats-Schedule-Target": due_key,
-        }
-        return await self.rows.write(key, value, headers)
+    async def write(self, writes: Sequence[Write]) -> int | None:
+        """Make writes (at most WRITES_MAX) as one: all or none of them.
 
-    async def disarm(self, key: str, revision: int) -> None:
-        """Take an alarm away; raises Conflict where it has come out or was armed again."""
-        await self.rows.put(key, b"", expected=revision, ttl_s=TTL_MIN_S)
+        Returns the revision of the first, the others follow it; None when a row is not the one that
+        was expected, or is being written. After Unavailable they may have been made.
+        """
+        batch = uuid4().hex
+        *most, last = (
+            (one.key, one.value, one.headers | _placed(batch, number))
+            for number, one in enumerate(writes, 1)
+        )
+        try:
+            for key, value, headers in most:
+                await self._link.client.publish(key, value, headers=headers)
+            key, value, headers = last
+            headers["Nats-Batch-Commit"] = "1"
+            reply = await self._link.ask(key, value, timeout_s=_WRITE_S, headers=headers)
+        except (TimeoutError, OSError, nats_errors.Error) as error:
+            raise Unavailable(
+                f"The stream {_STREAM} does not answer ({type(error).__name__}).", retry_s=0.5
+            ) from error
+        match read_answer(reply.data):
+            case Accepted(sequence):
+                return sequence - len(writes) + 1
+            case Moved() | Busy():
+                return None
+            case Full(sentence):
+                raise Exhausted(sentence)
+            case _:
+                raise Unavailable(f"The stream {_STREAM} cannot be written.", retry_s=0.5)
 
     async def take(self, limit_max: int) -> list[Due]:
         """Give what has come out and nobody has, in the order in which it came."""
@@ -165,6 +223,10 @@ class Alarms:
     async def _heard(self, message: Msg) -> None:
         if self._taking is not None:
             self._taking.hear(message)
+
+
+def _placed(batch: str, number: int) -> dict[str, str]:
+    return {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
 
 
 class _Taking:

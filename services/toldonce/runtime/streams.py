@@ -24,8 +24,8 @@ class Wants:
 
     It begins at sequence `first`; with a `last` it is sealed and ends there. What is older than
     `age_max_s` (0: any age) goes, and what is oldest where it is full and discards "old". One of
-    `alarms` takes messages for later and keeps each that came out until its consumer is done with
-    it; the server then insists on "old", on rollups, and on purges.
+    `alarms` takes messages for later, many as one, and keeps each that came out until its consumer
+    is done with it; the server then insists on "old", on rollups, and on purges.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Wants:
             "mirror_direct": False,
             "allow_msg_ttl": self.message_ttl,
             "allow_msg_counter": False,
-            "allow_atomic": False,
+            "allow_atomic": self.alarms,
             "allow_batched": False,
             "allow_msg_schedules": self.alarms,
         }

@@ -146,10 +146,6 @@ class NatsTable:
             headers["Nats-TTL"] = f"{round(ttl_s * 1000)}ms"
         if tombstone or not value:
             headers[_TOMBSTONE] = "1"
-        return await self.write(key, value, headers)
-
-    async def write(self, key: str, value: bytes, headers: Mapping[str, str]) -> int:
-        """Write a row with the server's own headers, which the caller has checked; see `put`."""
         for number in range(_TRIES_MAX):
             await asyncio.sleep(self._rng.uniform(0.5, 1.5) * _PAUSE_S * number)
             revision = await self._put_once(key, value, headers)

@@ -4,43 +4,32 @@ A row is changed by compare-and-set and remembered as it was last seen; what is 
 behind, never ahead. One of an earlier generation counts for nothing: its alarms are gone.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from toldonce.kernel.errors import Conflict
-from toldonce.runtime import names
+from toldonce.runtime import alarms, names
+from toldonce.runtime.alarms import Write
 from toldonce.runtime.table import Table
 
 ROW_KEPT_S = 24 * 3_600.0  # after its last timer; one that is put off for longer comes all the same
+READS_MAX = 64
 
 type Story = tuple[str, str]
 
 
-class Alarm(NamedTuple):
-    """When a timer fires (microseconds since 1970), and which alarm waits for it (0: none)."""
-
-    fires_us: int
-    revision: int
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The timers of a story as of log `sequence` and the policy's `revision`."""
+    """When a story's timers fire (us), as of log `sequence` and the policy's `revision`."""
 
     sequence: int
     revision: int
-    timers: dict[str, Alarm]
+    timers: dict[str, int]
 
     @property
     def place(self) -> tuple[int, int]:
         """Say which of two rows is newer."""
         return self.sequence, self.revision
-
-    def fires_us(self, own: str) -> int | None:
-        """Say when a timer fires; None: not at all."""
-        alarm = self.timers.get(own)
-        return None if alarm is None else alarm.fires_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,56 +47,77 @@ class Rows:
         """Remember nothing yet."""
         self.generation = ""
         self.written = 0
+        self._empty = False
         self._table = table
         self._learn = learn
         self._seen: dict[Story, _Seen] = {}
 
-    def forget(self) -> None:
-        """Remember nothing any more."""
+    def forget(self, *, empty: bool) -> None:
+        """Remember nothing any more, or that there is nothing."""
         self._seen.clear()
         self.written = 0
+        self._empty = empty
 
     def seen(self, story: Story) -> Row | None:
         """Give a row as it was last seen."""
         found = self._seen.get(story)
         return None if found is None else self._parse(found.value)
 
-    async def get(self, story: Story) -> Row | None:
-        """Give a row as it is remembered, or else read it."""
-        return self.seen(story) if story in self._seen else await self.read(story)
+    async def know(self, stories: Iterable[Story]) -> None:
+        """Read the rows of which nothing is remembered; raises Unavailable."""
+        unknown = [story for story in stories if story not in self._seen]
+        if self._empty:
+            self._seen |= dict.fromkeys(unknown, _Seen(0))
+        else:
+            await self.read(unknown)
 
-    async def read(self, story: Story) -> Row | None:
-        """Read a row; raises Unavailable."""
+    async def read(self, stories: Iterable[Story]) -> None:
+        """Read rows as they stand now, some at a time; raises Unavailable."""
+        line = tuple(dict.fromkeys(stories))
+        left = iter(line)
+
+        async def reader() -> None:
+            for story in left:
+                await self._read(story)
+
+        readers = [asyncio.ensure_future(reader()) for _ in range(min(READS_MAX, len(line)))]
+        try:
+            await asyncio.gather(*readers)
+        finally:
+            for one in readers:
+                one.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read(self, story: Story) -> None:
         before = self._seen.get(story)
         found = await self._table.get(names.timers_key(*story))
         now = _Seen(0) if found is None else _Seen(found.revision, found.value)
         self._seen[story] = now
         row = self._parse(now.value)
         if row is not None and (before is None or before.revision != now.revision):
-            self._learn(alarm.fires_us for alarm in row.timers.values())
-        return row
+            self._learn(row.timers.values())
 
-    async def put(self, story: Story, row: Row, *, last_s: float) -> bool:
-        """Write a row over the one remembered, whose last timer fires in `last_s`.
-
-        False when it was not the last: nothing is remembered of it then. Raises Unavailable.
-        """
-        seen = self._seen.pop(story)
-        value = self._bytes(row)
+    def write(self, story: Story, row: Row, *, last_s: float) -> Write:
+        """Make the write over the row remembered, of which the last timer fires in `last_s`."""
+        expected = self._seen[story].revision
         ttl_s = ROW_KEPT_S + max(0.0, last_s)
         key = names.timers_key(*story)
-        try:
-            revision = await self._table.put(key, value, expected=seen.revision, ttl_s=ttl_s)
-        except Conflict:
-            return False
-        self._seen[story] = _Seen(revision, value)
+        return alarms.row(key, self._bytes(row), expected=expected, ttl_s=ttl_s)
+
+    def wrote(self, story: Story, write: Write, revision: int) -> None:
+        """Remember what was written."""
+        self._seen[story] = _Seen(revision, write.value)
         self.written = max(self.written, revision)
-        return True
+
+    def doubt(self, story: Story) -> None:
+        """Remember nothing of a story: what was written of it may stand or not."""
+        self._seen.pop(story, None)
+        self._empty = False
 
     def _bytes(self, row: Row) -> bytes:
         words = [self.generation, str(row.sequence), str(row.revision)]
-        for own, alarm in row.timers.items():
-            words += (own, str(alarm.fires_us), str(alarm.revision))
+        for own, fires_us in row.timers.items():
+            words += (own, str(fires_us))
         return " ".join(words).encode()
 
     def _parse(self, value: bytes) -> Row | None:
@@ -115,5 +125,5 @@ class Rows:
         if generation != self.generation or not words:
             return None
         sequence, revision, *timers = words
-        alarms = map(Alarm, map(int, timers[1::3]), map(int, timers[2::3]))
-        return Row(int(sequence), int(revision), dict(zip(timers[::3], alarms, strict=True)))
+        instants = map(int, timers[1::2])
+        return Row(int(sequence), int(revision), dict(zip(timers[::2], instants, strict=True)))

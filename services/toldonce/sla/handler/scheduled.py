@@ -2,30 +2,32 @@
 
 For each story a row says what its timers were planned from, so an older plan never replaces a newer
 one. For each timer an alarm waits under a key that names its instant: a timer that moves gets
-another alarm, and the one before comes to nothing, by its row. Alarms are armed before the row that
-names them is written: a plan that breaks off has armed in vain, but no row stands without its
-alarms. What came out is ours under a lease of the server's, and comes again until it is settled.
+another alarm, and the one before is taken away, or comes to nothing by its row. A row and its
+alarms are written as one, many stories at a time. What came out is ours under a lease of the
+server's, and comes again until it is settled.
 """
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from toldonce.kernel.errors import Conflict, Unavailable
 from toldonce.runtime import names
-from toldonce.runtime.alarms import Alarms, Due
+from toldonce.runtime.alarms import WRITES_MAX, Alarms, Due
 from toldonce.runtime.mapping import at_us, to_us
 from toldonce.runtime.streams import StreamInfo
-from toldonce.sla.handler.rows import Alarm, Row, Rows, Story
+from toldonce.sla.handler.drafts import Draft, drafted, parcels, place_of
+from toldonce.sla.handler.rows import Row, Rows, Story
 from toldonce.sla.handler.timers import LEASE_S, MARGIN_S, Claim, Leased, Plan, Settled, Wiped
 
-AT_ONCE_MAX = 64
 TRIES_MAX = 8
+TRIES_TOGETHER_MAX = 2
 LATE_S = 0.5  # the server looks four times a second at most for what is due
 LOOK_S = 0.05
+BUSY_S = 0.02
 INSTANTS_MAX = 1 << 20
 
 
@@ -72,11 +74,11 @@ class ScheduledTimers:
         self._fit = False
         asked_s = _loop_s()
         info = await self._alarms.begin(lease_s=self._lease.total_seconds())
-        generation, mark = await self._mark(info)
+        generation, mark, empty = await self._mark(info)
         before = self._stands
         same = before is not None and (generation, mark) == (self._rows.generation, before.mark)
         if not same or self._lost(info):
-            self._rows.forget()
+            self._rows.forget(empty=empty)
             self._held.clear()
             self._instants.clear()
         self._rows.generation = generation
@@ -87,19 +89,20 @@ class ScheduledTimers:
     async def plan(self, plans: Sequence[Plan]) -> int:
         """See `TimerStore.plan`."""
         await self._step()
-        stories: dict[Story, list[Plan]] = {}
-        for plan in plans:
-            stories.setdefault((plan.tenant, plan.customer), []).append(plan)
-        counts: list[int] = []
-
-        async def story(line: list[Plan]) -> None:
-            for plan in line:
-                count = await self._planned(plan)
-                counts.append(count)
-
-        await _each(story, stories.values())
-        self._fit = True
-        return sum(counts)
+        newest: dict[Story, Plan] = {}
+        for plan in sorted(plans, key=place_of):
+            newest[plan.tenant, plan.customer] = plan
+        left, count = list(newest.values()), 0
+        for number in range(TRIES_MAX):
+            made, left = await self._round(
+                left, parcel_max=WRITES_MAX if number < TRIES_TOGETHER_MAX else 1
+            )
+            count += made
+            if not left:
+                self._fit = True
+                return count
+            await asyncio.sleep(BUSY_S * number)
+        raise Unavailable("The timers of a story are planned by too many at once.", retry_s=0.5)
 
     async def claim(self, limit_max: int) -> Claim:
         """See `TimerStore.claim`; `next_at` is the next that this replica knows of.
@@ -110,15 +113,10 @@ class ScheduledTimers:
         await self._step()
         until_at, ends_s = self._now() + self._lease, _loop_s() + self._lease.total_seconds()
         taken = [(names.due_of(due.key), due) for due in await self._alarms.take(limit_max)]
-        rows: dict[Story, Row | None] = {}
-
-        async def read(story: Story) -> None:
-            rows[story] = await self._rows.read(story)
-
-        await _each(read, {(tenant, customer) for (tenant, customer, _, _), _ in taken})
+        await self._rows.read((tenant, customer) for (tenant, customer, _, _), _ in taken)
         leased: list[tuple[int, Leased]] = []
         for (tenant, customer, own, us), due in taken:
-            sequence = await self._wanted(due, rows[tenant, customer], own, us)
+            sequence = await self._wanted(due, self._rows.seen((tenant, customer)), own, us)
             if sequence is not None:
                 self._held[tenant, customer, own] = _Held(due.receipt, us, until_at, ends_s)
                 leased.append((us, Leased(tenant, customer, own, sequence, until_at)))
@@ -139,7 +137,7 @@ class ScheduledTimers:
             if held.ends_s <= _loop_s():
                 continue
             row = self._rows.seen((one.tenant, one.customer))
-            moved = row is not None and row.fires_us(one.own) != held.fires_us
+            moved = row is not None and row.timers.get(one.own) != held.fires_us
             if moved or end.again_at is None:
                 await self._alarms.done(held.receipt)
             else:
@@ -150,19 +148,22 @@ class ScheduledTimers:
 
     # ---- the store as a whole
 
-    async def _mark(self, info: StreamInfo) -> tuple[str, int]:
-        """Find the mark after which everything of this generation was written, or make it."""
+    async def _mark(self, info: StreamInfo) -> tuple[str, int, bool]:
+        """Find the mark after which everything of this generation was written, or make it.
+
+        Returns the generation, the mark's revision, and whether it was made just now.
+        """
         key, rows = names.TIMERS_GENERATION_KEY, self._alarms.rows
         found = await rows.get(key)
         if found is None:
             self._begun += 1
             made = f"{self._replica}-{self._begun}-{to_us(info.server_now)}"
             with suppress(Conflict):
-                return made, await rows.put(key, made.encode(), expected=0)
+                return made, await rows.put(key, made.encode(), expected=0), True
             found = await rows.get(key)
         if found is None:
             raise Unavailable("The stream of timers is being emptied.", retry_s=0.5)
-        return found.value.decode(), found.revision
+        return found.value.decode(), found.revision, False
 
     async def _step(self) -> None:
         """Look whether the store is as we left it; who fails after this has to begin again."""
@@ -193,57 +194,35 @@ class ScheduledTimers:
 
     # ---- planning
 
-    async def _planned(self, plan: Plan) -> int:
-        """Make one plan stand unless a newer one does; returns how many timers were set."""
-        story = (plan.tenant, plan.customer)
-        wanted = {own: to_us(fires_at) for own, fires_at in plan.timers}
-        last_s = self._seconds_to(max(wanted.values(), default=0))
-        for _ in range(TRIES_MAX):
-            row = await self._rows.get(story)
-            if row is None and not wanted:
-                return 0
-            if row is not None and row.place >= (plan.sequence, plan.revision):
-                return 0
-            stands = row.timers if row is not None else {}
-            kept = {
-                own: alarm for own, alarm in stands.items() if wanted.get(own) == alarm.fires_us
-            }
-            fresh = await self._armed(plan, sorted(wanted.items() - _instants(kept), key=_instant))
-            timers = {own: kept.get(own) or fresh[own] for own in wanted}
-            if await self._rows.put(
-                story, Row(plan.sequence, plan.revision, timers), last_s=last_s
-            ):
-                self._expect(alarm.fires_us for alarm in fresh.values())
-                await self._disarm(story, stands.items() - kept.items())
-                return len(fresh)
-        raise Unavailable("The timers of a story are planned by too many at once.", retry_s=0.5)
+    async def _round(self, plans: Sequence[Plan], *, parcel_max: int) -> tuple[int, list[Plan]]:
+        """Make plans stand where no newer ones do.
 
-    async def _armed(self, plan: Plan, timers: Sequence[tuple[str, int]]) -> dict[str, Alarm]:
-        """Arm alarms, the earliest first; what is due already comes out at once."""
-        value = f"{plan.sequence} {plan.revision}".encode()
-        armed: dict[str, Alarm] = {}
-
-        async def arm(timer: tuple[str, int]) -> None:
-            own, us = timer
-            name = (plan.tenant, plan.customer, own, us)
-            at = at_us(us + self._margin_us)
-            if at > self._now():
-                keys = names.alarm_key(*name), names.due_key(*name)
-                armed[own] = Alarm(us, await self._alarms.arm(*keys, value, at))
+        Returns how many timers were set, and what is left because others write the same.
+        """
+        await self._rows.know((plan.tenant, plan.customer) for plan in plans)
+        drafts = drafted(plans, self._rows, now=self._now(), margin_us=self._margin_us)
+        count, left = 0, list[Plan]()
+        for parcel in parcels(drafts, parcel_max):
+            if await self._written(parcel):
+                count += sum(draft.fresh for draft in parcel)
             else:
-                await self._alarms.rows.put(names.due_key(*name), value, expected=None)
-                armed[own] = Alarm(us, 0)
+                left += [draft.plan for draft in parcel]
+        return count, left
 
-        await _each(arm, timers)
-        return armed
-
-    async def _disarm(self, story: Story, timers: Iterable[tuple[str, Alarm]]) -> None:
-        """Take away alarms that nothing wants; one that stays comes to nothing by its row."""
-        for own, alarm in timers:
-            if alarm.revision and self._seconds_to(alarm.fires_us) > 0:
-                key = names.alarm_key(*story, own, alarm.fires_us)
-                with suppress(Conflict, Unavailable):
-                    await self._alarms.disarm(key, alarm.revision)
+    async def _written(self, drafts: Sequence[Draft]) -> bool:
+        """Write it all, or nothing where a row has changed meanwhile."""
+        revision = None
+        try:
+            revision = await self._alarms.write([one for draft in drafts for one in draft.writes])
+        finally:
+            for draft in drafts:
+                if revision is None:
+                    self._rows.doubt(draft.story)
+                    continue
+                self._rows.wrote(draft.story, draft.row, revision + draft.fresh)
+                self._expect(to_us(fires_at) for _, fires_at in draft.plan.timers)
+                revision += len(draft.writes)
+        return revision is not None
 
     # ---- claiming
 
@@ -255,7 +234,7 @@ class ScheduledTimers:
         sequence, revision = map(int, due.value.split())
         if row is not None and row.place >= (sequence, revision):
             sequence = row.sequence
-            if row.fires_us(own) != us:
+            if row.timers.get(own) != us:
                 await self._alarms.done(due.receipt)
                 return None
         early_s = self._seconds_to(us + self._margin_us)
@@ -282,32 +261,6 @@ class ScheduledTimers:
         if now_us < self._late_until_us:
             return now + timedelta(seconds=LOOK_S)
         return at_us(self._instants[0] + self._margin_us) if self._instants else None
-
-
-async def _each[T](work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Do something with each, begun in order, some at a time; raises the first failure."""
-    line = tuple(items)
-    left = iter(line)
-
-    async def worker() -> None:
-        for item in left:
-            await work(item)
-
-    workers = [asyncio.ensure_future(worker()) for _ in range(min(AT_ONCE_MAX, len(line)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for one in workers:
-            one.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-
-
-def _instants(timers: dict[str, Alarm]) -> set[tuple[str, int]]:
-    return {(own, alarm.fires_us) for own, alarm in timers.items()}
-
-
-def _instant(timer: tuple[str, int]) -> tuple[int, str]:
-    return timer[1], timer[0]
 
 
 def _loop_s() -> float:
