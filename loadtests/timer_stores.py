@@ -187,7 +187,7 @@ async def _one(place: Place, size: Size, say: Say) -> dict[str, float]:
     found["rebuild_s"] = round(await _rebuilt(timers, first), 2)
     say(f"  rebuilt in {found['rebuild_s']:g} s")
 
-    past = _CLOCK.now() - timedelta(seconds=5)
+    past = _CLOCK.now() - timedelta(seconds=5 + (stories + size.due) / 1_000)
     due = [_plan(stories + n, 1, past) for n in range(size.due // PER_STORY)]
     await _planned(timers, due)
     found["claim_per_s"] = round(size.due / await _claimed(timers, size.due))

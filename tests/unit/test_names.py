@@ -27,6 +27,9 @@ BAD = ["", "*", ">", "a.b", "a b", "a\nb", "é", "A", "a\x00", "x" * 64, "a*", "
         lambda bad: names.lease_key(bad, "demo"),
         lambda bad: names.lease_key("engine", bad),
         lambda bad: names.block_key("demo", bad),
+        lambda bad: names.timers_key("demo", bad),
+        lambda bad: names.alarm_key(bad, CUSTOMER, "t1", 1),
+        lambda bad: names.due_key("demo", CUSTOMER, bad, 1),
         names.commands,
         names.engine,
         names.hint,
@@ -89,3 +92,23 @@ def test_each_service_hears_only_its_own_replies():
     for service, may in table.items():
         assert may.subscribe[0] == f"_INBOX_{service}.>"
         assert not any(s.startswith("_INBOX.") or s == ">" for s in may.subscribe)
+
+
+def test_an_alarm_that_is_due_says_whose_timer_it_is_and_since_when():
+    key = names.due_key("demo", CUSTOMER, CUSTOMER, 1_767_603_600_000_000)
+    assert names.due_of(key) == ("demo", CUSTOMER, CUSTOMER, 1_767_603_600_000_000)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        names.alarm_key("demo", CUSTOMER, CUSTOMER, 1),
+        names.timers_key("demo", CUSTOMER),
+        names.TIMERS_GENERATION_KEY,
+        names.due_key("demo", CUSTOMER, CUSTOMER, 1) + ".1",
+        names.due_key("demo", CUSTOMER, CUSTOMER, 1).replace(".1", ".soon"),
+    ],
+)
+def test_no_other_key_is_read_as_an_alarm_that_is_due(key):
+    with pytest.raises(Invalid):
+        names.due_of(key)

@@ -35,10 +35,11 @@ def test_settings_come_from_the_environment(monkeypatch):
 def test_a_wrong_value_names_its_variable(monkeypatch):
     monkeypatch.setenv("TOLDONCE_PORT", "seven")
     monkeypatch.setenv("TOLDONCE_LOG_LEVEL", "loud")
+    monkeypatch.setenv("TOLDONCE_TIMERS", "paper")
     with pytest.raises(Invalid) as refused:
         read(Settings)
     named = {problem.field for problem in refused.value.problems}
-    assert named == {"TOLDONCE_PORT", "TOLDONCE_LOG_LEVEL"}
+    assert named == {"TOLDONCE_PORT", "TOLDONCE_LOG_LEVEL", "TOLDONCE_TIMERS"}
 
 
 def test_an_unknown_variable_is_an_error_that_says_what_was_meant():

@@ -16,10 +16,10 @@ from toldonce.sla.handler.timers import Plan
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The writes of one plan: first the alarms of `fresh` timers, then its row."""
+    """The writes of one plan: first the alarms of timers that are `fresh` (us), then its row."""
 
     plan: Plan
-    fresh: int
+    fresh: tuple[int, ...]
     writes: list[Write]
 
     @property
@@ -30,7 +30,7 @@ class Draft:
     @property
     def row(self) -> Write:
         """Give the write of the row."""
-        return self.writes[self.fresh]
+        return self.writes[len(self.fresh)]
 
 
 def place_of(plan: Plan) -> tuple[int, int]:
@@ -77,7 +77,7 @@ def _draft(plan: Plan, rows: Rows, now_us: int, margin_us: int) -> Draft | None:
     writes = [_alarm((*story, own, us), us + margin_us, value, now_us) for us, own in fresh]
     writes.append(rows.write(story, Row(plan.sequence, plan.revision, wanted), last_s=last_s))
     writes += (disarmed(names.alarm_key(*story, own, us)) for own, us in gone)
-    return Draft(plan, len(fresh), writes)
+    return Draft(plan, tuple(us for us, _ in fresh), writes)
 
 
 def _alarm(name: tuple[str, str, str, int], out_us: int, value: bytes, now_us: int) -> Write:

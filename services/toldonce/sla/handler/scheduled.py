@@ -28,6 +28,7 @@ TRIES_TOGETHER_MAX = 2
 LATE_S = 0.5  # the server looks four times a second at most for what is due
 LOOK_S = 0.05
 BUSY_S = 0.02
+HELD_MAX = 4_096
 INSTANTS_MAX = 1 << 20
 
 
@@ -114,6 +115,9 @@ class ScheduledTimers:
         until_at, ends_s = self._now() + self._lease, _loop_s() + self._lease.total_seconds()
         taken = [(names.due_of(due.key), due) for due in await self._alarms.take(limit_max)]
         await self._rows.read((tenant, customer) for (tenant, customer, _, _), _ in taken)
+        if len(self._held) > HELD_MAX:  # what was never settled comes again
+            now_s = _loop_s()
+            self._held = {name: one for name, one in self._held.items() if one.ends_s > now_s}
         leased: list[tuple[int, Leased]] = []
         for (tenant, customer, own, us), due in taken:
             sequence = await self._wanted(due, self._rows.seen((tenant, customer)), own, us)
@@ -204,7 +208,7 @@ class ScheduledTimers:
         count, left = 0, list[Plan]()
         for parcel in parcels(drafts, parcel_max):
             if await self._written(parcel):
-                count += sum(draft.fresh for draft in parcel)
+                count += sum(len(draft.fresh) for draft in parcel)
             else:
                 left += [draft.plan for draft in parcel]
         return count, left
@@ -219,8 +223,8 @@ class ScheduledTimers:
                 if revision is None:
                     self._rows.doubt(draft.story)
                     continue
-                self._rows.wrote(draft.story, draft.row, revision + draft.fresh)
-                self._expect(to_us(fires_at) for _, fires_at in draft.plan.timers)
+                self._rows.wrote(draft.story, draft.row, revision + len(draft.fresh))
+                self._expect(draft.fresh)
                 revision += len(draft.writes)
         return revision is not None
 
