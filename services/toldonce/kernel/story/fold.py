@@ -43,6 +43,7 @@ from toldonce.kernel.story.fold_case import (
     evolve_case,
     heard,
     opened,
+    replied,
     transferring,
 )
 from toldonce.kernel.story.pausing import both
@@ -177,7 +178,7 @@ def _merged(story: Story, own: str, into: str) -> Story:
     """Let one case end in another: the age and weight of both, the owner of the one that stays.
 
     Whoever was answered first, or had waited too long for it, has been that in both. It waits as
-    soon as one of them does.
+    soon as one of them does, and for the customer only while both do.
     """
     ended, stays = story.case(own), story.case(into)
     if ended is None or stays is None:
@@ -185,9 +186,10 @@ def _merged(story: Story, own: str, into: str) -> Story:
     enqueued_at = min(stays.enqueued_at, ended.enqueued_at)
     from_at = min(stays.answerable_at, ended.answerable_at)
     replies = (stays.first_reply_at, ended.first_reply_at)
-    talk = _talk(stays, ended)
+    talk = _talk(_asking(stays, ended), _asking(ended, stays))
     one = replace(
         stays,
+        state=stays.state if ended.state is stays.state else CaseState.OPEN,
         opened_at=min(stays.opened_at, ended.opened_at),
         enqueued_at=enqueued_at,
         priority=max(stays.priority, ended.priority),
@@ -220,6 +222,14 @@ def _talk(stays: Case, ended: Case) -> Case:
     if waits:
         return min(waits, key=lambda case: case.asked_at or case.opened_at)
     return max((stays, ended), key=lambda case: case.replied_at or case.opened_at)
+
+
+def _asking(case: Case, other: Case) -> Case:
+    """Let a case nobody answered wait for the next answer, if it came after that in the other."""
+    answered_at = other.replied_at or other.first_reply_at
+    if case.first_reply_at or answered_at is None or case.answerable_at <= answered_at:
+        return case
+    return replace(case, asked_at=case.answerable_at)
 
 
 def _unanswered(case: Case) -> bool:
@@ -263,7 +273,7 @@ def _entered(story: Story, event: EntryAppended, at: datetime) -> Story:
         return _change(
             story,
             event.case,
-            lambda case: replace(case, first_reply_at=case.first_reply_at or at, replied_at=at),
+            lambda case: replied(case, at),
         )
     if event.kind is EntryKind.MESSAGE_IN:
         return _change(

@@ -1,8 +1,8 @@
 """How facts make one case: each change that concerns a case and nothing else of its story."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.story.events import (
@@ -46,6 +46,9 @@ from toldonce.kernel.story.types import (
     PauseCause,
     WorkState,
 )
+
+_TICK: Final = timedelta(microseconds=1)
+"""Two events can have one instant: what is said after an answer is later all the same."""
 
 type _CaseEvent = (
     Offered
@@ -239,7 +242,17 @@ def heard(case: Case, at: datetime) -> Case:
     answered_at = case.replied_at or case.first_reply_at
     if answered_at is None or (case.asked_at is not None and case.asked_at > answered_at):
         return case
-    return replace(case, asked_at=at)
+    return replace(case, asked_at=max(at, answered_at + _TICK))
+
+
+def replied(case: Case, at: datetime) -> Case:
+    """Take in that the customer was answered; what is added to an answer does not answer again."""
+    asked_at, replied_at = case.asked_at, case.replied_at
+    if asked_at is None:
+        replied_at = at
+    elif replied_at is None or replied_at < asked_at:
+        replied_at = max(at, asked_at)
+    return replace(case, first_reply_at=case.first_reply_at or at, replied_at=replied_at)
 
 
 def opened(event: CaseOpened, at: datetime) -> Case:

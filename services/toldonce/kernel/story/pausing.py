@@ -2,7 +2,8 @@
 
 Every pause has an end from the beginning, so nothing stands still for ever; it ends sooner when the
 cause does. Which clocks a cause stops is for the policy to say. At most `PAUSES_MAX` are kept: of
-more, the two that lie nearest to each other become one, so that no pause ever gets shorter.
+more, the two of one cause that lie nearest to each other become one, so that no pause for any cause
+ever gets shorter. (There are fewer causes than pauses kept: two are always of one.)
 """
 
 from collections.abc import Collection, Iterator
@@ -43,30 +44,54 @@ def both(one: Case, other: Case) -> tuple[Pause, ...]:
 
     Before a case was opened it did not go on either.
     """
-    return _kept(tuple(sorted(_common(one, other), key=lambda pause: pause.from_at)))
+    return _kept(tuple(_common(one, other)))
 
 
 def _common(one: Case, other: Case) -> Iterator[Pause]:
-    opened_at = min(one.opened_at, other.opened_at)
-    for mine in _still(one, opened_at):
-        for theirs in _still(other, opened_at):
+    since_at = min(_counts_from(one), _counts_from(other))
+    for mine in _still(one, since_at):
+        for theirs in _still(other, since_at):
             from_at = max(mine.from_at, theirs.from_at)
             until_at = min(mine.until_at, theirs.until_at)
             if from_at < until_at:
-                named = theirs if mine.cause is PauseCause.NOT_OPEN else mine
-                yield Pause(from_at, until_at, named.cause)
+                # the lesser cause: what a policy may let count comes before what never counts
+                yield Pause(from_at, until_at, min(mine.cause, theirs.cause))
 
 
 def _still(case: Case, since_at: datetime) -> Iterator[Pause]:
-    if since_at < case.opened_at:
-        yield Pause(since_at, case.opened_at, PauseCause.NOT_OPEN)
+    counts_from_at = _counts_from(case)
+    if since_at < counts_from_at:
+        yield Pause(since_at, counts_from_at, PauseCause.NOT_OPEN)
     yield from case.pauses
 
 
+def _counts_from(case: Case) -> datetime:
+    return case.resolve_from_at or case.opened_at
+
+
 def _kept(pauses: tuple[Pause, ...]) -> tuple[Pause, ...]:
-    while len(pauses) > PAUSES_MAX:
-        ordered = sorted(pauses, key=lambda pause: pause.from_at)
-        near, after = min(pairwise(ordered), key=lambda pair: pair[1].from_at - pair[0].until_at)
+    found = _apart(pauses)
+    while len(found) > PAUSES_MAX:
+        ordered = sorted(found, key=lambda pause: (pause.cause, pause.from_at))
+        alike = [pair for pair in pairwise(ordered) if pair[0].cause is pair[1].cause]
+        near, after = min(alike, key=lambda pair: pair[1].from_at - pair[0].until_at)
         one = replace(near, until_at=max(near.until_at, after.until_at))
-        pauses = tuple(one if pause is near else pause for pause in ordered if pause is not after)
-    return pauses
+        found = tuple(one if pause is near else pause for pause in found if pause is not after)
+    return found
+
+
+def _apart(pauses: tuple[Pause, ...]) -> tuple[Pause, ...]:
+    """Give what is covered as spans of which no two of one cause touch."""
+    found: list[Pause] = []
+    latest: dict[PauseCause, int] = {}
+    for pause in sorted(pauses, key=lambda one: one.from_at):
+        if pause.from_at >= pause.until_at:
+            continue
+        place = latest.get(pause.cause)
+        if place is None or found[place].until_at < pause.from_at:
+            latest[pause.cause] = len(found)
+            found.append(pause)
+        else:
+            until_at = max(found[place].until_at, pause.until_at)
+            found[place] = replace(found[place], until_at=until_at)
+    return tuple(found)

@@ -711,7 +711,7 @@ class Case(_message.Message):
     asked_at_us: _builtins.int
     """The customer spoke first after the last answer; microseconds since 1970, UTC; 0: none."""
     replied_at_us: _builtins.int
-    """The latest answer, an instant; microseconds since 1970, UTC; 0: none."""
+    """The first answer to that, before: the latest; microseconds since 1970, UTC; 0: none."""
     resolve_from_at_us: _builtins.int
     """Its resolution counts from then on; microseconds since 1970, UTC; 0: since it was opened."""
     @_builtins.property
