@@ -99,8 +99,8 @@ def timers_of(case: Case, config: Config) -> tuple[Timer, ...]:
     """Give the timers that have yet to act: of clocks that run, what was not recorded of them.
 
     What comes before something that was recorded is not wanted any more: a policy may have changed
-    their order. A rung that hands over is left out where the case was handed that high before, or
-    has nowhere to go and nothing else would be done.
+    their order. Only the breach is: it is a fact, not a step. A rung that hands over is left out
+    where the case was handed that high before, or has nowhere to go and nothing else would be done.
     """
     policy = policy_of(case, config)
     if policy is None or case.state is CaseState.CLOSED:
@@ -267,11 +267,12 @@ def _stages(policy: SlaPolicy, kind: ClockKind) -> _Stages:
 
 
 def _left(stages: _Stages, recorded: int) -> _Stages:
-    """Leave what comes after everything that was recorded."""
+    """Leave what comes after everything that was recorded, and the breach until that was."""
     if not recorded:
         return stages
     last = max((place for place, stage in enumerate(stages) if stage[0].bit & recorded), default=-1)
-    return stages[last + 1 :]
+    owed = () if recorded & BREACH.bit else (s for s in stages[: last + 1] if s[0] == BREACH)
+    return (*owed, *stages[last + 1 :])
 
 
 def _does(case: Case, config: Config, policy: SlaPolicy, rung: int) -> bool:

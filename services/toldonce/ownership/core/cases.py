@@ -90,7 +90,7 @@ def close(
     )
     ended: tuple[Event, ...] = (
         *revoked(case, "CASE_ENDED"),
-        *answered(story, case.own, case.owner, now, rules),
+        *answered(story, case.own, case.owner, now),
     )
     if case.handoff is not None:
         ended += (HandoffCancelled(case.handoff.own, case.own, "CASE_ENDED"),)

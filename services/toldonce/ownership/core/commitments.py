@@ -22,11 +22,10 @@ from toldonce.ownership.core.commands import (
     KeepCommitment,
     MakeCommitment,
 )
-from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.guards import OVERRIDERS, held, open_case
-from toldonce.ownership.core.rules import Rules
 
 AHEAD_MAX = timedelta(days=366)
+MERGED = "MERGED"
 
 
 def make(story: Story, command: MakeCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
@@ -43,9 +42,7 @@ def make(story: Story, command: MakeCommitment, by: Asked, now: datetime) -> tup
     return (CommitmentMade(own, case.own, by.agent or case.owner, command.due_at),)
 
 
-def keep(
-    story: Story, command: KeepCommitment, by: Asked, now: datetime, rules: Rules
-) -> tuple[Event, ...]:
+def keep(story: Story, command: KeepCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
     """Say that a promise was kept: its maker, the owner of its case, or a supervisor does.
 
     Once its time is over it was broken, and is kept all the same.
@@ -56,25 +53,22 @@ def keep(
         if case is None:
             raise Rejected("NOT_OWNER", "who made the promise says so, or a supervisor")
         held(case, by, command.epoch)
-    return _kept(story, found, by.agent or found.agent, now, rules)
+    return _kept(found, by.agent or found.agent, now)
 
 
-def break_(
-    story: Story, command: BreakCommitment, by: Asked, now: datetime, rules: Rules
-) -> tuple[Event, ...]:
+def break_(story: Story, command: BreakCommitment, by: Asked, now: datetime) -> tuple[Event, ...]:
     """Say that a promise was not kept in time."""
     found = _open(story, command.commitment)
     if by.principal.role is Role.AGENT:
         raise Rejected("NOT_A_SERVICE", "time says what was broken")
     if now < found.due_at:
         raise Rejected("TOO_EARLY", "the promise has time left")
-    return broken(story, found, rules)
+    return (broken(found),)
 
 
-def broken(story: Story, promise: Commitment, rules: Rules) -> tuple[Event, ...]:
-    """Give what a broken promise means: it is a bad experience."""
-    said = CommitmentBroken(promise.own, promise.case, promise.due_at)
-    return (said, *raised_waiting(story, rules))
+def broken(promise: Commitment) -> CommitmentBroken:
+    """Say that the time of a promise is over: it is a bad experience."""
+    return CommitmentBroken(promise.own, promise.case, promise.due_at)
 
 
 def acknowledged(
@@ -90,30 +84,42 @@ def acknowledged(
     return (CommitmentMade(Own(derive("promised", contact)), case, "", promised_at),)
 
 
-def answered(story: Story, case: Own, agent: str, now: datetime, rules: Rules) -> tuple[Event, ...]:
+def answered(story: Story, case: Own, agent: str, now: datetime) -> tuple[Event, ...]:
     """Give what an answer means for the promise of the acknowledgement: it keeps it, if in time."""
     return tuple(
         event
         for promise in story.commitments
         if promise.case == case and not promise.agent
-        for event in _kept(story, promise, agent, now, rules)
+        for event in _kept(promise, agent, now)
     )
 
 
-def withdrawn(story: Story, case: Own, reason: str) -> tuple[Event, ...]:
-    """Give what it means for that promise that the customer went away: nobody waits for it."""
+def withdrawn(
+    story: Story, case: Own, reason: str, until_at: datetime | None = None
+) -> tuple[Event, ...]:
+    """Give what it means for that promise that the customer went away: nobody waits for it.
+
+    `until_at`: they wish to be answered then, which takes back only what is due sooner.
+    """
     return tuple(
         CommitmentWithdrawn(promise.own, promise.case, reason)
         for promise in story.commitments
-        if promise.case == case and not promise.agent
+        if promise.case == case
+        and not promise.agent
+        and (until_at is None or promise.due_at <= until_at)
     )
 
 
-def _kept(
-    story: Story, promise: Commitment, agent: str, now: datetime, rules: Rules
-) -> tuple[Event, ...]:
+def joined(story: Story, case: Own, other: Own) -> tuple[Event, ...]:
+    """Leave one case of two that become one the promise that is due first, as if it came once."""
+    both = [one for one in story.commitments if one.case in {case, other} and not one.agent]
+    first = min(both, key=lambda one: one.due_at, default=None)
+    return tuple(CommitmentWithdrawn(one.own, one.case, MERGED) for one in both if one is not first)
+
+
+def _kept(promise: Commitment, agent: str, now: datetime) -> tuple[Event, ...]:
     said = CommitmentKept(promise.own, promise.case, agent)
-    return (said,) if now < promise.due_at else (*broken(story, promise, rules), said)
+    return (said,) if now < promise.due_at else (broken(promise), said)
 
 
 def _open(story: Story, own: str) -> Commitment:

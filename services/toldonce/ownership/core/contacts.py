@@ -87,9 +87,7 @@ def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 
 
-def append_entry(
-    story: Story, command: AppendEntry, by: Asked, now: datetime, rules: Rules
-) -> tuple[Event, ...]:
+def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -> tuple[Event, ...]:
     """Add an entry. An agent must own the case; a gateway may add what the customer says.
 
     Who advises on it adds notes and references while their time lasts. An answer keeps what the
@@ -121,7 +119,7 @@ def append_entry(
     )
     if command.kind is not EntryKind.MESSAGE_OUT:
         return (added,)
-    kept = answered(story, case.own, by.agent or case.owner, now, rules)
+    kept = answered(story, case.own, by.agent or case.owner, now)
     if not command.awaits_customer:
         return (*kept, added)
     return (*kept, CasePaused(case.own, PauseCause.CUSTOMER, now + PAUSE_USUAL, ""), added)

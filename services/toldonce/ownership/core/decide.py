@@ -86,7 +86,7 @@ def _decided(
         case DivertContact():
             return contacts.divert(story, command)
         case AppendEntry():
-            return contacts.append_entry(story, command, by, now, rules)
+            return contacts.append_entry(story, command, by, now)
         case ConfirmDelivery():
             return contacts.confirm(story, command)
         case MakeOffer():
@@ -118,9 +118,9 @@ def _decided(
         case MakeCommitment():
             return commitments.make(story, command, by, now)
         case KeepCommitment():
-            return commitments.keep(story, command, by, now, rules)
+            return commitments.keep(story, command, by, now)
         case BreakCommitment():
-            return commitments.break_(story, command, by, now, rules)
+            return commitments.break_(story, command, by, now)
         case FireTimer():
             return timing.fire(story, command, by, now, rules)
         case PauseCase():

@@ -3,8 +3,6 @@
 A broken promise and a clock past its due time are bad experiences; the head counts them.
 """
 
-from collections.abc import Mapping
-
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.events import CaseOpened, PriorityRaised
 from toldonce.kernel.story.types import EVENTS_MAX, PRIORITY_MAX, CaseState, Story
@@ -23,27 +21,19 @@ def raised_new(story: Story, opened: CaseOpened, rules: Rules) -> tuple[Priority
 
 
 def raised_waiting(
-    story: Story,
-    rules: Rules,
-    *,
-    events: int = 1,
-    now_at: Mapping[Own, int] | None = None,
-    more: int = 1,
+    story: Story, after: Story, rules: Rules, *, events: int, more: int
 ) -> tuple[PriorityRaised, ...]:
     """Raise all open cases with the bad experience that makes it two; nothing with any other.
 
-    `events`: how many the append has already; what exceeds one append is left out, the
-    youngest first. `now_at` are priorities that it changes by itself. `more`: how many bad
-    experiences it tells of.
+    `after` is the story when what an append tells has happened, `events` how many it has already:
+    what exceeds one append is left out, the youngest first. `more`: how many of them are bad.
     """
     if not story.bad_experiences < RAISED_AFTER <= story.bad_experiences + more:
         return ()
-    known = now_at or {}
     found: tuple[PriorityRaised, ...] = ()
-    for case in story.cases:
+    for case in after.cases:
         if case.state is not CaseState.CLOSED:
-            priority = known.get(case.own, case.priority)
-            found += _raised(case.own, case.queue, priority, rules)
+            found += _raised(case.own, case.queue, case.priority, rules)
     return found[: max(0, EVENTS_MAX - events)]
 
 

@@ -24,6 +24,7 @@ from toldonce.ownership.core.commands import (
     SetPriority,
     SplitCase,
 )
+from toldonce.ownership.core.commitments import joined
 from toldonce.ownership.core.guards import OVERRIDERS, held, open_case, seen_all
 from toldonce.ownership.core.offers import revoked
 from toldonce.ownership.core.returns import unowned
@@ -43,7 +44,7 @@ def merge(story: Story, command: MergeCases, by: Asked) -> tuple[Event, ...]:
     gone: tuple[Event, ...] = revoked(ended, "CASE_ENDED")
     if ended.handoff is not None:
         gone += (HandoffCancelled(ended.handoff.own, ended.own, "CASE_ENDED"),)
-    return (*gone, CaseMerged(ended.own, stays.own))
+    return (*gone, *joined(story, stays.own, ended.own), CaseMerged(ended.own, stays.own))
 
 
 def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[Event, ...]:

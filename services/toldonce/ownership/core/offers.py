@@ -107,7 +107,7 @@ def accept(
         epoch=case.epoch + 1,
         handoff=case.handoff.own if case.handoff else Own(""),
     )
-    kept = answered(story, case.own, offer.agent, now, rules) if _spoken(case, rules) else ()
+    kept = answered(story, case.own, offer.agent, now) if _spoken(case, rules) else ()
     gone = revoked(case, "TAKEN", spare=offer.own)
     return (*gone, *kept, accepted, *_stays(case, now, rules))
 

@@ -19,6 +19,7 @@ from toldonce.ownership.core.commands import (
     RequestCallback,
     ScheduleCase,
 )
+from toldonce.ownership.core.commitments import withdrawn
 from toldonce.ownership.core.guards import held, open_case, queue_rules
 from toldonce.ownership.core.offers import revoked
 from toldonce.ownership.core.rules import Rules
@@ -34,7 +35,8 @@ def request_callback(
 ) -> tuple[Event, ...]:
     """Have a customer who waits called back; the same again changes nothing.
 
-    `to_other`: another address may have been named, so it is written down whatever stands.
+    `to_other`: another address may have been named, so it is written down whatever stands. What the
+    acknowledgement promised for sooner than the customer wishes is taken back.
     """
     case = open_case(story, command.case)
     if case.owner:
@@ -44,7 +46,8 @@ def request_callback(
     if case.callback_at and wanted == case.scheduled_at(now) and not command.to_other:
         return ()
     asked = CallbackRequested(case.own, _from_at(case, wanted, now), "")
-    return (*revoked(case, _CALLBACK), asked)
+    sooner = () if wanted is None else withdrawn(story, case.own, _CALLBACK, wanted)
+    return (*revoked(case, _CALLBACK), *sooner, asked)
 
 
 def schedule(

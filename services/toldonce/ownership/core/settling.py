@@ -1,55 +1,129 @@
 """Whoever stops a clock settles it: a breach that was due by then is in the same append.
 
 So whether a clock was met or broken follows from the log alone, and never from how soon a timer was
-told.
+told. It is the same when a case goes under another policy, by its queue, its channel or its
+priority, under which that clock is not due: it was before. A bad experience counts here as well,
+once for everything that an append tells.
 """
 
 from datetime import datetime
 
+from toldonce.kernel.clocks import BREACH, reach
+from toldonce.kernel.config import Config
+from toldonce.kernel.sla import facts_of, policy_of, timer_id
 from toldonce.kernel.story.events import (
     CallbackRequested,
     CaseAbandoned,
     CaseClosed,
+    CaseMerged,
     CaseScheduled,
+    CommitmentBroken,
+    ContactReceived,
     EntryAppended,
+    Escalated,
     Event,
     OfferAccepted,
+    PriorityRaised,
+    PrioritySet,
+    QueueChanged,
+    SlaBreached,
 )
 from toldonce.kernel.story.fold import evolve
-from toldonce.kernel.story.types import EVENTS_MAX, Story
+from toldonce.kernel.story.runs import Run, done, run_of
+from toldonce.kernel.story.types import Case, CaseState, Story
 from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.rules import Rules
-from toldonce.ownership.core.timing import stopped_late
 
 _STOPPING = (
     OfferAccepted,
     EntryAppended,
     CaseClosed,
     CaseAbandoned,
+    CaseMerged,
     CaseScheduled,
     CallbackRequested,
 )
+_MOVING = (QueueChanged, Escalated, PriorityRaised, PrioritySet, ContactReceived)
+_BAD = (SlaBreached, CommitmentBroken)
 
 
 def settled(
     story: Story, events: tuple[Event, ...], now: datetime, rules: Rules
 ) -> tuple[Event, ...]:
-    """Put the breaches that these facts make final before them."""
-    if rules.config is None or not any(isinstance(event, _STOPPING) for event in events):
+    """Put the breaches that these facts make final before them, and what all that means behind."""
+    if not story.cases or not any(isinstance(e, _STOPPING + _MOVING + _BAD) for e in events):
         return events
     at = max(now, story.at or now)
     after = story
     for event in events:
         after = evolve(after, event, at)
-    late = tuple(
+    facts = events if rules.config is None else (*_late(story, after, events, at, rules), *events)
+    bad = sum(isinstance(event, _BAD) for event in facts)
+    return (*facts, *raised_waiting(story, after, rules, events=len(facts), more=bad))
+
+
+def _late(
+    story: Story, after: Story, events: tuple[Event, ...], at: datetime, rules: Rules
+) -> tuple[SlaBreached, ...]:
+    config = rules.config
+    if config is None:
+        return ()
+    said = {(event.case, event.clock) for event in events if isinstance(event, SlaBreached)}
+    joined = {event.into for event in events if isinstance(event, CaseMerged)}
+    return tuple(
         breach
         for case in story.cases
-        for breach in stopped_late(case, after.case(case.own), at, rules)
-    )[: EVENTS_MAX - len(events)]
-    if not late:
-        return events
-    known = {case.own: case.priority for case in after.cases}
-    again = raised_waiting(
-        story, rules, events=len(late) + len(events), now_at=known, more=len(late)
+        for breach in _stopped_late(
+            case, None if case.own in joined else after.case(case.own), at, config
+        )
+        if (breach.case, breach.clock) not in said
     )
-    return (*late, *events, *(raised for raised in again if raised.case in known))
+
+
+def _stopped_late(
+    case: Case, after: Case | None, at: datetime, config: Config
+) -> tuple[SlaBreached, ...]:
+    """Give the breaches of clocks that end now, which were due by now and not recorded yet.
+
+    `after` is the case when what is happening has happened; None: it is not there any more, or
+    another has ended in it.
+    """
+    policy = policy_of(case, config)
+    if policy is None or case.state is CaseState.CLOSED or after is case:
+        return ()
+    found = []
+    for kind in policy.targets:
+        run = run_of(case, kind)
+        if run is None or run.stopped_at is not None or done(case, run) & BREACH.bit:
+            continue
+        on = None if after is None else run_of(after, kind)
+        goes_on = on is not None and on.started_at == run.started_at and on.stopped_at is None
+        if after is not None and goes_on and _counts_alike(case, after, config):
+            continue
+        due_at = _due_at(case, run, config)
+        if due_at is None or due_at > at:
+            continue
+        if after is not None and goes_on:
+            there_at = _due_at(after, run, config)
+            if there_at is not None and there_at <= at:
+                continue  # its timer finds it there
+        own = timer_id(case.own, kind, BREACH, run.started_at)
+        found.append(SlaBreached(case.own, own, kind, due_at))
+    return tuple(found)
+
+
+def _counts_alike(case: Case, after: Case, config: Config) -> bool:
+    policy = policy_of(case, config)
+    return policy is policy_of(after, config) and (
+        config.counting(policy, case.queue) is config.counting(policy, after.queue)
+    )
+
+
+def _due_at(case: Case, run: Run, config: Config) -> datetime | None:
+    """Say when a clock of a case is due under its policy; None: never yet, or nothing is aimed."""
+    policy = policy_of(case, config)
+    target = None if policy is None else policy.targets.get(run.clock)
+    if policy is None or target is None:
+        return None
+    facts = facts_of(case, policy)[run.clock]
+    return reach(config.counting(policy, case.queue), facts, target.target_s)

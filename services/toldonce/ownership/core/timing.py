@@ -10,7 +10,6 @@ from toldonce.kernel.calendar import ALWAYS
 from toldonce.kernel.clocks import BREACH, WARN, ClockFacts, ClockKind, reach
 from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.errors import Invalid, Rejected
-from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import (
     facts_of,
     handed_to,
@@ -31,7 +30,6 @@ from toldonce.kernel.story.runs import Run, done, run_of
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, PauseCause, Story
 from toldonce.ownership.core.commands import Asked, Escalate, FireTimer, PauseCase, ResumeCase
 from toldonce.ownership.core.commitments import broken
-from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.guards import PAUSE_USUAL, held, open_case
 from toldonce.ownership.core.rules import Rules
 from toldonce.ownership.core.transfers import climbed
@@ -70,10 +68,7 @@ def fire(
         return (SlaWarned(case.own, command.timer, command.clock, due_at),)
     if command.moment == BREACH:
         breached = SlaBreached(case.own, command.timer, command.clock, due_at)
-        raised = _raised(case, policy.raise_priority_by, "SLA_BREACHED")
-        changed = {one.case: one.priority for one in raised}
-        again = raised_waiting(story, rules, events=1 + len(raised), now_at=changed)
-        return (breached, *raised, *again)
+        return (breached, *_raised(case, policy.raise_priority_by, "SLA_BREACHED"))
     return _climbed(case, command, by, policy, due_at, now=now, rules=rules)
 
 
@@ -119,7 +114,8 @@ def _due(
     if policy is None or rules.config is None or command.moment not in places:
         raise Rejected("POLICY_DIFFERS", "the policy in force here knows no such moment")
     recorded, place = done(case, run), places[command.moment]
-    if any(recorded & moment.bit for moment, _ in stages[place + 1 :]):
+    passed = any(recorded & moment.bit for moment, _ in stages[place + 1 :])
+    if passed and command.moment != BREACH:  # a policy may have put a climbed rung behind it
         return None
     calendar = rules.config.counting(policy, case.queue)
     facts = facts_of(case, policy)[command.clock]
@@ -180,7 +176,7 @@ def _promised(story: Story, command: FireTimer, now: datetime, rules: Rules) -> 
     if command.moment == BREACH:
         if now < promise.due_at:
             raise Rejected("TOO_EARLY", "the promise has time left")
-        return broken(story, promise, rules)
+        return (broken(promise),)
     case = story.case(promise.case)
     if promise.warned:
         return ()
@@ -200,29 +196,3 @@ def _raised(case: Case, by: int, reason: str) -> tuple[PriorityRaised, ...]:
     if priority == case.priority:
         return ()
     return (PriorityRaised(case.own, priority, reason),)
-
-
-def stopped_late(
-    case: Case, after: Case | None, at: datetime, rules: Rules
-) -> tuple[SlaBreached, ...]:
-    """Give the breaches of clocks that end now, which were due by now and not recorded yet.
-
-    `after` is the case when what is happening has happened; None: it is not there any more.
-    """
-    policy = None if rules.config is None else policy_of(case, rules.config)
-    if policy is None or rules.config is None or case.state is CaseState.CLOSED:
-        return ()
-    calendar, facts = rules.config.counting(policy, case.queue), facts_of(case, policy)
-    found = []
-    for kind, target in policy.targets.items():
-        run = run_of(case, kind)
-        if run is None or run.stopped_at is not None or done(case, run) & BREACH.bit:
-            continue
-        on = None if after is None else run_of(after, kind)
-        if on is not None and on.started_at == run.started_at and on.stopped_at is None:
-            continue
-        due_at = reach(calendar, facts[kind], target.target_s)
-        if due_at is not None and due_at <= at:
-            own: Own = timer_id(case.own, kind, BREACH, run.started_at)
-            found.append(SlaBreached(case.own, own, kind, due_at))
-    return tuple(found)
