@@ -2,7 +2,8 @@
 
 The policies with a `when` are tried in the order of the document and the first that fits wins; if
 none does, the one that the queue names holds. The ladder is climbed rung by rung, each once; its
-rungs are numbered from 1 in the order of the document, and a higher one weighs more.
+rungs are numbered from 1 in the order of the document, which is the order in which they come for a
+clock, and a higher one weighs more.
 """
 
 from collections.abc import Iterator, Mapping
@@ -101,6 +102,17 @@ class Rung:
     hand_to: str = ""
     tiers: int = 0
     key: str = field(default="", compare=False)
+
+    def before(self, other: "Rung") -> bool:
+        """Tell whether it comes sooner than another of the same clock."""
+        alike = not (self.clocks and other.clocks) or bool(self.clocks & other.clocks)
+        return alike and self.place < other.place
+
+    @property
+    def place(self) -> tuple[bool, int]:
+        """Where it comes: what comes before the breach by its fraction, then what comes after."""
+        late = self.at_permille is None
+        return late, self.after_s if late else self.at_permille or 0
 
     def comes_s(self, target_s: float) -> float:
         """When it comes, in business seconds of a clock that aims at `target_s`."""
@@ -222,7 +234,13 @@ def _ladder(entry: Fields, breach: Fields, targets: Mapping[ClockKind, Target]) 
         *("at_fraction", "after_breach_s", "clocks", "raise_priority_by"),
         *("widen", "notify", "page", "hand_to", "hand_up"),
     )
-    rungs = [_rung(one, targets) for one in entry.sections("ladder", known, count_max=RUNGS_MAX)]
+    rungs: list[Rung] = []
+    for one in entry.sections("ladder", known, count_max=RUNGS_MAX):
+        made = _rung(one, targets)
+        if any(made.before(lower) for lower in rungs):
+            key = "after_breach_s" if made.at_permille is None else "at_fraction"
+            one.wrong(key, "comes before a lower rung of its clock: put them in their order")
+        rungs.append(made)
     return tuple(rungs)
 
 
