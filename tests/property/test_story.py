@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.aims import aimed, fired
 from tests.tellers import RULES, START, TENANT, agent, contact, customer, offer, own
-from toldonce.kernel.clocks import BREACH, WARN, ClockKind
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
+from toldonce.kernel.config.aims import RUNGS_MAX
 from toldonce.kernel.errors import Refusal
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef
@@ -29,14 +30,21 @@ from toldonce.kernel.story.events import (
     WrapUpCompleted,
 )
 from toldonce.kernel.story.fold import apply, fold
+from toldonce.kernel.story.pausing import paused, resumed
 from toldonce.kernel.story.record import Record
+from toldonce.kernel.story.runs import marked
 from toldonce.kernel.story.types import (
     CASES_MAX,
+    COMMITMENTS_MAX,
     EMPTY,
     ENVELOPE_BYTES_MAX,
+    EVENTS_MAX,
     HEAD_BYTES_MAX,
+    PAUSES_MAX,
     TEXT_BYTES_MAX,
     Case,
+    Commitment,
+    PauseCause,
     SkillNeed,
     Story,
     TargetKind,
@@ -100,7 +108,7 @@ class Teller:
             self.append(by, events)
 
     def append(self, by: Asked, events: tuple[Event, ...]) -> None:
-        assert 1 <= len(events) <= 8
+        assert 1 <= len(events) <= EVENTS_MAX
         record = Record(
             tenant=TENANT,
             customer=customer(),
@@ -249,6 +257,24 @@ def _long(number: int) -> str:
     return f"{number:02d}" + "x" * 61
 
 
+def _full(case: Case) -> Case:
+    """Give a case every pause and every mark that it can have."""
+    for number in range(2 * PAUSES_MAX):
+        cause = PauseCause(1 + number % 4)
+        begins = START + timedelta(seconds=7 * number)
+        case = resumed(
+            paused(case, cause, begins, begins + timedelta(hours=1)),
+            (cause,),
+            begins + timedelta(seconds=1),
+        )
+    case = replace(case, tier=_long(5), asked_at=START, replied_at=START, resolve_from_at=START)
+    every = sum(Moment(rung).bit for rung in range(-1, RUNGS_MAX + 1))
+    for kind in (clock for clock in ClockKind if clock is not ClockKind.COMMITMENT):
+        case = marked(case, kind, every)
+    assert (len(case.pauses), len(case.marks)) == (PAUSES_MAX, 4)
+    return case
+
+
 def test_largest_legal_command_in_the_fullest_head_fits_one_message() -> None:
     teller = Teller()
     long_rules = replace(RULES, agents=frozenset({_long(1)}))
@@ -269,8 +295,16 @@ def test_largest_legal_command_in_the_fullest_head_fits_one_message() -> None:
         teller.do(AppendEntry(teller.story.cases[0].own, 0, EntryKind.MESSAGE_OUT), SERVICE)
         teller.do(contact(500 + number, topic=_long(0)), SERVICE)
     assert len(teller.story.cases) == CASES_MAX
-    head = encode_head(teller.story)
+    full = tuple(_full(case) for case in teller.story.cases)
+    promises = tuple(
+        Commitment(own("promise", n), full[n % 8].own, _long(n), START, START + timedelta(n), n > 3)
+        for n in range(COMMITMENTS_MAX)
+    )
+    story = replace(teller.story, cases=full, commitments=promises)
+    head = encode_head(story)
+    assert decode_head(head) == story
     texts = ContactWords((), "n" * 8_192, "s" * 8_192, "t" * TEXT_BYTES_MAX, "a" * 8_192, ())
-    largest = replace(teller.records[-1], sealed=encode_words({0: texts}) + b"t" * 16)
+    last = teller.records[-1]
+    largest = replace(last, head=story, sealed=encode_words({0: texts}) + b"t" * 16)
     assert len(encode_record(largest)) <= ENVELOPE_BYTES_MAX
     assert len(head) <= 2 * HEAD_BYTES_MAX, len(head)
