@@ -1,6 +1,7 @@
 """`toldonce case`: a case with its customer's card and the whole story."""
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -102,7 +103,7 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from toldonce.cli.story import card_lines, lines, missing, topic
+    from toldonce.cli.story import card_lines, lines, missing, standing, topic
 
     case = read.case
     for line in card_lines(read.card):
@@ -116,6 +117,8 @@ def _show(
         f"language {case.language or 'unknown'}, priority {case.priority}"
     )
     out.say(f"  opened {ago(case.opened_at)} ago, {case.hops} handoffs")
+    for said in standing(case, datetime.now(UTC)):
+        out.say(f"  {said}")
     if case.callback_at:
         out.say(f"  to be called back, asked {ago(case.callback_at)} ago{_where(read)}")
     if case.not_before_at and not case.owner:

@@ -21,6 +21,9 @@ An offer
 The case you are at
   s                        show its story again
   r TEXT                   reply to the customer
+  w TEXT                   reply, and wait for the customer: what they say ends that
+  hold [2d] WHY            it waits for somebody else, then at most (WHY is a word or two)
+  go                       go on: it waits for the customer or on hold no more
   n TEXT                   note something for colleagues
   p 2h WHAT                the customer was promised WHAT, by then (30m, 2h, 3d)
   y [N]                    promise N was kept
@@ -46,6 +49,19 @@ Several
   q                        leave"""
 
 _OVER = {"TAKEN": "taken by somebody else", "REVOKED": "taken back"}
+
+
+_HAPPENED = {
+    "SlaWarned": "a clock runs out soon",
+    "SlaBreached": "a clock ran out",
+    "RungClimbed": "a rung of its ladder was reached",
+    "CasePaused": "it waits for somebody outside",
+    "CaseResumed": "it waits for them no more",
+    "CommitmentMade": "something was promised",
+    "CommitmentKept": "a promise was kept",
+    "CommitmentBroken": "a promise was broken",
+    "CommitmentWithdrawn": "a promise is not waited for any more",
+}
 
 
 class Desktop(Work):
@@ -106,7 +122,7 @@ class Desktop(Work):
                 if self._offers.pop(offer_id, None) is not None:
                     self._out.say(f"The offer is over: {_OVER.get(reason, reason)}.")
             case CaseNews(case, what):
-                self._out.say(f"News of {named(case)}: {', '.join(what) or 'changed'}")
+                self._out.say(f"News of {named(case)}: {happened(what)}")
                 if case.case_id in self._session.cases and "ContactReceived" in what:
                     await self._tell_new(case.case_id)
                 self._advise(case.case_id)
@@ -174,6 +190,11 @@ class Desktop(Work):
         if not self._offers:
             raise Invalid("", "there is no offer now; one comes by itself when there is work")
         return next(reversed(self._offers.values()))
+
+
+def happened(what: tuple[str, ...]) -> str:
+    """Say what happened, given the names of the event types."""
+    return ", ".join(_HAPPENED.get(name, name) for name in what) or "changed"
 
 
 async def _lines() -> AsyncIterator[str]:

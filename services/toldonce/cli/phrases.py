@@ -11,6 +11,7 @@ _DELAY = re.compile(r"([0-9]{1,4})([mhd])")
 _BETWEEN = re.compile(r"(?:^|(?<=\s))/(?=\s|$)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _HAND = "h queue:NAME WHY / THE MATTER, or agent:NAME, or tier:1"
+_HOLD = "hold 2d WHY"
 _SPEECH = 6
 
 
@@ -67,6 +68,17 @@ def due(word: str, now: datetime, say: str = "p 2h WHAT") -> datetime:
     except ValueError:
         raise Invalid("", f"when? {say}: 30m, 2h, 3d, or 2026-01-31T14:00 (UTC)") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def holding(words: str, now: datetime) -> tuple[datetime | None, str]:
+    """Read `[2h] WHY`: until when a case is on hold (None: as long as usual), and the code why."""
+    first, _, rest = words.partition(" ")
+    timed = first[:1].isdigit()
+    until_at = due(first, now, _HOLD) if timed else None
+    why = code(rest if timed else words)
+    if not why:
+        raise Invalid("", f"what does it wait for? {_HOLD}, as SUPPLIER (2d may be left out)")
+    return until_at, why
 
 
 def closing(words: str) -> tuple[str, dict[str, bool]]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, HandoffTold
+from toldonce.client.seen import CaseSeen
 from toldonce.kernel.context import Item
 from toldonce.kernel.ids import own_of
 
@@ -15,6 +16,8 @@ _MICROS = 1_000_000
 _SAID = {"contact_received", "entry_appended"}
 _QUIET = {"case_opened", "wrap_up_begun", "wrap_up_completed", "delivery_confirmed"}
 _TOPIC_BY = {"GATEWAY": "its gateway", "WORDS": "its words", "MODEL": "the model"}
+_FOR = {"CUSTOMER": "waits for the customer", "HOLD": "is on hold"}
+_NO_MORE = {"CUSTOMER": "waits for the customer no more", "HOLD": "is on hold no more"}
 _INDENT = " " * 12
 
 
@@ -79,6 +82,25 @@ def card_lines(card: Card) -> Iterator[str]:
         yield f"  earlier: {_earlier(case)}"
     if card.forgotten:
         yield "  forgotten: older words were destroyed; what is shown of them came since"
+
+
+def promised(one: Promise) -> str:
+    """Say what was promised; what nobody of the company wrote is what the acknowledgement says."""
+    if one.text:
+        return _quoted(one.text)
+    return "(the words were forgotten)" if one.agent else "an answer"
+
+
+def standing(case: CaseSeen, now: datetime) -> Iterator[str]:
+    """Say what a case waits for, until when, and what its customer is to the company."""
+    if case.tier:
+        yield f"customer tier {case.tier}"
+    until_at = case.paused_until_at
+    if until_at is not None and now < until_at:
+        why = _FOR.get(case.paused_for, "waits")
+        yield f"{why}, at most until {until_at:%Y-%m-%d %H:%M} UTC"
+    elif case.state == "PENDING_CUSTOMER":
+        yield "has waited for the customer as long as was said; its clocks go on"
 
 
 def topic(read: ContextRead) -> str:
@@ -149,9 +171,17 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
     "case_split": lambda _: "some contacts became a case of their own",
     "consult_joined": lambda f: f"{f.get('agent', '?')} advises ({f.get('kind', '?').lower()})",
     "consult_left": lambda f: f"{f.get('agent', '?')} advises no longer",
-    "commitment_made": lambda f: f"{f.get('agent', '?')} promised by {_due(f)}",
-    "commitment_kept": lambda f: f"{f.get('agent', '?')} kept a promise",
+    "commitment_made": lambda f: (
+        f"{f.get('agent') or 'the acknowledgement'} promised "
+        f"{'' if f.get('agent') else 'an answer '}by {_due(f)}"
+    ),
+    "commitment_kept": lambda f: (
+        f"{f['agent']} kept a promise" if f.get("agent") else "a promise was kept"
+    ),
     "commitment_broken": lambda f: f"a promise was broken: it was due {_due(f)}",
+    "commitment_withdrawn": lambda f: (
+        f"a promise is not waited for any more: {f.get('reason', '?')}"
+    ),
     "ownership_released": lambda f: f"{f.get('agent', '?')} lets go: {f.get('reason', '?')}",
     "ownership_lapsed": lambda f: (
         f"{f.get('agent', '?')} is away; by rule {f.get('rule', '?')} "
@@ -162,10 +192,25 @@ _TOLD: dict[str, Callable[[dict[str, str]], str]] = {
         f"to be called back{f' at {f["callback_to"]}' if 'callback_to' in f else ''}, "
         f"{_from(f)}{f': {f["reason"]}' if 'reason' in f else ''}"
     ),
+    "case_paused": lambda f: (
+        f"{_FOR.get(f.get('cause', ''), 'waits')}{f': {f["reason"]}' if f.get('reason') else ''}, "
+        f"at most until {_instant(f, 'until_at')}"
+    ),
+    "case_resumed": lambda f: (
+        f"{_NO_MORE.get(f.get('cause', ''), 'waits no more')}"
+        f"{f': {f["reason"]}' if f.get('reason') else ''}"
+    ),
+    "rung_climbed": lambda f: (
+        f"rung {f.get('rung', '?')} of policy {f.get('policy', '?')} for clock "
+        f"{f.get('clock', '?')}, due {_due(f)}{''.join(_done_by(f))}"
+    ),
     "case_scheduled": lambda f: f"waits {_from(f)}: {f.get('reason', '?')}",
     "incident_linked": lambda f: f"part of incident {f.get('incident') or 'no more'}",
     "priority_set": lambda f: f"priority {f.get('priority', '0')} now: {f.get('reason', '?')}",
-    "sla_warned": lambda f: f"clock {f.get('clock', '?')} runs out at {_due(f)}",
+    "sla_warned": lambda f: (
+        f"{'a promise' if f.get('commitment') else f'clock {f.get("clock", "?")}'} "
+        f"runs out at {_due(f)}"
+    ),
     "sla_breached": lambda f: f"clock {f.get('clock', '?')} ran out at {_due(f)}",
     "moved": lambda _: "this story goes on in another customer's",
     "absorbed": lambda _: "another customer's story became part of this one",
@@ -205,8 +250,7 @@ def _envelope(told: HandoffTold | None) -> Iterator[str]:
 
 def _promise(one: Promise) -> str:
     due = f"{one.due_at:%Y-%m-%d %H:%M}" if one.due_at else "some time"
-    text = _quoted(one.text) if one.text else "(the words were forgotten)"
-    return f"{text} by {due} UTC, says {one.agent or 'nobody we know'}"
+    return f"{promised(one)} by {due} UTC, says {one.agent or 'the acknowledgement'}"
 
 
 def _earlier(case: EarlierCase) -> str:
@@ -218,9 +262,23 @@ def _earlier(case: EarlierCase) -> str:
     )
 
 
+def _done_by(facts: dict[str, str]) -> Iterable[str]:
+    """Say what a rung does that has no event of its own."""
+    said = {
+        "widened": "; it asks as little as after all steps now",
+        "notified": "; those who are to know are told",
+        "paged": "; a supervisor is called",
+    }
+    return (words for name, words in said.items() if facts.get(name) == "true")
+
+
 def _due(facts: dict[str, str]) -> str:
-    due = facts.get("due_at", "")
-    return f"{_at(int(due), '%Y-%m-%d %H:%M')} UTC" if due.isdecimal() else "?"
+    return _instant(facts, "due_at")
+
+
+def _instant(facts: dict[str, str], name: str) -> str:
+    at = facts.get(name, "")
+    return f"{_at(int(at), '%Y-%m-%d %H:%M')} UTC" if at.isdecimal() else "?"
 
 
 def _from(facts: dict[str, str]) -> str:

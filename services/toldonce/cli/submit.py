@@ -1,5 +1,6 @@
 """`toldonce submit`: hand in one contact, or every row of a table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,9 @@ def submit(
     account: Annotated[str, typer.Option("--account", help="Their customer number.")] = "",
     name: Annotated[str, typer.Option("--name", help="Their name.")] = "",
     subject: Annotated[str, typer.Option("--subject", help="A subject line.")] = "",
+    tier: Annotated[
+        str, typer.Option("--tier", help="What the customer is to the company, as configured.")
+    ] = "",
     message_id: Annotated[
         str, typer.Option("--message-id", help="Your own id; the same again is a repeat.")
     ] = "",
@@ -74,12 +78,18 @@ def submit(
     if (file is None) == (not text):
         raise Invalid("", "say what to hand in: --text TEXT, or --file CSV --text-column NAME")
     if file is not None:
-        from toldonce.cli.table import read
-
-        contacts = read(file, text_column, channel).contacts
+        contacts = _rows(file, text_column, channel, tier)
     else:
         contacts = (
-            _one(text, channel, addresses, name=name, subject=subject, message_id=message_id),
+            _one(
+                text,
+                channel,
+                addresses,
+                name=name,
+                subject=subject,
+                message_id=message_id,
+                tier=tier,
+            ),
         )
     if embedded:
         handed = run(_embedded(data, contacts, gateway, out, wait_s))
@@ -97,7 +107,14 @@ def submit(
 
 
 def _one(
-    text: str, channel: str, addresses: dict[str, str], *, name: str, subject: str, message_id: str
+    text: str,
+    channel: str,
+    addresses: dict[str, str],
+    *,
+    name: str,
+    subject: str,
+    message_id: str,
+    tier: str = "",
 ) -> "Submission":
     from toldonce.client.submission import Address, Submission
     from toldonce.runtime.ids import new_id
@@ -111,7 +128,14 @@ def _one(
         addresses=given,
         name=name,
         subject=subject,
+        tier=tier,
     )
+
+
+def _rows(file: Path, text_column: str, channel: str, tier: str) -> "tuple[Submission, ...]":
+    from toldonce.cli.table import read
+
+    return tuple(replace(one, tier=tier) for one in read(file, text_column, channel).contacts)
 
 
 async def _embedded(

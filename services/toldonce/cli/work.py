@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from toldonce.cli import phrases
 from toldonce.cli.output import Out, explain
-from toldonce.cli.story import line, lines
+from toldonce.cli.story import line, lines, promised, standing
 from toldonce.client.agent import AgentSession
 from toldonce.client.seen import CaseSeen
 from toldonce.kernel.context import Item
@@ -30,6 +30,9 @@ class Work:
         self.commands: dict[str, Action] = {
             "s": self._story,
             "r": self._reply,
+            "w": self._ask_back,
+            "hold": self._hold,
+            "go": self._go_on,
             "n": self._note,
             "h": self._hand_over,
             "c": self._close,
@@ -54,7 +57,12 @@ class Work:
         except Refusal as no:
             self._out.say(explain(no)[0])
             return
+        self._stands(read.case)
         for said in lines(read):
+            self._out.say(f"  {said}")
+
+    def _stands(self, case: CaseSeen) -> None:
+        for said in standing(case, datetime.now(UTC)):
             self._out.say(f"  {said}")
 
     async def _tell_new(self, case_id: str) -> bool:
@@ -81,12 +89,30 @@ class Work:
 
     async def _story(self, _: str) -> None:
         read = await self._session.read(self._advised or self._mine())
+        self._stands(read.case)
         for item in read.items:
             self._out.say(f"  {line(item)}")
 
     async def _reply(self, text: str) -> None:
         await self._session.reply(self._mine(), text)
         self._out.say("Sent.")
+
+    async def _ask_back(self, text: str) -> None:
+        await self._session.reply(self._mine(), text, awaits_customer=True)
+        self._out.say("Sent. It waits for the customer now; what they say ends that, or `go`.")
+
+    async def _hold(self, words: str) -> None:
+        until_at, why = phrases.holding(words, datetime.now(UTC))
+        seen = await self._session.wait_for(self._mine(), "HOLD", until_at=until_at, reason=why)
+        until_at = seen.paused_until_at or until_at
+        until = f", at most until {until_at:%Y-%m-%d %H:%M} UTC" if until_at else ""
+        self._out.say(f"On hold{until}; `go` goes on.")
+
+    async def _go_on(self, _: str) -> None:
+        case_id = self._mine()
+        for cause in ("CUSTOMER", "HOLD"):
+            await self._session.go_on(case_id, cause)
+        self._out.say("It waits for nobody any more but us.")
 
     async def _note(self, text: str) -> None:
         await self._session.note(self._advised or self._mine(), text)
@@ -198,7 +224,8 @@ class Work:
                 self._contacts.append(f"{read.customer_id}{dict(item.attributes)['contact']}")
                 self._out.say(f"contact {number}: {line(item)}")
             for number, one in enumerate(read.card.promises, 1):
-                self._out.say(f"promise {number}: {one.text} (by {one.due_at:%Y-%m-%d %H:%M} UTC)")
+                due = f"(by {one.due_at:%Y-%m-%d %H:%M} UTC)"
+                self._out.say(f"promise {number}: {one.text or promised(one)} {due}")
         if not self._listed:
             self._out.say("You own nothing now; an offer comes by itself when there is work.")
 

@@ -23,7 +23,10 @@ class EarlierCase:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the customer was promised and is not done yet; without text when it was forgotten."""
+    """What the customer was promised and is not done yet; without text when it was forgotten.
+
+    Without an agent the acknowledgement promised an answer.
+    """
 
     commitment_id: str
     case_id: str

@@ -47,7 +47,10 @@ class AdviserSeen:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentSeen:
-    """An open promise of the story; its words stand in the context."""
+    """An open promise of the story; its words stand in the context.
+
+    Without an agent the acknowledgement promised an answer: the first one keeps it.
+    """
 
     commitment_id: str
     case_id: str

@@ -53,7 +53,10 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An open commitment and what was promised; empty when that was forgotten."""
+    """An open commitment and what was promised; empty when that was forgotten.
+
+    What the acknowledgement promised (no agent) has no words of its own: it is an answer.
+    """
 
     commitment: Commitment
     text: str

@@ -79,3 +79,23 @@ def test_numbers_are_those_of_the_list() -> None:
 def test_a_time_that_cannot_be_read_teaches_the_command_it_was_for() -> None:
     with pytest.raises(Invalid, match="--at 2h"):
         phrases.due("soon", NOW, "--at 2h")
+
+
+@pytest.mark.parametrize(
+    ("words", "until_s", "why"),
+    [
+        ("2h supplier", 7_200, "SUPPLIER"),
+        ("30m other department", 1_800, "OTHER_DEPARTMENT"),
+        ("supplier", None, "SUPPLIER"),
+        ("the carrier first", None, "THE_CARRIER_FIRST"),
+    ],
+)
+def test_a_hold_has_a_reason_and_may_have_a_time(words: str, until_s: int | None, why: str) -> None:
+    until_at = None if until_s is None else NOW + timedelta(seconds=until_s)
+    assert phrases.holding(words, NOW) == (until_at, why)
+
+
+@pytest.mark.parametrize("words", ["", "2h", "2x supplier", "...", "3d ..."])
+def test_a_hold_without_a_reason_teaches_how_to_say_it(words: str) -> None:
+    with pytest.raises(Invalid, match="hold 2d WHY"):
+        phrases.holding(words, NOW)

@@ -1,15 +1,17 @@
 """A person reads a story: who it is about, what happened, and what is missing and why."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.unit.client.desktop import CASE, CUSTOMER, case_view
+from toldonce.api.types.v1 import types_pb2
 from toldonce.cli.case import _figures, _show
 from toldonce.cli.output import Out
-from toldonce.cli.story import call_at, card_lines, line, lines, missing, topic
+from toldonce.cli.story import call_at, card_lines, line, lines, missing, standing, topic
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, Envelope, HandoffTold
 from toldonce.client.places import PlaceSeen, WaitSeen
@@ -20,6 +22,9 @@ from toldonce.kernel.story.events import Event, Fenced
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 PLACE = PlaceSeen(3, WaitSeen(80.0, 20.0, 190.0), "")
 AT_US = int(AT.timestamp()) * 10**6
+DUE = "due 2026-01-05 09:00 UTC"
+WIDE = "it asks as little as after all steps now"
+TOLD, CALLED = "those who are to know are told", "a supervisor is called"
 CARD = Card(
     aliases=(("EMAIL", "joan@example.org"), ("PHONE", "+31201234567")),
     name="Joan",
@@ -116,6 +121,107 @@ def test_person_reads_files_envelopes_and_promises_where_they_happened() -> None
     assert "why: needs a senior" in told
     assert "mood: angry" in told
     assert "anna promised by 2026-01-05 09:00 UTC: “Morgen bij u.”" in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "said"),
+    [
+        (
+            "rung_climbed",
+            {"rung": "2", "policy": "p", "clock": "RESOLUTION", "widened": "true"},
+            f"rung 2 of policy p for clock RESOLUTION, {DUE}; {WIDE}",
+        ),
+        (
+            "rung_climbed",
+            {
+                "rung": "1",
+                "policy": "p",
+                "clock": "QUEUE_WAIT",
+                "notified": "true",
+                "paged": "true",
+            },
+            f"rung 1 of policy p for clock QUEUE_WAIT, {DUE}; {TOLD}; {CALLED}",
+        ),
+        (
+            "case_paused",
+            {"cause": "CUSTOMER"},
+            "waits for the customer, at most until 2026-01-05 10:00 UTC",
+        ),
+        (
+            "case_paused",
+            {"cause": "HOLD", "reason": "SUPPLIER"},
+            "is on hold: SUPPLIER, at most until 2026-01-05 10:00 UTC",
+        ),
+        ("case_resumed", {"cause": "CUSTOMER"}, "waits for the customer no more"),
+        ("case_resumed", {"cause": "HOLD", "reason": "CAME"}, "is on hold no more: CAME"),
+        ("commitment_made", {}, "the acknowledgement promised an answer by 2026-01-05 09:00 UTC"),
+        ("commitment_made", {"agent": "anna"}, "anna promised by 2026-01-05 09:00 UTC"),
+        ("commitment_kept", {"agent": "anna"}, "anna kept a promise"),
+        ("commitment_kept", {}, "a promise was kept"),
+        (
+            "commitment_withdrawn",
+            {"reason": "CALLBACK"},
+            "a promise is not waited for any more: CALLBACK",
+        ),
+        (
+            "sla_warned",
+            {"clock": "COMMITMENT", "commitment": "c" * 26},
+            "a promise runs out at 2026-01-05 09:00 UTC",
+        ),
+        (
+            "sla_warned",
+            {"clock": "NEXT_RESPONSE"},
+            "clock NEXT_RESPONSE runs out at 2026-01-05 09:00 UTC",
+        ),
+    ],
+)
+def test_person_reads_what_time_did_in_words(kind: str, facts: dict[str, str], said: str) -> None:
+    hour_us = 3_600 * 10**6
+    told = line(item(kind, due_at=str(AT_US), until_at=str(AT_US + hour_us), **facts))
+    assert told == f"09:00:00  gateway:web [chat]  {said}"
+
+
+def test_person_reads_that_nobody_but_the_acknowledgement_promised() -> None:
+    by_nobody = replace(CARD, promises=(Promise(CASE, CASE, "", AT, AT, ""),))
+    told = "\n".join(card_lines(by_nobody))
+    assert "promised: an answer by 2026-01-05 09:00 UTC, says the acknowledgement" in told
+
+
+def test_person_reads_what_a_case_waits_for_until_when_and_for_whom() -> None:
+    until_at = AT + timedelta(days=2)
+    plain = case_seen(case_view())
+    assert list(standing(plain, AT)) == []
+    held = replace(plain, tier="gold", paused_for="HOLD", paused_until_at=until_at)
+    assert list(standing(held, AT)) == [
+        "customer tier gold",
+        "is on hold, at most until 2026-01-07 09:00 UTC",
+    ]
+    assert list(standing(held, until_at)) == ["customer tier gold"]
+    asked = replace(
+        plain, state="PENDING_CUSTOMER", paused_for="CUSTOMER", paused_until_at=until_at
+    )
+    assert list(standing(asked, AT)) == [
+        "waits for the customer, at most until 2026-01-07 09:00 UTC"
+    ]
+    assert list(standing(asked, until_at)) == [
+        "has waited for the customer as long as was said; its clocks go on"
+    ]
+
+
+def test_page_of_a_case_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    until_at = Timestamp()
+    until_at.FromDatetime(datetime.now(UTC) + timedelta(days=1))
+    view = case_view(
+        customer_tier="gold",
+        paused_for=types_pb2.PAUSE_CAUSE_CUSTOMER,
+        paused_until_at=until_at,
+        state=types_pb2.CASE_STATE_PENDING_CUSTOMER,
+    )
+    whole = replace(read(item(text="Waar?")), case=case_seen(view))
+    _show(Out(), whole, [], PLACE, everything=False)
+    shown = capsys.readouterr().out
+    assert "customer tier gold" in shown
+    assert "waits for the customer, at most until" in shown
 
 
 @pytest.mark.parametrize("kind", [one for one in get_args(Event.__value__) if one is not Fenced])

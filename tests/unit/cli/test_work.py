@@ -1,12 +1,16 @@
 """What an agent types is about the case they were at, or about none."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from toldonce.cli.desktop import HELP, happened
 from toldonce.cli.work import Work
 from toldonce.kernel.errors import Invalid
+
+LATER = datetime(2026, 1, 31, 14, 0, tzinfo=UTC)
 
 
 @dataclass
@@ -15,10 +19,22 @@ class Session:
 
     cases: dict[str, SimpleNamespace] = field(default_factory=dict)
     sent: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[tuple[str, str, datetime | None, str]] = field(default_factory=list)
+    went_on: list[tuple[str, str]] = field(default_factory=list)
 
-    async def reply(self, case_id: str, text: str) -> str:
+    async def reply(self, case_id: str, text: str, *, awaits_customer: bool = False) -> str:
         self.sent.append((case_id, text))
+        self.asked += [(case_id, "CUSTOMER", None, "")] if awaits_customer else []
         return "entry"
+
+    async def wait_for(
+        self, case_id: str, cause: str, *, until_at: datetime | None = None, reason: str = ""
+    ) -> SimpleNamespace:
+        self.asked.append((case_id, cause, until_at, reason))
+        return SimpleNamespace(paused_until_at=until_at or LATER)
+
+    async def go_on(self, case_id: str, cause: str) -> None:
+        self.went_on.append((case_id, cause))
 
     async def close_case(self, case_id: str, outcome: str, **_: object) -> None:
         del self.cases[case_id]
@@ -68,3 +84,49 @@ async def test_agent_who_lost_the_only_case_is_told_that_they_own_none() -> None
     session.cases.clear()
     with pytest.raises(Invalid, match="you own no case"):
         await desk.commands["r"]("Hello Joan")
+
+
+async def test_agent_who_asks_back_waits_for_the_customer_with_the_same_words() -> None:
+    desk, session, screen = work("joan")
+    await desk.commands["r"]("It is on its way.")
+    await desk.commands["w"]("What is your street?")
+    assert session.sent == [("joan", "It is on its way."), ("joan", "What is your street?")]
+    assert session.asked == [("joan", "CUSTOMER", None, "")]
+    assert "waits for the customer" in screen.said[-1]
+
+
+async def test_agent_holds_a_case_for_a_reason_until_a_time_or_as_long_as_usual() -> None:
+    desk, session, screen = work("joan")
+    await desk.commands["hold"]("2026-01-31T14:00 supplier first")
+    await desk.commands["hold"]("supplier")
+    assert session.asked == [
+        ("joan", "HOLD", LATER, "SUPPLIER_FIRST"),
+        ("joan", "HOLD", None, "SUPPLIER"),
+    ]
+    assert screen.said == 2 * ["On hold, at most until 2026-01-31 14:00 UTC; `go` goes on."]
+
+
+async def test_agent_who_does_not_say_what_a_case_waits_for_is_taught_how() -> None:
+    desk, session, _ = work("joan")
+    for words in ("", "2d", "2d  "):
+        with pytest.raises(Invalid, match="hold 2d WHY"):
+            await desk.commands["hold"](words.strip())
+    assert session.asked == []
+
+
+async def test_agent_goes_on_with_a_case_whatever_it_waited_for() -> None:
+    desk, session, _ = work("joan")
+    await desk.commands["go"]("")
+    assert session.went_on == [("joan", "CUSTOMER"), ("joan", "HOLD")]
+
+
+def test_agent_can_read_in_the_help_whatever_can_be_typed() -> None:
+    desk, _, _ = work("joan")
+    typed = {words.split()[0] for words in HELP.splitlines() if words.startswith("  ")}
+    assert set(desk.commands) <= typed
+
+
+def test_agent_hears_what_time_did_to_a_case_in_words() -> None:
+    assert happened(()) == "changed"
+    assert happened(("SlaBreached", "PriorityRaised")) == "a clock ran out, PriorityRaised"
+    assert happened(("CommitmentWithdrawn",)) == "a promise is not waited for any more"

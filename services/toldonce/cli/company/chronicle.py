@@ -16,6 +16,11 @@ from toldonce.kernel.story.events import (
     CaseAbandoned,
     CaseClosed,
     CaseOpened,
+    CasePaused,
+    CommitmentBroken,
+    CommitmentKept,
+    CommitmentMade,
+    CommitmentWithdrawn,
     ContactReceived,
     DeliveryConfirmed,
     EntryAppended,
@@ -32,6 +37,7 @@ from toldonce.kernel.story.events import (
     OwnershipReleased,
     OwnershipResumed,
     QueueChanged,
+    RungClimbed,
     SlaBreached,
     SlaWarned,
 )
@@ -100,6 +106,12 @@ class Chronicle:
     released_gone: int = 0
     warnings: int = 0
     breaches: int = 0
+    rungs: int = 0
+    pauses: int = 0
+    promised: int = 0
+    kept: int = 0
+    broken: int = 0
+    withdrawn: int = 0
     heads_differ: int = 0
     answers: dict[str, bool] = field(default_factory=dict)
     records: int = 0
@@ -226,5 +238,11 @@ _COUNTED: dict[type, str] = {
     Escalated: "escalations",
     SlaWarned: "warnings",
     SlaBreached: "breaches",
+    RungClimbed: "rungs",
+    CasePaused: "pauses",
+    CommitmentMade: "promised",
+    CommitmentKept: "kept",
+    CommitmentBroken: "broken",
+    CommitmentWithdrawn: "withdrawn",
     HandoffBegun: "handoffs_begun",
 }
