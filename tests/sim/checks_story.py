@@ -266,7 +266,7 @@ def _timer(where: str, record: Record, timer: str, owners: _Owners) -> Found:
 
 def _ended_late(where: str, before: Story, head: Story, record: Record, config: Config) -> Found:
     """I8: a clock that ends past its due time has its breach in the log."""
-    if any(isinstance(event, Moved | Forgotten | CaseMerged) for event in record.events):
+    if any(isinstance(event, Moved | Forgotten) for event in record.events):
         return []  # it goes on elsewhere, or nobody is to know
     said = {(e.case, e.clock) for e in record.events if isinstance(e, SlaBreached)}
     found: Found = []
