@@ -236,11 +236,12 @@ SLOW = """on_breach: {raise_priority_by: 0}
   - name: high
     when: {priority_min: 500}
     targets: {queue_wait_s: 600, first_response_s: 700}"""
+SLOW_ABOVE = SLOW.replace("priority_min: 500", "queues: [escalations]")
 
 
 @pytest.mark.parametrize("early", [True, False])
 def test_wait_that_ran_out_before_the_case_went_elsewhere_did(*, early: bool) -> None:
-    tale = told()
+    tale = told(aims(more=SLOW_ABOVE))
     case = tale.waiting()
     until(tale, 59 if early else 130)
     said = tale.do(ChangeQueue(case.own, 0, "", "escalations", "FULL"), SAM)
@@ -268,12 +269,24 @@ def test_higher_priority_under_a_slower_policy_does_not_undo_what_ran_out() -> N
     assert recorded(tale) == ["QUEUE_WAIT", "FIRST_RESPONSE"]
 
 
-def test_escalation_of_a_waiting_case_to_a_queue_without_aims_says_what_ran_out() -> None:
-    tale = told()
+def test_escalation_of_a_waiting_case_to_a_slower_queue_says_what_ran_out() -> None:
+    tale = told(aims(more=SLOW_ABOVE))
     case = tale.waiting()
     until(tale, 61)
     said = tale.do(Escalate(case.own, 0, 0, "", "ANGRY"), SAM)
     assert late(said) == {(case.own, "QUEUE_WAIT"): at(60)}
+    until(tale, 601)
+    all_fire(tale)
+    assert recorded(tale) == ["QUEUE_WAIT"]  # its resolution is none of that policy's aims
+
+
+def test_case_that_goes_to_a_queue_without_aims_leaves_what_ran_out_to_its_timer() -> None:
+    tale = told()
+    case = tale.waiting()
+    until(tale, 61)
+    assert kinds(tale.do(Escalate(case.own, 0, 0, "", "ANGRY"), SAM)) == ["Escalated"]
+    all_fire(tale)
+    assert recorded(tale) == ["QUEUE_WAIT"]
 
 
 def test_breach_that_raises_the_case_into_a_slower_policy_is_recorded_once() -> None:

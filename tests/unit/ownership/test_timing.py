@@ -434,14 +434,27 @@ def test_edit_to_a_shorter_target_escalates_nothing_for_time_that_had_been_pause
     assert kinds(fire(tale, case, DONE, BREACH)) == ["SlaBreached"]
 
 
-def test_case_that_waits_in_a_queue_without_aims_has_no_timers() -> None:
+def test_case_that_came_into_a_queue_without_aims_has_no_timers() -> None:
     tale = told()
-    case = tale.waiting()
-    tale.do(ChangeQueue(case.own, 0, "", "escalations", "MISROUTED"), SAM)
+    case = tale.waiting(queue="escalations")
     assert tale.rules.config is not None
     assert story_timers(tale.story, tale.rules.config) == ()
     until(tale, 1_000)
     assert tale.refused(fired(case, WAIT, BREACH)) == "POLICY_DIFFERS"
+
+
+def test_case_that_goes_to_a_queue_without_aims_keeps_its_clocks_as_they_were() -> None:
+    tale = told()
+    case = tale.waiting()
+    assert tale.rules.config is not None
+    before = story_timers(tale.story, tale.rules.config)
+    tale.do(ChangeQueue(case.own, 0, "", "escalations", "MISROUTED"), SAM)
+    after = story_timers(tale.story, tale.rules.config)
+    assert [one.own for one in before if one.moment.rung < 1] == [
+        one.own for one in after if one.moment.rung < 1
+    ]
+    until(tale, 60)
+    assert kinds(fire(tale, case, WAIT, BREACH))[0] == "SlaBreached"
 
 
 def test_nobody_but_who_plans_timers_needs_to_know_the_story_is_read_as_it_was() -> None:
