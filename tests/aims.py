@@ -49,10 +49,12 @@ def aims(
     first: int = 120,
     next_s: int = 60,
     done: int = 600,
+    spoken: bool = False,
     more: str = "on_breach: {raise_priority_by: 100, escalate_after_s: 20}",
 ) -> Config:
-    """Aim at so many seconds; `more` is the rest of the policy."""
+    """Aim at so many seconds; `more` is the rest of the policy. `spoken`: no written answers."""
     text = DOCUMENT.replace("WAIT", str(wait)).replace("FIRST", str(first))
+    text = text.replace("cost: 1,", "cost: 1, reply: false,") if spoken else text
     text = text.replace("NEXT", str(next_s)).replace("DONE", str(done))
     return check(text.replace("MORE", more.strip()), ZONES).at_revision(1)
 

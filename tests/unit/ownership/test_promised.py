@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.aims import DOCUMENT, ZONES, aimed, aims, fired
+from tests.aims import aimed, aims, fired
 from tests.tellers import GATEWAY, START, contact
 from tests.unit.ownership.tale import ANNA, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
@@ -33,7 +33,6 @@ from toldonce.ownership.core.commands import (
     RequestCallback,
     ScheduleCase,
 )
-from toldonce.runtime.document import check
 
 ANSWER = EntryKind.MESSAGE_OUT
 PROMISE = ClockKind.COMMITMENT
@@ -54,10 +53,7 @@ def told() -> Tale:
 
 def spoken() -> Rules:
     """Be a company on whose channel nothing is written back."""
-    text = DOCUMENT.replace("cost: 1,", "cost: 1, reply: false,").replace("MORE", "")
-    for word in ("WAIT", "FIRST", "NEXT", "DONE"):
-        text = text.replace(word, "50000")
-    return aimed(check(text, ZONES).at_revision(1))
+    return aimed(aims(wait=50_000, first=50_000, done=50_000, more="", spoken=True))
 
 
 def promising(number: int = 1, by_s: float = 100, topic: str = "order") -> ReceiveContact:
@@ -173,6 +169,14 @@ def test_whoever_takes_a_call_keeps_it_by_that() -> None:
     said = tale.accept(case.own)
     assert kinds(said) == ["CommitmentKept", "OfferAccepted"]
     assert tale.story.commitments == ()
+
+
+def test_whoever_takes_a_case_to_call_back_keeps_it_by_that() -> None:
+    tale = told()
+    case = promised(tale)
+    tale.do(RequestCallback(case.own, None, to_other=False), GATEWAY)
+    tale.offered(case.own, "anna")
+    assert kinds(tale.accept(case.own)) == ["CommitmentKept", "OfferAccepted"]
 
 
 def test_close_keeps_it_in_time() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.aims import aimed, aims, fired
 from tests.tellers import GATEWAY, RULES, START, contact, own
 from tests.unit.ownership.tale import ANNA, SAM, Tale, kinds
-from toldonce.kernel.clocks import BREACH, ClockKind
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import story_timers
@@ -96,6 +96,41 @@ def test_accept_settles_the_wait_and_nothing_else(*, early: bool) -> None:
     assert late(said) == ({} if early else {(case.own, "QUEUE_WAIT"): at(60)})
     assert kinds(said)[-1] == "OfferAccepted"
     assert tale.story.bad_experiences == (0 if early else 1)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_takes_a_call_answers_and_settles_the_first_response(*, early: bool) -> None:
+    tale = told(aims(wait=300, first=120, done=10_000, more=BARE, spoken=True))
+    case = tale.waiting()
+    until(tale, 119 if early else 120)
+    tale.offered(case.own, "anna")
+    said = tale.accept(case.own)
+    assert late(said) == ({} if early else {(case.own, "FIRST_RESPONSE"): at(120)})
+    until(tale, 5_000)
+    all_fire(tale)
+    assert recorded(tale) == ([] if early else ["FIRST_RESPONSE"])
+    assert tale.refused(fired(case, FIRST, WARN)) == "CLOCK_STOPPED"
+
+
+def test_whoever_takes_a_case_to_call_back_answers_by_that() -> None:
+    tale = told(aims(first=120, done=10_000, more=BARE))
+    case = tale.waiting()
+    tale.do(RequestCallback(case.own, None, to_other=False), GATEWAY)
+    until(tale, 50)
+    tale.offered(case.own, "anna")
+    tale.accept(case.own)
+    until(tale, 500)
+    assert kinds(tale.do(tale.closing(case.own), ANNA)) == ["CaseClosed"]
+
+
+def test_customer_who_calls_again_in_a_call_waits_for_no_written_answer() -> None:
+    tale = told(aims(next_s=10, done=10_000, more=BARE, spoken=True))
+    case = tale.owned()
+    tale.do(contact(2), GATEWAY)
+    until(tale, 500)
+    all_fire(tale)
+    assert recorded(tale) == []
+    assert tale.case(case.own).asked_at is None
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -84,8 +84,10 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
             made = Offer(offer, agent, at, expires_at, engine_epoch)
             work = WorkState.OFFERED if not case.owner else case.work
             return replace(case, offers=(*case.offers, made), work=work)
-        case OfferAccepted(_, _, agent, epoch, handoff):
-            return _owned(case, agent, epoch, at, handed_over=bool(handoff))
+        case OfferAccepted(_, _, agent, epoch, handoff, answers):
+            first_at = case.first_reply_at or (at if answers else None)
+            taken = _owned(case, agent, epoch, at, handed_over=bool(handoff))
+            return replace(taken, first_reply_at=first_at)
         case OfferDeclined(offer) | OfferExpired(offer) | OfferRevoked(offer):
             return _without_offer(case, offer)
         case HandoffCancelled():
@@ -239,7 +241,7 @@ def breached(case: Case, clock: ClockKind) -> Case:
 def heard(case: Case, at: datetime) -> Case:
     """Take in that the customer spoke: they are waited for no more, and wait for an answer."""
     case = resumed(case, (PauseCause.CUSTOMER,), at)
-    answered_at = case.replied_at or case.first_reply_at
+    answered_at = case.replied_at  # only what is written to them can be followed by the next
     if answered_at is None or (case.asked_at is not None and case.asked_at > answered_at):
         return case
     return replace(case, asked_at=max(at, answered_at + _TICK))

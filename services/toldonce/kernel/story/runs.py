@@ -25,10 +25,10 @@ def runs(case: Case) -> tuple[Run, ...]:
     """Give the present run of each clock, or its last.
 
     QUEUE_WAIT counts the present wait for an owner, FIRST_RESPONSE from entry into the queue to the
-    first answer, whoever gives it, NEXT_RESPONSE from what the customer said first after the last
-    answer to the next one, RESOLUTION from the opening on. What is scheduled for later does not
-    wait: the first two begin anew at that instant. Of a case that ended only those are told that
-    can be: the others stopped with it.
+    first answer, whoever gives it (who takes a call does), NEXT_RESPONSE from what the customer
+    said first after the last written answer to the next one, RESOLUTION from the opening on. What
+    is scheduled for later does not wait: the first two begin anew at that instant. Of a case that
+    ended only those are told that can be: the others stopped with it.
     """
     waits_from_at, replied_at = case.waits_from_at, case.first_reply_at
     ended = waits_from_at if case.state is CaseState.CLOSED else None

@@ -202,6 +202,7 @@ class Case:
     None: they are not. `not_before_at`: nobody is asked to take the case before, and its wait
     counts from then on; `answer_from_at`: the latest of these set before anybody had answered.
 
+    `first_reply_at`: when they were first answered, in writing or by taking the call.
     `asked_at`: what the customer said first after the last answer; `replied_at`: the first answer
     to that (before, and while they have not said anything since the first of all: the latest).
     `resolve_from_at`: since when its resolution counts, None: since it was opened. `widened`: it

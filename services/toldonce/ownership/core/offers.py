@@ -85,8 +85,9 @@ def accept(
     """Make the agent the owner; every other live offer of the case ends.
 
     The sender of a warm handoff stays with the case until the receiver lets them go. Where no
-    answers go back through the gateway, whoever takes a call answers: that keeps what the
-    acknowledgement promised.
+    answers go back through the gateway, or the customer is to be called back, whoever takes the
+    case answers: that stops the clock of the first answer and keeps what the acknowledgement
+    promised.
     """
     case, offer = live_offer(story, command.offer)
     if offer.agent != by.agent:
@@ -100,21 +101,23 @@ def accept(
             "CONTEXT_MISMATCH",
             "what you read is not what was handed over; read the context again",
         )
+    answers = _spoken(case, rules)
     accepted = OfferAccepted(
         offer=offer.own,
         case=case.own,
         agent=offer.agent,
         epoch=case.epoch + 1,
         handoff=case.handoff.own if case.handoff else Own(""),
+        answers=answers,
     )
-    kept = answered(story, case.own, offer.agent, now) if _spoken(case, rules) else ()
+    kept = answered(story, case.own, offer.agent, now) if answers else ()
     gone = revoked(case, "TAKEN", spare=offer.own)
     return (*gone, *kept, accepted, *_stays(case, now, rules))
 
 
 def _spoken(case: Case, rules: Rules) -> bool:
     channel = None if rules.config is None else rules.config.channels.get(case.channel)
-    return channel is not None and not channel.reply
+    return case.callback_at is not None or (channel is not None and not channel.reply)
 
 
 def decline(story: Story, command: DeclineOffer, by: Asked) -> tuple[Event, ...]:

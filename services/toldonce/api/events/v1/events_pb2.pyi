@@ -1189,6 +1189,7 @@ class OfferAccepted(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     HANDOFF_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     offer: _builtins.bytes
     """The offer, own id (16 bytes)."""
     case: _builtins.bytes
@@ -1199,6 +1200,8 @@ class OfferAccepted(_message.Message):
     """Rises with every change of owner."""
     handoff: _builtins.bytes
     """The handoff, own id (16 bytes); empty: none."""
+    answers: _builtins.bool
+    """Whoever takes it answers the customer by that: a call, or somebody to be called back."""
     def __init__(
         self,
         *,
@@ -1207,10 +1210,11 @@ class OfferAccepted(_message.Message):
         agent: _builtins.str = ...,
         epoch: _builtins.int = ...,
         handoff: _builtins.bytes = ...,
+        answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "case", b"case", "epoch", b"epoch", "handoff", b"handoff", "offer", b"offer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "answers", b"answers", "case", b"case", "epoch", b"epoch", "handoff", b"handoff", "offer", b"offer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,13 +26,17 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class OfferAccepted:
-    """The agent became owner under `epoch`; `handoff` is the transfer it completes, if any."""
+    """The agent became owner under `epoch`; `handoff` is the transfer it completes, if any.
+
+    `answers`: taking it answers the customer, who is on the line or to be called back.
+    """
 
     offer: Own
     case: Own
     agent: str
     epoch: int
     handoff: Own
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
