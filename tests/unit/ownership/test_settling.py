@@ -19,7 +19,7 @@ from toldonce.kernel.story.events import (
     PriorityRaised,
     SlaBreached,
 )
-from toldonce.kernel.story.types import EVENTS_MAX, Case, PauseCause
+from toldonce.kernel.story.types import EVENTS_MAX, PRIORITY_MAX, Case, PauseCause
 from toldonce.ownership.core import Command, Rules
 from toldonce.ownership.core.commands import (
     AbandonCase,
@@ -330,7 +330,34 @@ def test_breach_that_raises_the_case_into_a_slower_policy_is_recorded_once() -> 
     until(tale, 61)
     said = tale.do(fired(case, WAIT, BREACH))
     assert late(said) == {(case.own, "FIRST_RESPONSE"): at(50), (case.own, "QUEUE_WAIT"): at(60)}
-    assert tale.case(case.own).priority == 600
+    assert tale.case(case.own).priority == PRIORITY_MAX  # 100, and 500 for each of them
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_wait_that_goes_on_after_its_breach_is_raised_by_that(*, early: bool) -> None:
+    tale = told(aims(more=SLOW_ABOVE.replace("by: 0", "by: 70", 1)))
+    case = tale.waiting()
+    until(tale, 59 if early else 130)
+    tale.do(ChangeQueue(case.own, 0, "", "escalations", "FULL"), SAM)
+    assert tale.case(case.own).priority == case.priority + (0 if early else 140)
+
+
+def test_case_in_which_another_ends_is_raised_for_what_it_still_owes() -> None:
+    tale = told(aims(done=10_000, more="on_breach: {raise_priority_by: 70}"))
+    one, two = tale.owned(1), tale.owned(2, topic="repair")
+    until(tale, 200)
+    said = tale.do(merging(tale, one, two), ANNA)
+    assert [e for e in said if isinstance(e, PriorityRaised)] == [
+        PriorityRaised(one.own, one.priority + 70, "SLA_BREACHED")
+    ]
+
+
+def test_case_whose_late_clock_has_stopped_is_raised_no_more() -> None:
+    tale = told(aims(more="on_breach: {raise_priority_by: 70}"))
+    case = tale.waiting()
+    until(tale, 60)
+    tale.offered(case.own, "anna")
+    assert kinds(tale.accept(case.own)) == ["SlaBreached", "OfferAccepted"]
 
 
 # ---- never twice

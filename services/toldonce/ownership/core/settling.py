@@ -6,6 +6,7 @@ priority, under which that clock is not due: it was before. A bad experience cou
 once for everything that an append tells.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from toldonce.kernel.clocks import BREACH, reach
@@ -30,7 +31,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.runs import Run, done, run_of
-from toldonce.kernel.story.types import Case, CaseState, Story
+from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, Story
 from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.rules import Rules
 
@@ -57,7 +58,11 @@ def settled(
     after = story
     for event in events:
         after = evolve(after, event, at)
-    facts = events if rules.config is None else (*_late(story, after, events, at, rules), *events)
+    late = _late(story, after, events, at, rules)
+    raised = tuple(_raised(story, after, late, rules))
+    for event in raised:
+        after = evolve(after, event, at)
+    facts = (*late, *events, *raised)
     bad = sum(isinstance(event, _BAD) for event in facts)
     return (*facts, *raised_waiting(story, after, rules, events=len(facts), more=bad))
 
@@ -78,6 +83,23 @@ def _late(
         )
         if (breach.case, breach.clock) not in said
     )
+
+
+def _raised(
+    story: Story, after: Story, late: tuple[SlaBreached, ...], rules: Rules
+) -> Iterator[PriorityRaised]:
+    """Raise what still waits for what a breach of these said, as its timer would have."""
+    for case in after.cases:
+        before = story.case(case.own)
+        policy = None
+        if before is not None and rules.config is not None:
+            policy = policy_of(before, rules.config)
+        runs_on = [run_of(case, one.clock) for one in late if one.case == case.own]
+        count = sum(run is not None and run.stopped_at is None for run in runs_on)
+        by = 0 if policy is None else count * policy.raise_priority_by
+        priority = min(PRIORITY_MAX, case.priority + by)
+        if priority > case.priority:
+            yield PriorityRaised(case.own, priority, "SLA_BREACHED")
 
 
 def _stopped_late(
