@@ -305,7 +305,9 @@ def test_case_made_of_another_is_due_when_that_would_be_if_it_stood_still_no_mor
         second += passes
         case = told(case, what, at(second), length)
     case = replace(with_marks(case, recorded), owner="anna", owned_at=at(second))
-    made = replace(unowned(case, at(second)), own=Own(own("made")), epoch=0)
+    made = replace(
+        unowned(case, at(second), Rules("1", config=BOTH)), own=Own(own("made")), epoch=0
+    )
     goes_on = resumed(case, tuple(PauseCause), at(second))
     for config in COMPANIES.values():
         mine, theirs = due(goes_on, config), due(made, config)

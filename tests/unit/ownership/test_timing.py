@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.aims import LADDER, aimed, aims, fired
-from tests.tellers import GATEWAY, START
+from tests.tellers import GATEWAY, START, contact, own
 from tests.unit.ownership.tale import ANNA, HASH, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.config import Config
@@ -23,15 +23,18 @@ from toldonce.kernel.story.events import (
     SlaBreached,
     SlaWarned,
 )
-from toldonce.kernel.story.types import PRIORITY_MAX, Case, PauseCause, WorkState
+from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, PauseCause, WorkState
 from toldonce.ownership.core.commands import (
     AppendEntry,
     ChangeQueue,
+    Ended,
     Escalate,
     FireTimer,
     PauseCase,
     ReleaseOwnership,
+    ReopenCase,
     ResumeCase,
+    SplitCase,
 )
 
 WAIT, FIRST = ClockKind.QUEUE_WAIT, ClockKind.FIRST_RESPONSE
@@ -370,6 +373,28 @@ def test_rung_with_nobody_above_does_the_rest_of_what_it_does() -> None:
     assert kinds(fire(tale, case, WAIT, ONE)) == ["RungClimbed"]
     now = tale.case(case.own)
     assert (now.queue, now.rung) == ("orders", 0)
+
+
+@pytest.mark.parametrize("again", ["reopened", "split"])
+def test_case_made_of_one_in_a_queue_without_aims_keeps_those_it_came_with(again: str) -> None:
+    tale = told()
+    case = tale.waiting()
+    tale.do(contact(2), GATEWAY)
+    tale.do(Escalate(case.own, 0, 0, "", "ANGRY"), SAM)
+    tale.offered(case.own, "anna")
+    tale.accept(case.own)
+    last = tale.case(case.own)
+    if again == "split":
+        entry = last.last_customer_entry
+        tale.do(SplitCase(case.own, 1, (own("contact", 2),), others=1, latest=entry), ANNA)
+    else:
+        tale.close(case.own)
+        ended = Ended(replace(last, state=CaseState.CLOSED), tale.now)
+        tale.do(ReopenCase(case.own, "CAME_BACK", ended), SAM)
+    made = tale.story.cases[-1]
+    assert (made.queue, made.former_queues) == ("escalations", ("orders",))
+    assert left(tale, made, DONE) == ["WARN", "BREACH"]
+    assert left(tale, made, WAIT) == ["WARN", "BREACH"]
 
 
 # ---- under which policy

@@ -140,7 +140,7 @@ def _decided(
         case MergeCases():
             return matters.merge(story, command, by)
         case SplitCase():
-            return matters.split(story, command, by, now)
+            return matters.split(story, command, by, now, rules)
         case LinkIncident():
             return matters.link_incident(story, command)
         case RequestCallback():

@@ -47,7 +47,9 @@ def merge(story: Story, command: MergeCases, by: Asked) -> tuple[Event, ...]:
     return (*gone, *joined(story, stays.own, ended.own), CaseMerged(ended.own, stays.own))
 
 
-def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[Event, ...]:
+def split(
+    story: Story, command: SplitCase, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Make a case of its own from some contacts: it waits for a person at the old one's age.
 
     Its contacts were answered, and late, when those of the old one were.
@@ -60,7 +62,7 @@ def split(story: Story, command: SplitCase, by: Asked, now: datetime) -> tuple[E
     if len(story.cases) >= CASES_MAX:
         raise Rejected("TOO_MANY_CASES", f"the customer has {CASES_MAX} open cases")
     own = Own(derive("case", by.operation))
-    made = replace(unowned(case, now), own=own, epoch=0, last_customer_entry=command.latest)
+    made = replace(unowned(case, now, rules), own=own, epoch=0, last_customer_entry=command.latest)
     return (CaseSplit(case.own, made, command.contacts),)
 
 

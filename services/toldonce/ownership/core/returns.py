@@ -37,7 +37,7 @@ def reopening(old: Case, closed_at: datetime, now: datetime, rules: Rules) -> Ca
     Its resolution goes on counting, less the time it was closed, unless its policy has it restart.
     """
     made = replace(
-        unowned(old, now),
+        unowned(old, now, rules),
         epoch=old.epoch + 1,
         enqueued_at=now,
         first_reply_at=None,
@@ -59,8 +59,11 @@ def reopening(old: Case, closed_at: datetime, now: datetime, rules: Rules) -> Ca
     )
 
 
-def unowned(case: Case, now: datetime) -> Case:
-    """Make a case that nobody has had yet out of another: whoever had that one is preferred."""
+def unowned(case: Case, now: datetime, rules: Rules) -> Case:
+    """Make a case that nobody has had yet out of another: whoever had that one is preferred.
+
+    Where it has been is forgotten, but for the queue whose aims it keeps because its own has none.
+    """
     return replace(
         resumed(case, tuple(PauseCause), now),
         state=CaseState.OPEN,
@@ -75,7 +78,18 @@ def unowned(case: Case, now: datetime) -> Case:
         rung=0,
         hops=0,
         former_owners=(),
-        former_queues=(),
+        former_queues=_aims_kept(case, rules),
         advisers=(),
         lapse=None,
     )
+
+
+def _aims_kept(case: Case, rules: Rules) -> tuple[str, ...]:
+    config = rules.config
+    if config is None:
+        return ()
+    kind = (case.channel, case.priority, case.tier)
+    for queue in (case.queue, *reversed(case.former_queues)):
+        if config.sla_for(queue, *kind) is not None:
+            return () if queue == case.queue else (queue,)
+    return ()
