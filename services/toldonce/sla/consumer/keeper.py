@@ -75,6 +75,11 @@ class Timekeeper:
         config.on_change(self._policy_changed)
         feed.subscribe("timers", self)
 
+    @property
+    def book(self) -> Book:
+        """What this replica knows."""
+        return self._book
+
     # ---- the feed
 
     async def snapshot(self, stories: Sequence[OpenStory], position: int) -> None:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from toldonce.kernel.config import Config
 from toldonce.kernel.sla import NextTimers
@@ -26,7 +26,18 @@ class Verdict(Enum):
     BEHIND = "it was planned from what this replica has not read yet"
 
 
-class _Known(NamedTuple):
+class Follower(Protocol):
+    """Somebody else who follows the same stories."""
+
+    def stirred(self, keys: Iterable[StoryKey], *, policy: bool = False) -> None:
+        """Know that these are not what they were, or that only their `policy` is another.
+
+        The first time these are all there are, if any. Must be quick, and raise nothing.
+        """
+        ...
+
+
+class Held(NamedTuple):
     """A story after log position `sequence`."""
 
     sequence: int
@@ -52,11 +63,20 @@ class Book:
         """Know nothing until the first snapshot."""
         self.position = 0
         self._stopped = stopped
-        self._known: dict[StoryKey, _Known] = {}
+        self._known: dict[StoryKey, Held] = {}
         self._planned: dict[StoryKey, _Done] = {}
         self._soon: dict[StoryKey, None] = {}
         self._later: dict[StoryKey, None] = {}
         self._policies: dict[str, tuple[Config, NextTimers]] = {}
+        self._followers: list[Follower] = []
+
+    def follow(self, follower: Follower) -> None:
+        """Tell `follower` of what comes; to be called before the first snapshot."""
+        self._followers.append(follower)
+
+    def held(self, key: StoryKey) -> Held | None:
+        """Give a story as it is held; None: nothing of it is open."""
+        return self._known.get(key)
 
     @property
     def stories(self) -> int:
@@ -75,24 +95,30 @@ class Book:
 
     def begin(self, stories: Sequence[OpenStory], position: int) -> None:
         """Know exactly these stories; what is not among them has ended."""
-        ended = dict.fromkeys(self._known, _Known(position, EMPTY))
-        open_ = {(s.tenant, s.customer): _Known(s.sequence, s.head) for s in stories}
+        ended = dict.fromkeys(self._known, Held(position, EMPTY))
+        open_ = {(s.tenant, s.customer): Held(s.sequence, s.head) for s in stories}
         self._known = ended | open_
         self.position = position
         self.anew()
+        for follower in self._followers:
+            follower.stirred(self._known)
 
     def learn(self, batch: Iterable[Logged]) -> None:
         """Take what was appended."""
+        stirred: dict[StoryKey, None] = {}
         for logged in batch:
             record = logged.record
             key = (record.tenant, record.customer)
             known = self._known.get(key)
-            heard = _Known(logged.sequence, record.head)
+            heard = Held(logged.sequence, record.head)
             if known is not None or heard.timed:
                 if known is None or _timing(known.head) != _timing(heard.head):
-                    self._soon[key] = None
+                    self._soon[key] = stirred[key] = None
                 self._known[key] = heard
             self.reached(logged.sequence)
+        if stirred:
+            for follower in self._followers:
+                follower.stirred(stirred)
 
     def reached(self, position: int) -> None:
         """Know that everything up to log sequence `position` was read."""
@@ -106,7 +132,10 @@ class Book:
 
     def policy_changed(self, tenant: str) -> None:
         """Plan a tenant's stories again when there is time."""
-        self._later |= dict.fromkeys(key for key in self._known if key[0] == tenant)
+        changed = dict.fromkeys(key for key in self._known if key[0] == tenant)
+        self._later |= changed
+        for follower in self._followers:
+            follower.stirred(changed, policy=True)
 
     def take(self, stories_max: int) -> list[StoryKey]:
         """Take stories to plan: those that changed, or else some whose policy did."""
