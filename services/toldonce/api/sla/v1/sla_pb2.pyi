@@ -25,6 +25,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PredictionSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PredictionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PredictionSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREDICTION_SOURCE_UNSPECIFIED: _PredictionSource.ValueType  # 0
+    """Not set."""
+    PREDICTION_SOURCE_LINE: _PredictionSource.ValueType  # 1
+    """From the place in the line, and the middle of the band that routing gives for its wait: half
+    of such waits end later.
+    """
+
+class PredictionSource(_PredictionSource, metaclass=_PredictionSourceEnumTypeWrapper):
+    """From what a breach was predicted."""
+
+PREDICTION_SOURCE_UNSPECIFIED: PredictionSource.ValueType  # 0
+"""Not set."""
+PREDICTION_SOURCE_LINE: PredictionSource.ValueType  # 1
+"""From the place in the line, and the middle of the band that routing gives for its wait: half
+of such waits end later.
+"""
+Global___PredictionSource: _TypeAlias = PredictionSource  # noqa: Y015
+
 class _ChannelWindow:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -283,22 +307,45 @@ Global___WatchAtRiskRequest: _TypeAlias = WatchAtRiskRequest  # noqa: Y015
 
 @_typing.final
 class WatchAtRiskResponse(_message.Message):
-    """A case at risk."""
+    """A case at risk, or how many there are."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CASE_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
+    PREDICTED_FIELD_NUMBER: _builtins.int
+    READ_AT_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
     gone: _builtins.bool
     """It is no longer at risk."""
     @_builtins.property
     def case(self) -> _types_pb2.CaseView:
-        """The case."""
+        """The case, without its `clocks`; not set with `listed`. Of one that is gone, who it is; where
+        only a promise is left of it, that promise.
+        """
 
     @_builtins.property
     def clock(self) -> _types_pb2.SlaClock:
-        """Its clock nearest to being due."""
+        """Its clock nearest to being due; where it is at risk only as `predicted`, the clock meant there.
+        Not set for one that is gone.
+        """
+
+    @_builtins.property
+    def predicted(self) -> Global___PredictedBreach:
+        """Nobody has it yet, and the line it stands in is expected to last longer than a clock allows.
+        Not set while nothing is known of the line.
+        """
+
+    @_builtins.property
+    def read_at(self) -> _timestamp_pb2.Timestamp:
+        """When this was read."""
+
+    @_builtins.property
+    def listed(self) -> Global___AtRiskListed:
+        """All there is has been told. Comes after the first list, and again whenever all was looked
+        through or there is more than is told.
+        """
 
     def __init__(
         self,
@@ -306,14 +353,89 @@ class WatchAtRiskResponse(_message.Message):
         case: _types_pb2.CaseView | None = ...,
         clock: _types_pb2.SlaClock | None = ...,
         gone: _builtins.bool = ...,
+        predicted: Global___PredictedBreach | None = ...,
+        read_at: _timestamp_pb2.Timestamp | None = ...,
+        listed: Global___AtRiskListed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "listed", b"listed", "predicted", b"predicted", "read_at", b"read_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "gone", b"gone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "clock", b"clock", "gone", b"gone", "listed", b"listed", "predicted", b"predicted", "read_at", b"read_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchAtRiskResponse: _TypeAlias = WatchAtRiskResponse  # noqa: Y015
+
+@_typing.final
+class PredictedBreach(_message.Message):
+    """A clock that will be breached as things stand. Told again when `expected_at` has moved by ten
+    seconds.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    EXPECTED_AT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    kind: _types_pb2.ClockKind.ValueType
+    """Which clock."""
+    position: _builtins.int
+    """Place in the line, 1 is next."""
+    source: Global___PredictionSource.ValueType
+    """From what it was predicted."""
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """When that clock is due."""
+
+    @_builtins.property
+    def expected_at(self) -> _timestamp_pb2.Timestamp:
+        """When an agent is expected to have the case."""
+
+    def __init__(
+        self,
+        *,
+        kind: _types_pb2.ClockKind.ValueType = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        expected_at: _timestamp_pb2.Timestamp | None = ...,
+        position: _builtins.int = ...,
+        source: Global___PredictionSource.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "expected_at", b"expected_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "expected_at", b"expected_at", "kind", b"kind", "position", b"position", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictedBreach: _TypeAlias = PredictedBreach  # noqa: Y015
+
+@_typing.final
+class AtRiskListed(_message.Message):
+    """How many cases are at risk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_RISK_CASES_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    at_risk_cases: _builtins.int
+    """How many there are. At most 10000 are told on one stream, those first due; of the others some
+    follow when there is room.
+    """
+    behind: _builtins.bool
+    """So much had changed since this stream was last read that single changes were passed over."""
+    def __init__(
+        self,
+        *,
+        at_risk_cases: _builtins.int = ...,
+        behind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_risk_cases", b"at_risk_cases", "behind", b"behind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AtRiskListed: _TypeAlias = AtRiskListed  # noqa: Y015
 
 @_typing.final
 class GetChannelGapRequest(_message.Message):

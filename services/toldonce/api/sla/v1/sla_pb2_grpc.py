@@ -79,8 +79,12 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchAtRisk(self, request, context):
-        """Follow the cases whose clocks will soon be due.
-        Errors: UNIMPLEMENTED in this version.
+        """Follow the cases whose clocks will soon be due, or are overdue and have not stopped: all that
+        are now, the first to be due first, then what changes, at most once a second. A clock that is
+        paused until nobody knows when is not at risk. Who reads slowly is told how things stand when
+        they do read. Any replica answers.
+        Errors: RESOURCE_EXHAUSTED (too many watch this replica). UNAVAILABLE also while a replica has
+        not read all stories yet, and when it goes away: connect again, and forget what was told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

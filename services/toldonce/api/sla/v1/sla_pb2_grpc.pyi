@@ -30,8 +30,12 @@ class SlaServiceStub:
     longer ago than calendars reach).
     """
     WatchAtRisk: _aio.UnaryStreamMultiCallable[_sla_pb2.WatchAtRiskRequest, _sla_pb2.WatchAtRiskResponse]
-    """Follow the cases whose clocks will soon be due.
-    Errors: UNIMPLEMENTED in this version.
+    """Follow the cases whose clocks will soon be due, or are overdue and have not stopped: all that
+    are now, the first to be due first, then what changes, at most once a second. A clock that is
+    paused until nobody knows when is not at risk. Who reads slowly is told how things stand when
+    they do read. Any replica answers.
+    Errors: RESOURCE_EXHAUSTED (too many watch this replica). UNAVAILABLE also while a replica has
+    not read all stories yet, and when it goes away: connect again, and forget what was told.
     """
     GetChannelGap: _aio.UnaryUnaryMultiCallable[_sla_pb2.GetChannelGapRequest, _sla_pb2.GetChannelGapResponse]
     """Compare the service on each channel with that on all of them together, as it was counted from
@@ -69,8 +73,12 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_pb2.WatchAtRiskRequest,
         context: _aio.ServicerContext[_sla_pb2.WatchAtRiskRequest, _abc.AsyncIterator[_sla_pb2.WatchAtRiskResponse]],
     ) -> _abc.AsyncIterator[_sla_pb2.WatchAtRiskResponse]:
-        """Follow the cases whose clocks will soon be due.
-        Errors: UNIMPLEMENTED in this version.
+        """Follow the cases whose clocks will soon be due, or are overdue and have not stopped: all that
+        are now, the first to be due first, then what changes, at most once a second. A clock that is
+        paused until nobody knows when is not at risk. Who reads slowly is told how things stand when
+        they do read. Any replica answers.
+        Errors: RESOURCE_EXHAUSTED (too many watch this replica). UNAVAILABLE also while a replica has
+        not read all stories yet, and when it goes away: connect again, and forget what was told.
         """
 
     @_abc_1.abstractmethod
