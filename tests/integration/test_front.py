@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from toldonce.api.config.v1 import config_pb2, config_pb2_grpc
+from toldonce.api.intake.v1 import intake_pb2, intake_pb2_grpc
 from toldonce.api.routing.v1 import routing_pb2, routing_pb2_grpc
-from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.client.channel import Client, ClientTls
 from toldonce.kernel.errors import (
     Conflict,
@@ -44,7 +44,7 @@ from toldonce.runtime.rpc import Broken, from_call_error
 CLOCK = SystemClock()
 CONFIG = config_pb2.DESCRIPTOR.services_by_name["ConfigService"]
 ROUTING = routing_pb2.DESCRIPTOR.services_by_name["RoutingService"]
-SLA = sla_pb2.DESCRIPTOR.services_by_name["SlaService"]
+INTAKE = intake_pb2.DESCRIPTOR.services_by_name["IntakeService"]
 GET = "/toldonce.api.config.v1.ConfigService/GetConfig"
 APPLY = "/toldonce.api.config.v1.ConfigService/ApplyConfig"
 REFUSALS = {
@@ -133,9 +133,9 @@ async def running(kept, *, polite=True, listen=None, **options):
             lambda server: routing_pb2_grpc.add_RoutingServiceServicer_to_server(routing, server),
         )
         app.add_grpc(
-            SLA,
-            lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(
-                sla_pb2_grpc.SlaServiceServicer(), server
+            INTAKE,
+            lambda server: intake_pb2_grpc.add_IntakeServiceServicer_to_server(
+                intake_pb2_grpc.IntakeServiceServicer(), server
             ),
         )
         await app.start()
@@ -226,11 +226,11 @@ async def test_a_fault_tells_the_caller_an_id_and_the_log_where_but_nobody_the_w
 
 
 async def test_a_call_the_design_has_and_this_version_has_not_says_unimplemented(app, kept):
-    unbuilt = f"/{SLA.full_name}/WatchAtRisk"
+    unbuilt = f"/{INTAKE.full_name}/ListIncidents"
     with pytest.raises(Unbuilt, match="not built in this version"):
         await refusing(app, unbuilt, b"", token(kept, Role.SUPERVISOR))
     with pytest.raises(Denied):
-        await refusing(app, unbuilt, b"", token(kept, Role.AGENT))
+        await refusing(app, unbuilt, b"", token(kept, Role.ADMIN))
     with pytest.raises(Unauthenticated):
         await refusing(app, unbuilt, b"")
     with pytest.raises(Unbuilt):

@@ -35,8 +35,8 @@ PUBLISHED = {
         f"$JS.API.STREAM.{verb}.{names.TIMERS.stream}": set()
         for verb in ("PURGE", "UPDATE", "DELETE", "MSG.DELETE")
     },
-    names.engine("demo"): {"routing", "sla"},
-    names.lines("demo"): {"intake"},
+    names.engine("demo"): {"routing"},
+    names.lines("demo"): {"intake", "sla"},
     names.decisions("demo"): {"routing"},
     f"$JS.API.STREAM.MSG.GET.{names.DECISIONS}": {"routing"},
     f"$JS.API.STREAM.PURGE.{names.DECISIONS}": set(),

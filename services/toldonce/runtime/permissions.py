@@ -120,7 +120,7 @@ def permissions(epoch: int = STORY_EPOCH) -> Mapping[str, Permissions]:
                 reads=(*logs, OPEN.stream, CONFIG.stream, LEASES.stream, TIMERS.stream),
                 publish=(
                     EVERY_COMMAND,
-                    EVERY_ENGINE,
+                    EVERY_LINES,
                     *LEASES.subjects,
                     *TIMERS.subjects,
                     settles(TIMERS.stream, TIMERS_CLAIMS),

@@ -274,6 +274,15 @@ TIMERS_LATE_SECONDS = _seconds("timers_late_seconds", "from a timer's due time t
 SLA_BREACHES = _counter(
     "sla_breaches_total", "breaches", "clocks recorded as past due, by clock", "kind"
 )
+SLA_AT_RISK = _gauge(
+    "sla_at_risk",
+    "cases",
+    "cases whose clock nearest to being due is overdue and has not stopped, or due within 900 s "
+    "(soon), by queue, read every 5 s; of too many queues, and of none, `other`. Each replica of "
+    "sla counts all of it: add up no replicas",
+    "queue",
+    "state",
+)
 SLA_RUNGS = _counter(
     "sla_rungs_total",
     "rungs",

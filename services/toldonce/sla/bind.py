@@ -4,10 +4,11 @@ from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
-from toldonce.sla.consumer import POLL_S, Timekeeper
+from toldonce.sla.consumer import POLL_S, Lookout, Timekeeper
 from toldonce.sla.consumer.channels import ChannelCounter
-from toldonce.sla.handler import Clocks, RedisTimers, ScheduledTimers, TimerStore
+from toldonce.sla.handler import Clocks, RedisTimers, Risk, ScheduledTimers, TimerStore
 from toldonce.sla.servicer import Servicer
+from toldonce.sla.wire import BusLines
 
 
 async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
@@ -15,12 +16,6 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
 
     `poll_s` is how often at least the store is asked for what is due.
     """
-    clocks = Clocks(ports.log, ports.config, ports.clock)
-    servicer = Servicer(clocks, ports.tables.leases, ports.clock)
-    app.add_grpc(
-        sla_pb2.DESCRIPTOR.services_by_name["SlaService"],
-        lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server),
-    )
     keeper = Timekeeper(
         timers=_timers(ports, new_id()),
         log=ports.log,
@@ -31,7 +26,28 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         meter=ports.meter,
         poll_s=poll_s,
     )
+    risk = Risk(keeper.book)
+    lookout = Lookout(
+        risk=risk,
+        lines=BusLines(ports.bus),
+        config=ports.config,
+        clock=ports.clock,
+        meter=ports.meter,
+    )
+    servicer = Servicer(
+        Clocks(ports.log, ports.config, ports.clock),
+        risk,
+        leases=ports.tables.leases,
+        config=ports.config,
+        clock=ports.clock,
+        draining=app.draining,
+    )
+    app.add_grpc(
+        sla_pb2.DESCRIPTOR.services_by_name["SlaService"],
+        lambda server: sla_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server),
+    )
     app.spawn("timers", keeper.run())
+    app.spawn("lookout", lookout.run())
     counter = ChannelCounter(
         log=ports.log,
         leases=ports.tables.leases,

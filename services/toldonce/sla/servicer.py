@@ -1,39 +1,59 @@
-"""gRPC in: parse, read the case, format."""
+"""gRPC in: parse, read the case, format; whoever watches is told once a second."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
+import grpc
+
 from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
-from toldonce.kernel.errors import Unbuilt
+from toldonce.kernel.errors import Unavailable
 from toldonce.runtime.auth import current_principal
 from toldonce.runtime.clock import Clock
+from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.table import Table
-from toldonce.sla.handler import Clocks
+from toldonce.sla.handler import Clocks, Risk
 from toldonce.sla.handler.counts import kept_of
 from toldonce.sla.wire import (
     format_channels,
     format_clocks,
     format_explanation,
+    format_told,
     parse_explain_clock,
     parse_get_channel_gap,
     parse_get_clocks,
+    parse_watch,
 )
 
+WATCH_S = 1.0
 
-async def _refuse(*_: object) -> None:
-    raise Unbuilt("this version does not do that yet")
-
-
-_unbuilt: Any = _refuse  # stands for calls of every shape; the gate refuses them before that
+type Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Servicer(sla_pb2_grpc.SlaServiceServicer):
     """`SlaService`."""
 
-    def __init__(self, clocks: Clocks, leases: Table, clock: Clock) -> None:
-        """Answer with what `clocks` reads, and with what is kept of the channels in `leases`."""
+    def __init__(
+        self,
+        clocks: Clocks,
+        risk: Risk,
+        *,
+        leases: Table,
+        config: ConfigCache,
+        clock: Clock,
+        draining: asyncio.Event,
+    ) -> None:
+        """Answer with what `clocks` reads, `risk` knows, and `leases` keeps of the channels.
+
+        Streams end when `draining` is set.
+        """
         self._clocks = clocks
+        self._risk = risk
         self._leases = leases
+        self._config = config
         self._clock = clock
+        self._draining = draining
 
     async def GetClocks(
         self, request: sla_pb2.GetClocksRequest, context: object
@@ -58,4 +78,18 @@ class Servicer(sla_pb2_grpc.SlaServiceServicer):
         ledger = await kept_of(self._leases, current_principal().tenant)
         return format_channels(ledger, windows, self._clock.now())
 
-    WatchAtRisk = _unbuilt
+    async def WatchAtRisk(
+        self, request: sla_pb2.WatchAtRiskRequest, context: Context
+    ) -> AsyncIterator[sla_pb2.WatchAtRiskResponse]:
+        """Tell who is at risk, and what changes about that, at most once a second."""
+        tenant, wanted = current_principal().tenant, parse_watch(request)
+        config = await self._config.of(tenant)
+        with self._risk.watched(tenant, wanted) as watcher:
+            while not self._draining.is_set():
+                for told in watcher.turn(self._clock.now()):
+                    yield format_told(told, config, self._clock.now())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(WATCH_S):
+                        await self._draining.wait()
+                config = await self._config.of(tenant)
+        raise Unavailable("this server is going away: connect again")

@@ -1,4 +1,4 @@
-"""Between the bytes of commands and calls, and what a timer asks or a case tells."""
+"""Between the bytes of commands and calls, and what a timer asks or a case tells of its clocks."""
 
 from datetime import datetime
 from math import floor
@@ -76,8 +76,11 @@ def format_clocks(read: CaseNow) -> sla_pb2.GetClocksResponse:
     promises = [one for one in read.commitments if one.case == read.case.own]
     return sla_pb2.GetClocksResponse(
         clocks=[
-            *(_clock(read, clock) for clock in clocks_of(read.case, read.config, read.now)),
-            *(_promise(read, one, promise_clock(one, read.now, policy)) for one in promises),
+            *(clock_view(read, clock) for clock in clocks_of(read.case, read.config, read.now)),
+            *(
+                promise_view(read.customer, one, promise_clock(one, read.now, policy))
+                for one in promises
+            ),
         ],
         policy_version=read.config.policy_version,
         sequence=read.sequence,
@@ -97,7 +100,7 @@ def parse_explain_clock(request: sla_pb2.ExplainClockRequest) -> tuple[str, Cloc
 def format_explanation(read: CaseNow, found: Explanation) -> sla_pb2.ExplainClockResponse:
     """Show a clock with the account of its time."""
     return sla_pb2.ExplainClockResponse(
-        clock=_clock(read, found.clock),
+        clock=clock_view(read, found.clock),
         policy_version=read.config.policy_version,
         target_s=round(found.target.target_s),
         calendar=found.calendar.name,
@@ -124,7 +127,8 @@ def _span(span: Span) -> sla_pb2.ClockSpan:
     )
 
 
-def _clock(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
+def clock_view(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
+    """Show a clock of a case."""
     run = next(run for run in runs(read.case) if run.clock is clock.kind)
     own = timer_id(read.case.own, clock.kind, BREACH, run.started_at)
     stopped_at = run.stopped_at if clock.ended else read.now if read.ended else None
@@ -138,12 +142,13 @@ def _clock(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
     return shown
 
 
-def _promise(read: CaseNow, promise: Commitment, clock: Clock) -> types_pb2.SlaClock:
+def promise_view(customer: str, promise: Commitment, clock: Clock) -> types_pb2.SlaClock:
+    """Show the clock of a promise."""
     shown = _shown(clock, clock.state)
     shown.started_at.CopyFrom(_instant(promise.made_at))
     own = timer_id(promise.own, ClockKind.COMMITMENT, BREACH, promise.made_at)
-    shown.timer_id = whole(read.customer, own)
-    shown.commitment_id = whole(read.customer, promise.own)
+    shown.timer_id = whole(customer, own)
+    shown.commitment_id = whole(customer, promise.own)
     return shown
 
 
