@@ -1,6 +1,6 @@
-"""`toldonce sla`: when something is due, and where the time of a case's clocks went."""
+"""`toldonce sla`: when something is due, where a clock's time went, and who will soon be late."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -169,6 +169,50 @@ def explain(
     if not told:
         out.say("No clock is kept of this case: its queue has no SLA policy.")
     out.emit({"case": case, "clocks": list(map(clock_figures, told, zones))})
+
+
+@sla.command(name="at-risk")
+def at_risk(
+    *,
+    queue: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="One queue; else all.", show_default=False),
+    ] = "",
+    within: Annotated[
+        str, typer.Option(metavar="TIME", help="How near a clock has to be: 90s, 15m, 2h.")
+    ] = "15m",
+    once: Annotated[bool, typer.Option("--once", help="Say how it is now, and end.")] = False,
+    address: AddressOption = "",
+    token: TokenOption = "",
+    as_: AsOption = "",
+    data: DataOption = DATA,
+    json: JsonOption = "",
+) -> None:
+    """Show whose clocks will soon be due or are overdue, the least time left first, as it changes.
+
+    A case nobody has yet is shown sooner if its line is expected to last longer than a clock of it
+    allows. Ctrl-C ends it. --json writes a line of JSON a change; with --once, one object.
+
+    Example: `toldonce sla at-risk --queue orders --within 30m`
+    """
+    from toldonce.cli.risk import Board, follow, seconds, table
+    from toldonce.cli.risk import once as look_once
+    from toldonce.runtime.app import run
+
+    out, board, within_s = Out(json), Board(), seconds(within)
+
+    async def watch() -> None:
+        async with connect(address, token, as_, data, usual="supervisor:cli") as client:
+            if once:
+                await look_once(client, board, within_s, queue)
+            else:
+                await follow(client, board, out, within_s, queue)
+
+    with nullcontext() if once else suppress(KeyboardInterrupt):
+        run(watch())
+    if once:
+        out.console.print(table(board))
+        out.emit(board.figures())
 
 
 async def _live(client: "Client", case: str, kind: "ClockKind | None") -> "list[ClockTold]":
