@@ -6,6 +6,7 @@ it follows when the story has recorded that one, and whoever finds several due a
 order. What a moment does is for the policy in force to say, where it is recorded.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -42,9 +43,18 @@ class Act:
         return f"SLA {how}: {self.timer.clock.name}"
 
 
-def planned(story: Story, timers: NextTimers) -> tuple[tuple[Own, datetime], ...]:
-    """Give the timers to plan for a story: the next of each clock, with its instant."""
-    found = [one for case in story.cases for one in timers.of(case)]
+def planned(
+    story: Story,
+    timers: NextTimers,
+    of_cases: Iterable[Sequence[tuple[Own, datetime]]] | None = None,
+) -> tuple[tuple[Own, datetime], ...]:
+    """Give the timers to plan for a story: the next of each clock, with its instant.
+
+    `of_cases`: what `timers` gives of each case, where that is known.
+    """
+    if of_cases is None:
+        of_cases = map(timers.of, story.cases)
+    found = [one for of_case in of_cases for one in of_case]
     for promise in story.commitments:
         found += timers.promised(promise, story.case(promise.case))
     return tuple(found)

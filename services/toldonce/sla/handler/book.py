@@ -6,14 +6,16 @@ where only the policy changed it waits its turn behind those.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from toldonce.kernel.config import Config
+from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import NextTimers
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import EMPTY, Story
+from toldonce.kernel.story.types import EMPTY, Case, Story
 from toldonce.runtime.open_rows import OpenStory, StoryKey
 from toldonce.sla.core import Act, acts_of, planned
 from toldonce.sla.handler.timers import Leased, Plan
@@ -56,6 +58,28 @@ class _Done(NamedTuple):
     revision: int
 
 
+class _Made(NamedTuple):
+    """What the policies make of each of a story's cases, worked out once and kept."""
+
+    config: Config
+    cases: tuple[Case, ...]
+    timers: tuple[Sequence[tuple[Own, datetime]], ...]
+
+    def of(self, case: Case) -> Sequence[tuple[Own, datetime]] | None:
+        """Give the timers of a case that has not changed since."""
+        for one, timers in zip(self.cases, self.timers, strict=True):
+            if one.own == case.own:
+                return timers if one is case or one == case else None
+        return None
+
+    def holder(self, own: str) -> Case | None:
+        """Find the case that a timer was planned for."""
+        for case, timers in zip(self.cases, self.timers, strict=True):
+            if any(one == own for one, _ in timers):
+                return case
+        return None
+
+
 class Book:
     """What one replica knows. `stopped` are stories it cannot read (the feed's)."""
 
@@ -65,6 +89,7 @@ class Book:
         self._stopped = stopped
         self._known: dict[StoryKey, Held] = {}
         self._planned: dict[StoryKey, _Done] = {}
+        self._made: dict[StoryKey, _Made] = {}
         self._soon: dict[StoryKey, None] = {}
         self._later: dict[StoryKey, None] = {}
         self._policies: dict[str, tuple[Config, NextTimers]] = {}
@@ -98,6 +123,7 @@ class Book:
         ended = dict.fromkeys(self._known, Held(position, EMPTY))
         open_ = {(s.tenant, s.customer): Held(s.sequence, s.head) for s in stories}
         self._known = ended | open_
+        self._made.clear()
         self.position = position
         self.anew()
         for follower in self._followers:
@@ -157,8 +183,27 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if self._planned.get(key) == done:
             return None
-        wanted = planned(known.head, self._next(key[0], config))
+        wanted = self._wanted(key, known.head, config)
         return Plan(*key, known.sequence, config.revision, wanted)
+
+    def _wanted(
+        self, key: StoryKey, head: Story, config: Config
+    ) -> tuple[tuple[Own, datetime], ...]:
+        """Work out the timers of a story, anew only those of the cases that have changed."""
+        timers, made = self._next(key[0], config), self._made.get(key)
+        found: tuple[Sequence[tuple[Own, datetime]], ...]
+        if made is None or made.config is not config:
+            found = tuple([timers.of(case) for case in head.cases])
+        elif made.cases is head.cases:
+            found = made.timers
+        else:
+            known = [made.of(case) for case in head.cases]
+            found = tuple(
+                timers.of(case) if of is None else of
+                for case, of in zip(head.cases, known, strict=True)
+            )
+        made = self._made[key] = _Made(config, head.cases, found)
+        return planned(head, timers, found)
 
     def _next(self, tenant: str, config: Config) -> NextTimers:
         known = self._policies.get(tenant)
@@ -177,6 +222,7 @@ class Book:
         elif not plan.timers:
             del self._known[key]
             self._planned.pop(key, None)
+            self._made.pop(key, None)
 
     def acts(self, leased: Leased, config: Config, now: datetime) -> tuple[Act, ...] | Verdict:
         """Say what a claimed timer asks, if this replica has read far enough to know."""
@@ -187,7 +233,12 @@ class Book:
             return Verdict.BEHIND
         if known is None:
             return Verdict.GONE
-        return acts_of(known.head, config, leased.own, now) or Verdict.GONE
+        head, made = known.head, self._made.get(key)
+        if made is not None and made.cases is head.cases:
+            case = made.holder(leased.own)
+            if case is not None:  # no other case has anything to do with it
+                head = replace(head, cases=(case,), commitments=())
+        return acts_of(head, config, leased.own, now) or Verdict.GONE
 
 
 def _timing(head: Story) -> tuple[object, object]:
