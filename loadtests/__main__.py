@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests import breakdown, timer_stores, triage_options
+from loadtests import breakdown, timer_stores, timers_options, triage_options
 from loadtests.bench import Bench, Plan
 from loadtests.children import ROOT
 from loadtests.failover import failover
@@ -20,6 +20,8 @@ from loadtests.limits import limits
 from loadtests.rebuild import Size, rebuild, told
 from loadtests.remote import house_at
 from loadtests.text import table
+from loadtests.timers import timers
+from loadtests.timers import told as told_timers
 from toldonce.kernel.errors import Refusal
 from toldonce.runtime import compiled
 from toldonce.runtime.app import run
@@ -105,10 +107,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
         description="Measure how fast ToldOnce is, and how well it triages. "
-        "Start with: limits --help, engine --help, triage --help",
+        "Start with: limits --help, engine --help, timers --help, triage --help",
     )
     kinds = parser.add_subparsers(
-        dest="what", required=True, metavar="{limits,rebuild,failover,engine,triage,timer-stores}"
+        dest="what",
+        required=True,
+        metavar="{limits,rebuild,failover,timers,timer-stores,engine,triage}",
     )
     limits_parser = kinds.add_parser(
         "limits",
@@ -135,6 +139,15 @@ def main(arguments: Sequence[str]) -> int:
     failover_parser.add_argument(
         "--rounds", type=_count(1, 1_000), default=10, help="(%(default)s)"
     )
+    timers_parser = kinds.add_parser(
+        "timers",
+        help="whether timers are lost, early or doubled, and how late, while things go wrong",
+        description=timers_options.ABOUT,
+        epilog=timers_options.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _json_option(timers_parser)
+    timers_options.options(timers_parser, _count)
     engine_parser = kinds.add_parser(
         "engine",
         help="what a decision of the routing engine costs, at any size",
@@ -166,6 +179,9 @@ def main(arguments: Sequence[str]) -> int:
     except Refusal as why:
         _say(f"This could not be measured: {why}")
         return 1
+    except KeyboardInterrupt:
+        _say("Stopped; the processes and folders of this run are gone.")
+        return 130
     if asked.json:
         _write(asked.json, json.dumps(report))
     if asked.json != "-":
@@ -188,6 +204,8 @@ def _report(asked: argparse.Namespace) -> tuple[Report, Callable[[Report], str]]
             return run(timer_stores.measure(asked, _say)), timer_stores.told
         case "failover":
             return run(_failover(asked)), told_failover
+        case "timers":
+            return run(_timers(asked)), told_timers
         case _:
             return run(_measure(asked)), table
 
@@ -259,6 +277,11 @@ async def _rebuild(asked: argparse.Namespace) -> Report:
 
 async def _failover(asked: argparse.Namespace) -> Report:
     return (await failover(asked.rounds, _say)).report
+
+
+async def _timers(asked: argparse.Namespace) -> Report:
+    profile = asked.profile.absolute() if asked.profile else None
+    return await timers(timers_options.size_of(asked), _say, profile=profile)
 
 
 async def _measure(asked: argparse.Namespace) -> Report:
