@@ -16,7 +16,7 @@ from loadtests.fleet import Process, Servers, configure, process
 from loadtests.timers_course import CLOCKS, PER_S, QUEUE, Course, Follower
 from loadtests.timers_fleet import Planned
 from loadtests.timers_judge import Fault, Verdict
-from loadtests.timers_window import together
+from loadtests.timers_window import SETTLE_S, together
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.commands import BusDoor
@@ -59,7 +59,7 @@ async def durable(breaches: int, say: Say) -> dict[str, object]:
             try:
                 await _ended(course, follower, (bringing, failing, following), began_at, say)
                 faults = await failing
-                await asyncio.sleep(LEASE_S + 1.0)  # what comes again would be recorded twice
+                await planned.settled(0, within_s=LEASE_S + SETTLE_S)
             finally:
                 for task in (bringing, failing):
                     task.cancel()

@@ -100,6 +100,15 @@ class Planned:
         """Count the stories that are planned."""
         return int(await self._store.call("HLEN", names.redis_timers("stories")))
 
+    async def settled(self, left: int, *, within_s: float) -> None:
+        """Wait until no more than `left` timers wait: what was claimed twice has been told twice.
+
+        So nothing can be recorded twice after that. Waits no longer than `within_s`.
+        """
+        until_s = time.monotonic() + within_s
+        while await self.timers() > left and time.monotonic() < until_s:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)  # nobody tells
+
     async def wipe(self) -> None:
         """Wipe the store."""
         await self._store.flushall()

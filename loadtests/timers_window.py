@@ -19,6 +19,7 @@ LEASE_SHARE = 6
 KILLS = (0.15, 0.75)  # of the window
 WIPE = 0.4
 END_S = 120.0
+SETTLE_S = 5.0
 POLL_S = 0.05
 SAY_S = 5.0
 
@@ -108,7 +109,9 @@ class Window:
                 group.create_task(self._later(share, partial(self._kill, replica)))
             group.create_task(self._later(WIPE, self._wipe))
             await self._recorded()
-        await asyncio.sleep(self.size.lease_s + 1.0)  # what comes again would be recorded twice
+        await self.planned.settled(
+            self.size.stories * (TIMERS - 1), within_s=self.size.lease_s + SETTLE_S
+        )
         self.faults.sort(key=lambda fault: fault.at)
 
     async def _recorded(self) -> None:
