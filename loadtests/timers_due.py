@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from toldonce.kernel.clocks import ClockKind
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import Moment, timer_id, timers_of
+from toldonce.kernel.sla import timer_id, timers_of
 from toldonce.kernel.story.types import Case
 
 
@@ -22,11 +22,11 @@ def due_by(case: Case, config: Config, until: datetime) -> list[Due]:
     """Give what is to be recorded of a case by then: warnings and breaches, no escalations."""
     return [
         Due(timer.own, timer.fires_at)
-        for timer in timers_of(case, config, until)
-        if timer.moment is not Moment.ESCALATE and timer.fires_at <= until
+        for timer in timers_of(case, config)
+        if timer.moment in {WARN, BREACH} and timer.fires_at <= until
     ]
 
 
 def warning_of(case: Own, since: datetime) -> Own:
     """Name the warning of a wait for an agent that began at that instant."""
-    return timer_id(case, ClockKind.QUEUE_WAIT, Moment.WARN, since)
+    return timer_id(case, ClockKind.QUEUE_WAIT, WARN, since)

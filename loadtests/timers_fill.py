@@ -102,7 +102,7 @@ class Filled:
             (customer_of(number), due.own): due.at
             for case, numbers in self.kinds
             for number in numbers
-            for due in due_by(_of(case, number), config, until)
+            for due in due_by(replace(case, own=_soon(number)), config, until)
         }
 
 
@@ -168,12 +168,6 @@ async def fill(
     yield number, Filled(stories, log.count, kinds)
 
 
-def _of(case: Case, number: int) -> Case:
-    """Give the matter due soon of a kind as that of a story."""
-    own = _own(_part(number), _CASE, MATTERS)
-    return replace(case, own=own, timers=(warning_of(own, case.waits_from_at),))
-
-
 def _append(log: FakeLog, customer: str, payloads: Sequence[bytes]) -> None:
     subject, last = names.story(TENANT, customer), 0
     for payload in payloads:
@@ -219,6 +213,11 @@ def _record(number: int, at: datetime, events: tuple[Event, ...]) -> Record:
         events=events,
         head=EMPTY,
     )
+
+
+def _soon(number: int) -> Own:
+    """Name the matter of a story that is due soon."""
+    return _own(_part(number), _CASE, MATTERS)
 
 
 def _own(part: bytes, what: int, number: int) -> Own:

@@ -156,7 +156,7 @@ async def test_story_of_the_fill_has_ten_timers_to_come_and_one_of_them_soon():
     soon = made.awaited(config, DUE + AGE + timedelta(seconds=10))
     assert min(soon.values()) == DUE + AGE
     assert len(soon) == made.stories
-    planned = NextTimers(config, climbs=lambda _queue: False)
+    planned = NextTimers(config)
     for number in range(made.stories):
         history = await history_of(log, TENANT, customer_of(number))
         cases = history[-1].record.head.cases
@@ -169,7 +169,7 @@ async def test_story_of_the_fill_has_ten_timers_to_come_and_one_of_them_soon():
 def test_every_matter_over_the_real_log_has_two_warnings_and_two_breaches():
     course = Course(100)
     config = check(course.document(), WheelZones()).at_revision(1)
-    case = replace(kind(DUE).case, queue="orders", timers=())
+    case = replace(kind(DUE).case, queue="orders", marks=())
     assert course.matters == 50
     assert len(due_by(case, config, DUE + timedelta(days=1))) == 4
 
