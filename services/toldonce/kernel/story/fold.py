@@ -5,9 +5,9 @@ more changes nothing: it can only come from a history that was cut, and the scru
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import drawn_at
 from toldonce.kernel.story.events import (

@@ -1,9 +1,9 @@
 """How facts make one case: each change that concerns a case and nothing else of its story."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.story.events import (
     CallbackRequested,

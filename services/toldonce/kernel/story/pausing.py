@@ -7,10 +7,10 @@ ever gets shorter. (There are fewer causes than pauses kept: two are always of o
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.story.types import PAUSES_MAX, Case, CaseState, Pause, PauseCause
 
 

@@ -4,10 +4,10 @@ Facts alone, whatever the policy aims at. A clock that begins anew is another ru
 was recorded yet.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.story.types import Case, CaseState, Mark
 

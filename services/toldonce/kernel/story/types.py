@@ -4,10 +4,11 @@ A head holds no words and no addresses. It is a cache of the fold, tagged `fold_
 are own parts (26 characters), because the customer they belong to is known from the subject.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own
 from toldonce.kernel.keyref import KeyRef

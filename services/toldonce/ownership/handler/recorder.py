@@ -1,9 +1,10 @@
 """Making the record of one append: time, key, sealed words, and the head after it."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.keyref import KeyRef
