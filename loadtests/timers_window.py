@@ -11,6 +11,7 @@ from functools import partial
 from loadtests.timers_fill import TIMERS
 from loadtests.timers_fleet import Fleet, Planned, Replica
 from loadtests.timers_judge import Fault
+from toldonce.kernel.errors import Unavailable
 from toldonce.sla.handler.timers import LEASE_S
 
 DUE_PER_S = 100_000 / 60
@@ -93,6 +94,11 @@ class Window:
                     said_s = now_s
                     self.say(f"{there:,} of {wanted:,} timers planned")
                 self.fleet.check()
+                if self._gone_s() > 0:
+                    raise Unavailable(
+                        f"only {there:,} of {wanted:,} timers were planned when the first came "
+                        "due: this machine is too slow, or too busy"
+                    )
                 await asyncio.sleep(POLL_S)
             now_s = time.monotonic()
         self.armed_by_s = now_s - began_s

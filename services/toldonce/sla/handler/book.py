@@ -6,11 +6,11 @@ where only the policy changed it waits its turn behind those.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from toldonce.kernel.changing import replace
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.sla import NextTimers
