@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.children import ROOT
+from loadtests.children import ROOT, cpu_s, machine_cpu_s
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import names
 from toldonce.runtime.child import Child
@@ -28,14 +28,20 @@ class Replica:
     child: Child
     ready: Path
     peak_kb: int = 0
+    before_s: float = 0.0  # processor seconds of the lives that are over
 
     def weigh(self) -> None:
         """Look how much memory it has had."""
         self.peak_kb = max(self.peak_kb, peak_kb(self.child.pid))
 
+    def used_s(self) -> float:
+        """Say how many processor seconds it has used."""
+        return self.before_s + used_s(self.child.pid)
+
     async def kill(self) -> None:
         """End it as a crash would."""
         self.weigh()
+        self.before_s = self.used_s()
         self.ready.unlink(missing_ok=True)
         await self.child.kill()
 
@@ -70,6 +76,15 @@ class Fleet:
         replica = Replica(child, ready)
         self.replicas.append(replica)
         return replica
+
+    def cpu_s(self, store: int | None) -> dict[str, float]:
+        """Say how many processor seconds each part has used, the replicas together."""
+        return {
+            "handler": used_s(os.getpid()),
+            "sla": sum(replica.used_s() for replica in self.replicas),
+            "valkey": used_s(store),
+            "machine": machine_cpu_s() or 0.0,
+        }
 
     def check(self) -> None:
         """Raise Unavailable when one has ended by itself."""
@@ -129,6 +144,11 @@ async def bare_zadds_per_s(store: RedisStore) -> float:
     spent_s = time.monotonic() - began_s
     await store.flushall()
     return added / spent_s
+
+
+def used_s(pid: int | None) -> float:
+    """Say how many processor seconds a process has used; 0 where nobody tells."""
+    return 0.0 if pid is None else cpu_s(pid) or 0.0
 
 
 def peak_kb(pid: int | None) -> int:

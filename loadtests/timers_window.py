@@ -72,11 +72,14 @@ class Window:
     begins: datetime
     fleet: Fleet
     planned: Planned
+    store_pid: int | None
     recorded: Callable[[], int]
     say: Say
     armed_s: float = 0.0
     armed_by_s: float = 0.0
     rebuild_s: float = 0.0
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    ran_s: float = 0.0
     faults: list[Fault] = field(default_factory=list)
 
     async def arm(self) -> None:
@@ -114,7 +117,7 @@ class Window:
                 replica = first[number % len(first)]
                 group.create_task(self._later(share, partial(self._kill, replica)))
             group.create_task(self._later(WIPE, self._wipe))
-            await self._recorded()
+            await self._later(0.0, self._recorded)
         await self.planned.settled(
             self.size.stories * (TIMERS - 1), within_s=self.size.lease_s + SETTLE_S
         )
@@ -122,7 +125,9 @@ class Window:
 
     async def _recorded(self) -> None:
         """Wait until everything is recorded, or should have been by far."""
-        size, said_s = self.size, time.monotonic()
+        size = self.size
+        began_s = said_s = time.monotonic()
+        before = self.fleet.cpu_s(self.store_pid)
         while (done := self.recorded()) < size.stories and self._gone_s() < size.window_s + END_S:
             if time.monotonic() - said_s > SAY_S:
                 said_s = time.monotonic()
@@ -131,6 +136,9 @@ class Window:
                 self.say(f"{self._gone_s():6.1f} s: {due:,} due, {done:,} recorded")
             self.fleet.check()
             await asyncio.sleep(POLL_S)
+        after = self.fleet.cpu_s(self.store_pid)
+        self.cpu_s = {name: round(used - before[name], 1) for name, used in after.items()}
+        self.ran_s = time.monotonic() - began_s
 
     async def _later(self, share: float, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(max(0.0, share * self.size.window_s - self._gone_s()))

@@ -50,6 +50,8 @@ REPORT = {
     "faults": [{"what": "wipe", "at_s": 24.0, "until_s": 46.5}],
     "late": {"outside": {"timers": 60_000, "p50_s": 0.3, "p99_s": 1.2, "max_s": 1.9}},
     "memory_mb": {"sla": 900.0},
+    "cpu_s": {"handler": 50.0, "sla": 40.0, "valkey": 9.0},
+    "others_cores": 0.1,
     "durable": {"fired": 10_000, "lost": 0, "early": 0, "duplicated": 0, "late_p99_s": 0.5},
     "must": {"late_p99_s": 2.0, "rebuild_s": 30.0},
 }
