@@ -30,6 +30,7 @@ from toldonce.kernel.story.events import (
     CommitmentBroken,
     CommitmentKept,
     CommitmentMade,
+    CommitmentWithdrawn,
     ContactReceived,
     DeliveryConfirmed,
     EntryAppended,
@@ -320,7 +321,7 @@ class MoveMachine(StoryMachine):
                 hold.answers.remove(entry)
             case CommitmentMade(own):
                 hold.promises.add(own)
-            case CommitmentKept(own) | CommitmentBroken(own):
+            case CommitmentKept(own) | CommitmentBroken(own) | CommitmentWithdrawn(own):
                 hold.promises.remove(own)
             case _:
                 pass
