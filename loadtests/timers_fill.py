@@ -1,9 +1,10 @@
-"""Fills the log in memory with stories of five open matters each, told as they would have been.
+"""Fills the log in memory with stories of three open matters each, told as they would have been.
 
 A kind of story is told once, event by event through the real fold and codec; the stories of that
 kind then only get ids and a chain of their own. The latest matter of each has waited an hour, was
-warned of, and is about to be late; the other four have days left. So each story has ten timers to
-come, one of them soon. Kinds follow each other by 20 ms, so what is due comes as evenly.
+warned of, and is about to be late; the other two, and a promise, have days left. Of each matter
+three clocks run, so each story has ten timers to come, one of them soon. Kinds follow each other by
+20 ms, so what is due comes as evenly.
 """
 
 import hashlib
@@ -17,7 +18,13 @@ from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, decode, encode
 from toldonce.kernel.keyref import KeyRef
-from toldonce.kernel.story.events import CaseOpened, ContactReceived, Event, SlaWarned
+from toldonce.kernel.story.events import (
+    CaseOpened,
+    CommitmentMade,
+    ContactReceived,
+    Event,
+    SlaWarned,
+)
 from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Record
 from toldonce.kernel.story.types import EMPTY, Case, SkillNeed, Story
@@ -28,15 +35,16 @@ from toldonce.runtime.testing.log import FakeLog
 
 TENANT = "demo"
 SOON, LATER = "orders", "general"
-MATTERS = 5
-TIMERS = 2 * MATTERS  # of each matter the wait for an agent, and for an answer
+MATTERS = 3
+TIMERS = 3 * MATTERS + 1  # of each the wait for an agent, for an answer, for its end; a promise
+PROMISED = timedelta(days=5)
 AGE = timedelta(hours=1)
 APART = timedelta(hours=1)
 STEP = timedelta(milliseconds=20)
 WORDS_BYTES = 300
 _NOBODY = bytes(range(0xA1, 0xAF))  # stands for the story in every id of its own
 _STORY = encode(bytes(range(0x61, 0x71)))
-_CASE, _CONTACT, _ENTRY, _OPERATION = range(1, 5)
+_CASE, _CONTACT, _ENTRY, _OPERATION, _PROMISE = range(1, 6)
 
 _DOCUMENT = """\
 version: 1
@@ -63,11 +71,11 @@ calendars:
       friday: ["08:30-12:30", "13:00-17:30"]
 sla:
   - name: soon
-    targets: {{queue_wait_s: {target_s}, first_response_s: 2592000}}
+    targets: {{queue_wait_s: {target_s}, first_response_s: 2592000, resolution_s: 5184000}}
     on_breach: {{raise_priority_by: 100}}
   - name: later
     calendar: office
-    targets: {{queue_wait_s: 61200, first_response_s: 122400}}
+    targets: {{queue_wait_s: 61200, first_response_s: 122400, resolution_s: 244800}}
     on_breach: {{raise_priority_by: 100}}
 agents:
   - {{name: anna, capacity_units: 8, languages: {{en: 5}}, skills: {{help: 5}}}}
@@ -114,6 +122,8 @@ def kind(soon_at: datetime) -> Kind:
         at = soon_at - (MATTERS - matter) * APART
         queue = SOON if matter == MATTERS else LATER
         told.append((at, (_opened(matter, queue), _contact(matter, at))))
+    first, promise = _own(_NOBODY, _CASE, 1), _own(_NOBODY, _PROMISE, 1)
+    told.append((soon_at, (CommitmentMade(promise, first, "", soon_at + PROMISED),)))
     last = _own(_NOBODY, _CASE, MATTERS)
     warned = SlaWarned(last, warning_of(last, soon_at), ClockKind.QUEUE_WAIT, soon_at + AGE)
     told.append((soon_at + 0.8 * AGE, (warned,)))

@@ -9,7 +9,8 @@ from loadtests.timers_window import Size
 ABOUT = """\
 Measure whether SLA timers are lost, early or doubled, and how late they are, while things go wrong.
 
-First a log in memory is filled: each story has five open matters, so ten timers to come. This
+First a log in memory is filled: each story has three open matters of three clocks each, and a
+promise, so ten timers to come. This
 process runs the real ownership handler over it; replicas of sla, each a process, plan all timers in
 a real Valkey. Then a tenth comes due (100 000 within 60 s) while replicas are killed (SIGKILL) and
 started anew, and Valkey is wiped once (FLUSHALL). Then the same over a real log, smaller: NATS,

@@ -25,7 +25,7 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.store import RedisStore
 from toldonce.runtime.zones import WheelZones
-from toldonce.sla.consumer import Timekeeper
+from toldonce.sla.consumer import Timekeeper, begins_at
 from toldonce.sla.handler import RedisTimers
 
 
@@ -72,14 +72,16 @@ async def _replica(asked: argparse.Namespace) -> None:
     door = SocketDoor(asked.desk)
     cache = ConfigCache(SocketTable(asked.desk, names.CONFIG.prefix), WheelZones())
     feed = Feed(log, SocketTable(asked.desk, names.OPEN.prefix), meter=meter)
+    replica = new_id()
     keeper = Timekeeper(
-        timers=RedisTimers(store, new_id(), lease_s=asked.lease_s),
+        timers=RedisTimers(store, replica, lease_s=asked.lease_s),
         log=log,
         feed=feed,
         door=door,
         config=cache,
         clock=clock,
         meter=meter,
+        begins_at=begins_at(replica),
     )
     feed.subscribe("ready", Ready(asked.ready))
     parts = [door.run(), feed.run(), keeper.run(), cache.run()]

@@ -16,7 +16,7 @@ from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.store import RedisStore, Store
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.sla.handler import Plan, RedisTimers, Settled, Wiped
-from toldonce.sla.handler.scripts import BEGIN, CLAIM_AT, PLAN, SETTLE
+from toldonce.sla.handler.scripts import BEGIN, CLAIM_AT, PLAN, SETTLE, STANDING
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -78,6 +78,7 @@ KEYS = [names.redis_timers(part) for part in ("generation", "due", "stories", "b
 _owns = st.sampled_from(["t1", "t2", "t3", "t4"])
 _stories = st.sampled_from(["demo.x", "demo.y", "other.x"])
 _instants = st.integers(1_767_603_600_000_000, 1_767_603_600_000_030)
+WHATS = st.sampled_from(["plan", "claim", "settle", "begin", "standing"])
 _generations = st.sampled_from(["g"] * 12 + ["h"])
 
 
@@ -90,7 +91,7 @@ def _history(draw: st.DrawFn) -> list[Step]:
     """Steps of one replica whose beats mostly follow one another."""
     steps: list[Step] = [(BEGIN, [KEYS[0], KEYS[3]], ["g", 0, 60_000])]
     beat = 0
-    for what in draw(st.lists(st.sampled_from(["plan", "claim", "settle", "begin"]), max_size=25)):
+    for what in draw(st.lists(WHATS, max_size=25)):
         beat += 1
         lost = draw(st.integers(0, 20)) == 0
         generation = draw(_generations)
@@ -112,9 +113,12 @@ def _history(draw: st.DrawFn) -> list[Step]:
                 again = draw(st.one_of(st.just(""), _instants))
                 words: list[str | int] = [draw(_stories), draw(_owns), draw(_instants), again]
                 steps.append((SETTLE, KEYS[1:3], words))
+            case "standing":
+                asked = draw(st.lists(_stories, min_size=1, max_size=4))
+                steps.append((STANDING, KEYS[2:3], list(asked)))
             case _:
                 steps.append((BEGIN, [KEYS[0], KEYS[3]], ["g", beat, 60_000]))
-        if what == "settle" or (what != "begin" and (lost or generation != "g")):
+        if what in {"settle", "standing"} or (what != "begin" and (lost or generation != "g")):
             beat -= 1
     return steps
 

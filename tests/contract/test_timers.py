@@ -211,6 +211,15 @@ async def test_a_newer_plan_replaces_and_an_older_one_changes_nothing(shelf: She
     assert (await timers.claim(9)).leased == ()
 
 
+async def test_any_replica_is_told_from_what_a_story_is_planned(shelf: Shelf) -> None:
+    one, two = await begun(shelf, "one"), await begun(shelf, "two")
+    keys = [("demo", customer(number)) for number in range(3)]
+    assert list(await one.standing([])) == []
+    plans = [plan(5 + n, ("a", ahead(60)), revision=n, who=customer(n)) for n in (0, 2)]
+    await one.plan(plans)
+    assert list(await two.standing(keys)) == [(5, 0), None, (7, 2)]
+
+
 async def test_plans_of_replicas_that_race_end_as_the_newest_of_them(shelf: Shelf) -> None:
     replicas = [await begun(shelf, f"r{n}") for n in range(4)]
     stories = [customer(n) for n in range(16)]

@@ -7,9 +7,10 @@ commitment has a clock of its own, by the wall: it is due when that was promised
 A clock that has stopped wants no timer: whoever stops it records a breach that was due by then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from toldonce.kernel.calendar import ALWAYS, Calendar, add_business_us
@@ -107,37 +108,31 @@ def timers_of(case: Case, config: Config) -> tuple[Timer, ...]:
         return ()
     calendar = config.counting(policy, case.queue)
     return tuple(
-        timer
-        for run in runs(case)
-        if run.stopped_at is None
-        for timer in _timers(case, run, policy, calendar, config)
+        timer for run in runs(case) for timer in _timers(case, run, policy, calendar, config)
     )
 
 
 def promise_timers(promise: Commitment, case: Case | None, config: Config) -> tuple[Timer, ...]:
     """Give the timers of a commitment: its warning, while its case is open, and its breach."""
     policy = None if case is None or case.state is CaseState.CLOSED else policy_of(case, config)
-    target = promise_target(promise, policy)
-    facts = ClockFacts(promise.made_at)
-    found = []
-    for moment, seconds in ((WARN, target.warn_s), (BREACH, target.target_s)):
-        if moment == WARN and (policy is None or promise.warned):
-            continue
-        own = timer_id(promise.own, ClockKind.COMMITMENT, moment, promise.made_at)
-        fires_at = promise.due_at if moment == BREACH else reach(ALWAYS, facts, seconds)
+    of = promise.case, ClockKind.COMMITMENT
+    return tuple(
+        Timer(own, *of, moment, fires_at, promise.due_at, promise.own)
+        for own, moment, fires_at in _promised(promise, policy)
+    )
+
+
+def _promised(
+    promise: Commitment, policy: SlaPolicy | None
+) -> Iterator[tuple[Own, Moment, datetime]]:
+    made_us = micros(promise.made_at)
+    if policy is not None and not promise.warned:
+        warn_s = promise_target(promise, policy).warn_s
+        fires_at = reach(ALWAYS, ClockFacts(promise.made_at), warn_s)
         if fires_at is not None:
-            found.append(
-                Timer(
-                    own,
-                    promise.case,
-                    ClockKind.COMMITMENT,
-                    moment,
-                    fires_at,
-                    promise.due_at,
-                    promise.own,
-                )
-            )
-    return tuple(found)
+            yield _timer_id(promise.own, _said(ClockKind.COMMITMENT, WARN), made_us), WARN, fires_at
+    own = _timer_id(promise.own, _said(ClockKind.COMMITMENT, BREACH), made_us)
+    yield own, BREACH, promise.due_at
 
 
 def story_timers(story: Story, config: Config) -> tuple[Timer, ...]:
@@ -145,7 +140,38 @@ def story_timers(story: Story, config: Config) -> tuple[Timer, ...]:
     found = [timer for case in story.cases for timer in timers_of(case, config)]
     for promise in story.commitments:
         found += promise_timers(promise, story.case(promise.case), config)
-    return tuple(sorted(found, key=lambda one: (one.fires_at, one.moment, one.own)))
+    return _in_order(found)
+
+
+def clock_timers(story: Story, config: Config, own: str) -> tuple[Timer, ...]:
+    """Give those of `story_timers` that are of the same clock as the timer `own`.
+
+    None, when that is not wanted.
+    """
+    found = _in_order(_clock_timers(story, config, own))
+    return found if any(timer.own == own for timer in found) else ()
+
+
+def _clock_timers(story: Story, config: Config, own: str) -> Iterable[Timer]:
+    for case in story.cases:
+        policy = policy_of(case, config)
+        if policy is None or case.state is CaseState.CLOSED:
+            continue
+        for run in runs(case):
+            stages, since_us = policy.stages(run.clock), micros(run.started_at)
+            said = (_said(run.clock, moment) for moment, _ in stages)
+            if any(_timer_id(case.own, one, since_us) == own for one in said):
+                calendar = config.counting(policy, case.queue)
+                return _timers(case, run, policy, calendar, config)
+    for promise in story.commitments:
+        timers = promise_timers(promise, story.case(promise.case), config)
+        if any(timer.own == own for timer in timers):
+            return timers
+    return ()
+
+
+def _in_order(timers: Iterable[Timer]) -> tuple[Timer, ...]:
+    return tuple(sorted(timers, key=lambda one: (one.fires_at, one.moment, one.own)))
 
 
 def handed_to(case: Case, config: Config, policy: SlaPolicy, rung: int) -> str:
@@ -178,8 +204,7 @@ class NextTimers:
 
     def of(self, case: Case) -> list[tuple[Own, datetime]]:
         """Give those of a case, each its id and its instant (UTC)."""
-        key = (case.queue, case.channel, case.priority, case.tier, case.former_queues)
-        ladder = self._ladders.get(key) or self._ladder(case, key)
+        ladder = self._ladder_of(case)
         if case.state is CaseState.CLOSED or not ladder.rungs:
             return []
         found = []
@@ -203,10 +228,16 @@ class NextTimers:
 
     def promised(self, promise: Commitment, case: Case | None) -> list[tuple[Own, datetime]]:
         """Give that of a commitment."""
-        first = promise_timers(promise, case, self._config)[:1]
-        return [(timer.own, timer.fires_at) for timer in first]
+        ladder = None if case is None or case.state is CaseState.CLOSED else self._ladder_of(case)
+        policy = None if ladder is None or ladder.policy is _NOTHING else ladder.policy
+        own, _, fires_at = next(_promised(promise, policy))
+        return [(own, fires_at)]
 
-    def _ladder(self, case: Case, key: "_Kind") -> "_Ladder":
+    def _ladder_of(self, case: Case) -> "_Ladder":
+        key = (case.queue, case.channel, case.priority, case.tier, case.former_queues)
+        known = self._ladders.get(key)
+        if known is not None:
+            return known
         if len(self._ladders) >= LADDERS_MAX:
             self._ladders.clear()
         policy = policy_of(case, self._config)
@@ -236,7 +267,12 @@ def timer_id(own: str, kind: ClockKind, moment: Moment, started_at: datetime) ->
 
     It is `derive("timer", own, kind.name, moment, microseconds since 1970)`.
     """
-    return _timer_id(own, spelled(kind.name, str(moment)), micros(started_at))
+    return _timer_id(own, _said(kind, moment), micros(started_at))
+
+
+@cache
+def _said(kind: ClockKind, moment: Moment) -> bytes:
+    return spelled(kind.name, str(moment))
 
 
 def _timer_id(own: str, said: bytes, since_us: int) -> Own:
@@ -261,7 +297,7 @@ def _facts(case: Case, run: Run, policy: SlaPolicy | None) -> ClockFacts:
 
 def _stages(policy: SlaPolicy, kind: ClockKind) -> _Stages:
     return tuple(
-        (moment, round(seconds * SECOND), spelled(kind.name, str(moment)))
+        (moment, round(seconds * SECOND), _said(kind, moment))
         for moment, seconds in policy.stages(kind)
     )
 
@@ -287,7 +323,7 @@ def _timers(
     case: Case, run: Run, policy: SlaPolicy, calendar: Calendar, config: Config
 ) -> Iterator[Timer]:
     target = policy.targets.get(run.clock)
-    if target is None:
+    if target is None or run.stopped_at is not None:
         return
     facts = _facts(case, run, policy)
     due_at = reach(calendar, facts, target.target_s)

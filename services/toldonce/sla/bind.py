@@ -4,7 +4,7 @@ from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
-from toldonce.sla.consumer import POLL_S, Lookout, Timekeeper
+from toldonce.sla.consumer import POLL_S, Lookout, Timekeeper, begins_at
 from toldonce.sla.consumer.channels import ChannelCounter
 from toldonce.sla.handler import Clocks, RedisTimers, Risk, ScheduledTimers, TimerStore
 from toldonce.sla.servicer import Servicer
@@ -16,8 +16,9 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
 
     `poll_s` is how often at least the store is asked for what is due.
     """
+    replica = new_id()
     keeper = Timekeeper(
-        timers=_timers(ports, new_id()),
+        timers=_timers(ports, replica),
         log=ports.log,
         feed=ports.feed,
         door=ports.door,
@@ -25,6 +26,7 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         clock=ports.clock,
         meter=ports.meter,
         poll_s=poll_s,
+        begins_at=begins_at(replica),
     )
     risk = Risk(keeper.book)
     lookout = Lookout(

@@ -161,8 +161,9 @@ async def test_story_of_the_fill_has_ten_timers_to_come_and_one_of_them_soon():
     planned = NextTimers(config)
     for number in range(made.stories):
         history = await history_of(log, TENANT, customer_of(number))
-        cases = history[-1].record.head.cases
-        timers = [one for case in cases for one in planned.of(case)]
+        head = history[-1].record.head
+        timers = [one for case in head.cases for one in planned.of(case)]
+        timers += planned.promised(head.commitments[0], head.cases[0])
         assert len(timers) == TIMERS
         due = {(customer_of(number), own): at for own, at in timers if at <= max(soon.values())}
         assert due == {key: at for key, at in soon.items() if key[0] == customer_of(number)}

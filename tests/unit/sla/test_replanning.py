@@ -41,6 +41,10 @@ class Counted:
         self.plans += [(self.clock.monotonic(), plan) for plan in plans]
         return sum(len(plan.timers) for plan in plans)
 
+    async def standing(self, stories: Sequence[tuple[str, str]]) -> list[None]:
+        await asyncio.sleep(0)
+        return [None] * len(stories)
+
     async def claim(self, limit_max: int) -> Claim:
         await asyncio.sleep(0)
         assert limit_max

@@ -89,11 +89,11 @@ def _raised(
     story: Story, after: Story, late: tuple[SlaBreached, ...], rules: Rules
 ) -> Iterator[PriorityRaised]:
     """Raise what still waits for what a breach of these said, as its timer would have."""
+    if not late or rules.config is None:
+        return
     for case in after.cases:
         before = story.case(case.own)
-        policy = None
-        if before is not None and rules.config is not None:
-            policy = policy_of(before, rules.config)
+        policy = None if before is None else policy_of(before, rules.config)
         runs_on = [run_of(case, one.clock) for one in late if one.case == case.own]
         count = sum(run is not None and run.stopped_at is None for run in runs_on)
         by = 0 if policy is None else count * policy.raise_priority_by
@@ -110,8 +110,10 @@ def _stopped_late(
     `after` is the case when what is happening has happened; None: it is not there any more, or
     another has ended in it.
     """
+    if after is case or case.state is CaseState.CLOSED:
+        return ()
     policy = policy_of(case, config)
-    if policy is None or case.state is CaseState.CLOSED or after is case:
+    if policy is None:
         return ()
     found = []
     for kind in policy.targets:

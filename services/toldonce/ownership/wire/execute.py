@@ -14,7 +14,7 @@ from toldonce.kernel.story.events import (
     Event,
 )
 from toldonce.kernel.story.types import CaseState
-from toldonce.ownership.core.commands import AbandonCase
+from toldonce.ownership.core.commands import AbandonCase, FireTimer
 from toldonce.ownership.handler import Ask, Done, Ownership, Received
 from toldonce.ownership.handler.past import ended_at, ended_by, whereabouts
 from toldonce.ownership.wire.customers import customer_of_ref
@@ -181,6 +181,8 @@ def _done(ask: Ask, done: Done) -> internal_pb2.CommandDone:
         made.event_id = record.event_id(0)
         made.sequence = done.logged.sequence
         story, events = record.head, record.events
+    if isinstance(ask.command, FireTimer):
+        return made  # whoever tells of timers follows the stories: no view is looked at
     own = getattr(ask.command, "case", "") or _case_of(events)
     case = story.case(own)
     if case is None and done.before is not None and done.logged is not None:

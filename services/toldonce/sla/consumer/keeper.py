@@ -13,6 +13,7 @@ from datetime import timedelta
 from toldonce.client.commands import CommandDoor
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing, Unavailable
+from toldonce.kernel.ids import decode
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
@@ -53,15 +54,19 @@ class Timekeeper:
         clock: Clock,
         meter: Meter,
         poll_s: float = POLL_S,
+        begins_at: float = 0.0,
     ) -> None:
-        """Subscribe to `feed`; `run` must be running. `log` tells how far our clock is off."""
+        """Subscribe to `feed`; `run` must be running. `log` tells how far our clock is off.
+
+        `begins_at`: see `Book`.
+        """
         self._timers = timers
         self._log = log
         self._config = config
         self._clock = clock
         self._meter = meter
         self._poll_s = poll_s
-        self._book = Book(feed.stopped)
+        self._book = Book(feed.stopped, begins_at=begins_at)
         self._teller = Teller(book=self._book, door=door, clock=clock, meter=meter)
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
@@ -181,13 +186,16 @@ class Timekeeper:
                 return []
             self._policy_at_s = now_s + PLAN_STORIES_MAX / POLICY_STORIES_PER_S
         plans: list[Plan] = []
-        keys = self._book.take(PLAN_STORIES_MAX)
+        keys, may_stand = self._book.take(PLAN_STORIES_MAX)
+        places = await self._timers.standing(keys) if may_stand else [None] * len(keys)
         policies = {tenant: await self._config_of(tenant) for tenant in {key[0] for key in keys}}
-        for key in keys:
+        for key, place in zip(keys, places, strict=True):
             config = policies[key[0]]
             if config is None:
                 self._book.put_back([key])
                 self._policy_at_s = now_s + CONFIG_S
+                continue
+            if self._book.stood(key, place, config):
                 continue
             plan = self._book.plan(key, config)
             if plan is not None:
@@ -253,6 +261,11 @@ class Timekeeper:
             _log.warning("timers not told, they come again", sentence=str(away))
         self._teller.answered = False
         self._poll_at_s = max(self._poll_at_s, self._clock.monotonic() + away.retry_s)
+
+
+def begins_at(replica: str) -> float:
+    """Choose by the id of a replica, drawn at random, where it begins to plan (see `Book`)."""
+    return decode(replica)[-1] / 256
 
 
 def _story(leased: Leased) -> tuple[str, str]:

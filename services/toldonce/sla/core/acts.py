@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import NextTimers, Timer, handed_to, policy_of, story_timers
+from toldonce.kernel.sla import NextTimers, Timer, clock_timers, handed_to, policy_of
 from toldonce.kernel.story.types import Case, Story
 
 _WHAT = {
@@ -66,12 +66,11 @@ def acts_of(story: Story, config: Config, own: str, now: datetime) -> tuple[Act,
     What comes after it on the same clock and is due `now` is asked with it. Before the timer's own
     instant the answer is the same as at it: the caller looks at `fires_at`.
     """
-    wanted = story_timers(story, config)
-    timer = next((one for one in wanted if one.own == own), None)
-    if timer is None:
+    clock = clock_timers(story, config, own)
+    place = next((place for place, one in enumerate(clock) if one.own == own), None)
+    if place is None:
         return ()
-    clock = [one for one in wanted if _clock_of(one) == _clock_of(timer)]
-    place = clock.index(timer)
+    timer = clock[place]
     before = [one for one in clock[:place] if one.moment.rung >= 0]  # a breach, or a lower rung
     after = [one for one in clock[place + 1 :] if one.fires_at <= now]
     return tuple(_act(story, config, one) for one in (*before, timer, *after))
@@ -80,10 +79,6 @@ def acts_of(story: Story, config: Config, own: str, now: datetime) -> tuple[Act,
 def operation_of(timer: Timer) -> Own:
     """Name the act of a timer: fired twice, by whomever, it is done once."""
     return Own(derive("fire-timer", timer.own))
-
-
-def _clock_of(timer: Timer) -> tuple[str, ClockKind, str]:
-    return timer.case, timer.clock, timer.commitment
 
 
 def _act(story: Story, config: Config, timer: Timer) -> Act:

@@ -83,14 +83,20 @@ class _Made(NamedTuple):
 class Book:
     """What one replica knows. `stopped` are stories it cannot read (the feed's)."""
 
-    def __init__(self, stopped: Mapping[StoryKey, int]) -> None:
-        """Know nothing until the first snapshot."""
+    def __init__(self, stopped: Mapping[StoryKey, int], *, begins_at: float = 0.0) -> None:
+        """Know nothing until the first snapshot.
+
+        `begins_at` is the share of all stories that comes before the one planned first, where all
+        are: replicas that begin at different places do not do each other's work.
+        """
         self.position = 0
+        self._begins_at = begins_at
         self._stopped = stopped
         self._known: dict[StoryKey, Held] = {}
         self._planned: dict[StoryKey, _Done] = {}
         self._made: dict[StoryKey, _Made] = {}
         self._soon: dict[StoryKey, None] = {}
+        self._again: dict[StoryKey, None] = {}
         self._later: dict[StoryKey, None] = {}
         self._policies: dict[str, tuple[Config, NextTimers]] = {}
         self._followers: list[Follower] = []
@@ -110,8 +116,8 @@ class Book:
 
     @property
     def soon(self) -> int:
-        """How many stories wait to be planned because they changed."""
-        return len(self._soon)
+        """How many stories wait to be planned because they changed, or may have lost their plan."""
+        return len(self._soon) + len(self._again)
 
     @property
     def later(self) -> int:
@@ -140,6 +146,7 @@ class Book:
             if known is not None or heard.timed:
                 if known is None or _timing(known.head) != _timing(heard.head):
                     self._soon[key] = stirred[key] = None
+                    self._again.pop(key, None)
                 self._known[key] = heard
             self.reached(logged.sequence)
         if stirred:
@@ -151,10 +158,13 @@ class Book:
         self.position = max(self.position, position)
 
     def anew(self) -> None:
-        """Plan everything: what was planned is lost."""
+        """Plan everything of which the store does not say that it stands."""
         self._planned.clear()
         self._later.clear()
-        self._soon = dict.fromkeys(self._known)
+        self._soon.clear()
+        keys = list(self._known)
+        first = int(len(keys) * self._begins_at)
+        self._again = dict.fromkeys((*keys[first:], *keys[:first]))
 
     def policy_changed(self, tenant: str) -> None:
         """Plan a tenant's stories again when there is time."""
@@ -163,17 +173,31 @@ class Book:
         for follower in self._followers:
             follower.stirred(changed, policy=True)
 
-    def take(self, stories_max: int) -> list[StoryKey]:
-        """Take stories to plan: those that changed, or else some whose policy did."""
-        line = self._soon or self._later
+    def take(self, stories_max: int) -> tuple[list[StoryKey], bool]:
+        """Take stories to plan: those that changed, or else all, or else some of another policy.
+
+        Also tells whether their plans may stand already: then ask the store first.
+        """
+        line = self._soon or self._again or self._later
         keys = list(itertools.islice(line, stories_max))
         for key in keys:
             del line[key]
-        return keys
+        return keys, line is self._again
 
     def put_back(self, keys: Iterable[StoryKey]) -> None:
         """Have stories planned after all, later."""
         self._later |= dict.fromkeys(keys)
+
+    def stood(self, key: StoryKey, place: tuple[int, int] | None, config: Config) -> bool:
+        """Tell whether what the store has planned, from this sequence and revision, may stay."""
+        known = self._known.get(key)
+        if known is None or place is None:
+            return False
+        done = _Done(known.sequence, config.revision)
+        if place < done:
+            return False
+        self._planned[key] = done
+        return True
 
     def plan(self, key: StoryKey, config: Config) -> Plan | None:
         """Make the plan of a story; None when it stands already."""
@@ -215,7 +239,7 @@ class Book:
         """Know that a plan stands; a story without cases is forgotten when its last one does."""
         key = (plan.tenant, plan.customer)
         known = self._known.get(key)
-        if known is None or key in self._soon:
+        if known is None or key in self._soon or key in self._again:
             return
         if known.timed:
             self._planned[key] = _Done(plan.sequence, plan.revision)

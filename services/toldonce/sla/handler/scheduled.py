@@ -105,6 +105,12 @@ class ScheduledTimers:
             await asyncio.sleep(BUSY_S * number)
         raise Unavailable("The timers of a story are planned by too many at once.", retry_s=0.5)
 
+    async def standing(self, stories: Sequence[Story]) -> Sequence[tuple[int, int] | None]:
+        """See `TimerStore.standing`; a row may be remembered as it was, which does no harm."""
+        await self._rows.know(stories)
+        rows = map(self._rows.seen, stories)
+        return [None if row is None else row.place for row in rows]
+
     async def claim(self, limit_max: int) -> Claim:
         """See `TimerStore.claim`; `next_at` is the next that this replica knows of.
 

@@ -139,6 +139,23 @@ for each story one line: `tenant.customer`, sequence, revision, and each timer w
 """
 
 
+def _standing(state: State, keys: Sequence[str], args: Sequence[bytes]) -> Any:  # noqa: ANN401
+    rows = state.call("HMGET", keys[0], *args)
+    return [b" ".join((row or b"").split()[:2]) for row in rows]
+
+
+STANDING = Script(
+    name="say what stories are planned from",
+    lua="""
+local rows = redis.call('HMGET', KEYS[1], unpack(ARGV))
+for i = 1, #ARGV do rows[i] = rows[i] and string.match(rows[i], '^%d+ %d+') or '' end
+return rows
+""",
+    python=_standing,
+)
+"""KEYS stories; ARGV stories. Gives of each the sequence and revision of its plan, or nothing."""
+
+
 def _claim_at(state: State, keys: Sequence[str], args: Sequence[bytes], now: int) -> Any:  # noqa: ANN401
     if not _beat(state, keys, args):
         return [b"gone"]
@@ -259,4 +276,4 @@ return settled
 Does nothing for a timer whose lease is over or that was planned anew meanwhile.
 """
 
-SCRIPTS = (BEGIN, PLAN, CLAIM, CLAIM_AT, SETTLE)
+SCRIPTS = (BEGIN, PLAN, STANDING, CLAIM, CLAIM_AT, SETTLE)

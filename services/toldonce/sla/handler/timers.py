@@ -13,8 +13,9 @@ from typing import Protocol
 
 from toldonce.runtime import names
 from toldonce.runtime.mapping import at_us, to_us
+from toldonce.runtime.open_rows import StoryKey
 from toldonce.runtime.store import Script, Store, Value
-from toldonce.sla.handler.scripts import BEGIN, CLAIM, PLAN, SETTLE
+from toldonce.sla.handler.scripts import BEGIN, CLAIM, PLAN, SETTLE, STANDING
 
 LEASE_S = 10.0
 MARGIN_S = 0.3  # more than the 250 ms by which clocks may differ
@@ -78,6 +79,10 @@ class TimerStore(Protocol):
         """
         ...
 
+    async def standing(self, stories: Sequence[StoryKey]) -> Sequence[tuple[int, int] | None]:
+        """Say from what log sequence and policy revision each story is planned; None: it is not."""
+        ...
+
     async def claim(self, limit_max: int) -> Claim:
         """Take what is due by the store's clock, earliest first; raises Wiped."""
         ...
@@ -119,6 +124,14 @@ class RedisTimers:
         """See `TimerStore.plan`."""
         answer = await self._step(PLAN, [_line(plan) for plan in plans])
         return int(answer[1])
+
+    async def standing(self, stories: Sequence[StoryKey]) -> Sequence[tuple[int, int] | None]:
+        """See `TimerStore.standing`."""
+        if not stories:
+            return []
+        words = [f"{tenant}.{customer}" for tenant, customer in stories]
+        answer: list[bytes] = await self._store.run(STANDING, self._keys[2:3], words)
+        return [_place(row) for row in answer]
 
     async def claim(self, limit_max: int) -> Claim:
         """See `TimerStore.claim`."""
@@ -162,3 +175,10 @@ class RedisTimers:
 def _line(plan: Plan) -> str:
     timers = "".join([f" {own} {to_us(fires_at)}" for own, fires_at in plan.timers])
     return f"{plan.tenant}.{plan.customer} {plan.sequence} {plan.revision}{timers}"
+
+
+def _place(row: bytes) -> tuple[int, int] | None:
+    if not row:
+        return None
+    sequence, revision = row.split()
+    return int(sequence), int(revision)
