@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import batched
 
-from loadtests.timers_wire import receive, send
+from loadtests.timers_wire import Outbox, receive, send
 from toldonce.api.events.v1 import events_pb2
 from toldonce.client.commands import BusDoor
 from toldonce.kernel.errors import Unavailable
@@ -77,9 +77,10 @@ class Desk:
         try:
             match await receive(reader):
                 case ["calls"]:
+                    outbox = Outbox(writer)
                     while True:
                         number, data = await receive(reader)
-                        queue.spawn(self._call(queue, writer, number, data))
+                        queue.spawn(self._call(queue, outbox, number, data))
                 case ["tail", int(after)]:
                     await self._tail(writer, after)
                 case ["rows", str(table), str(prefix)]:
@@ -95,15 +96,12 @@ class Desk:
             await queue.close()
             writer.close()
 
-    async def _call(
-        self, queue: Queue, writer: asyncio.StreamWriter, number: int, data: bytes
-    ) -> None:
+    async def _call(self, queue: Queue, outbox: Outbox, number: int, data: bytes) -> None:
         try:
             answer = (number, await queue.answer(data), "", 0.0)
         except Unavailable as no:
             answer = (number, b"", str(no), no.retry_s)
-        if not writer.is_closing():
-            send(writer, answer)
+        outbox.put(answer)
 
     async def _answer(self, data: bytes) -> bytes:
         self.answered += 1

@@ -34,6 +34,27 @@ def send(writer: asyncio.StreamWriter, value: Any) -> None:  # noqa: ANN401 - an
     writer.write(_SIZE.pack(len(body)) + body)
 
 
+class Outbox:
+    """Writes the frames of one turn of the loop together, as the client of a real bus does."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        """Write to `writer`."""
+        self._writer = writer
+        self._frames: list[bytes] = []
+
+    def put(self, value: Any) -> None:  # noqa: ANN401 - any MessagePack value
+        """Write one frame soon."""
+        body = msgspec.msgpack.encode(value)
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._frames += (_SIZE.pack(len(body)), body)
+
+    def _flush(self) -> None:
+        frames, self._frames = self._frames, []
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(frames))
+
+
 async def receive(reader: asyncio.StreamReader) -> Any:  # noqa: ANN401 - as it was sent
     """Read one frame; raises ConnectionError at the end."""
     try:
@@ -68,13 +89,14 @@ class SocketDoor:
     def __init__(self, port: int) -> None:
         """Connect when `run` does."""
         self._port = port
-        self._writer: asyncio.StreamWriter | None = None
+        self._outbox: Outbox | None = None
         self._numbers = itertools.count()
         self._open: dict[int, asyncio.Future[bytes]] = {}
 
     async def run(self) -> None:
         """Carry answers for ever; raises ConnectionError when the desk ends."""
-        async with opened(self._port, "calls") as (reader, self._writer):
+        async with opened(self._port, "calls") as (reader, writer):
+            self._outbox = Outbox(writer)
             while True:
                 number, answer, sentence, retry_s = await receive(reader)
                 waiting = self._open.get(number)
@@ -88,7 +110,7 @@ class SocketDoor:
     async def call(self, tenant: str, data: bytes) -> bytes:
         """See `CommandDoor.call`."""
         subject = commands(tenant)
-        if self._writer is None:
+        if self._outbox is None:
             raise Unavailable("the desk is not connected")
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
@@ -96,7 +118,7 @@ class SocketDoor:
         self._open[number] = answer
         late = loop.call_later(COMMAND_S, _late, answer, subject)
         try:
-            send(self._writer, (number, data))
+            self._outbox.put((number, data))
             return await answer
         finally:
             late.cancel()

@@ -29,6 +29,7 @@ from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
 POLL_S = 0.2
 POLL_MIN_S = 0.005
 PLAN_STORIES_MAX = 256
+PLANS_TOGETHER = 16  # before anything is told, when all is planned anew: what is lost cannot fire
 POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 512
 CLAIM_MIN = 128
@@ -139,7 +140,9 @@ class Timekeeper:
 
     async def _turn(self) -> None:
         self._wake.clear()
-        if self._ahead or self._book.soon or self._book.later:
+        for _ in range(PLANS_TOGETHER if self._book.again else 1):
+            if not (self._ahead or self._book.soon or self._book.later):
+                break
             await self._plan()
         if self._ends:
             ends, self._ends = self._ends, []

@@ -120,6 +120,11 @@ class Book:
         return len(self._soon) + len(self._again)
 
     @property
+    def again(self) -> int:
+        """How many of them may have lost it."""
+        return len(self._again)
+
+    @property
     def later(self) -> int:
         """How many wait to be planned because their policy changed."""
         return len(self._later)
