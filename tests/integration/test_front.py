@@ -1,6 +1,7 @@
 """A process of ours over real gRPC: who gets in, what is refused and how, and how it ends."""
 
 import asyncio
+import inspect
 import json
 import logging
 import os
@@ -508,3 +509,16 @@ async def test_mutual_tls_lets_in_only_who_shows_a_certificate(kept, tmp_path):
                 grpc.StatusCode.DEADLINE_EXCEEDED,
             }
             await channel.close()
+
+
+async def test_work_that_never_began_when_the_process_ends_leaves_nothing_behind(kept):
+    begun = []
+
+    async def work() -> None:
+        begun.append(True)
+
+    made = work()
+    async with App(Listen(port=0, metrics_port=None), kept, CLOCK) as app:
+        app.spawn("late", made)
+    assert not begun
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED

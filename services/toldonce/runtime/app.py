@@ -131,7 +131,12 @@ class App:
         """Run `work` beside the others; when it fails the process ends, naming it."""
         task = self._group.create_task(self._watched(name, work), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            work.close()  # it may never have begun
+            self._tasks.discard(task)
+
+        task.add_done_callback(ended)
 
     # ---- life
 
