@@ -81,6 +81,24 @@ class When:
             and (self.priority_max is None or priority <= self.priority_max)
         )
 
+    def covers(self, other: "When") -> bool:
+        """Tell whether it fits everything that the other one fits."""
+        return (
+            _all_named(self.queues, other.queues)
+            and _all_named(self.channels, other.channels)
+            and _all_named(self.tiers, other.tiers)
+            and (self.priority_min or 0) <= (other.priority_min or 0)
+            and _most(self.priority_max) >= _most(other.priority_max)
+        )
+
+
+def _all_named(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return not names or (bool(others) and set(others) <= set(names))
+
+
+def _most(priority_max: int | None) -> int:
+    return PRIORITY_MAX if priority_max is None else priority_max
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:

@@ -9,6 +9,7 @@ Each module holds the definitions of its rules. `findings` needs nothing, `plann
 
 from datetime import datetime
 
+from toldonce.kernel.config.linter.aiming import never_holding
 from toldonce.kernel.config.linter.crew import Crew, works
 from toldonce.kernel.config.linter.dated import never_open, running_out
 from toldonce.kernel.config.linter.finding import Finding, Rule, Severity
@@ -64,6 +65,7 @@ def findings(
         *bounds(config),
         *kept_out(config, crew, all_work, busy=busy),
         *unreachable(config),
+        *never_holding(config),
         *unused(config),
     ]
     ranked = sorted(dict.fromkeys(seen), key=lambda one: _ORDER[one.severity])
