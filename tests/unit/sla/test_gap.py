@@ -3,7 +3,8 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from math import sqrt
+from itertools import product
+from math import comb, sqrt
 from statistics import NormalDist, fmean, variance
 
 import pytest
@@ -109,7 +110,8 @@ def test_half_width_of_a_share_is_that_of_two_samples() -> None:
     }
     p, q = 61 / 82, 6 / 22
     z = NormalDist().inv_cdf(1 - 0.05 / 4)
-    wanted = z * 0.2 * sqrt(p * (1 - p) / 82 + q * (1 - q) / 22)
+    moved = (60 / 80 - 5 / 20) - (p - q)
+    wanted = 0.2 * (z * sqrt(p * (1 - p) / 82 + q * (1 - q) / 22) + moved)
     found = one(both, "service_level", "chat")
     assert found.half_width == pytest.approx(wanted)
     assert found.sure
@@ -139,6 +141,20 @@ def test_few_waits_say_nothing_however_far_apart(n: int) -> None:
 def test_share_of_none_or_all_is_not_sure_of_itself_when_few(n: int, *, sure: bool) -> None:
     both = {"chat": {"kept": 40, "broken": 40}, "email": {"broken": n}}
     assert one(both, "commitments_kept", "email").sure is sure
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 5), (2, 3), (4, 4), (3, 12), (8, 9)])
+def test_few_cases_served_alike_are_seldom_called_a_gap(p: float, sizes: tuple[int, int]) -> None:
+    chances = [[comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)] for n in sizes]
+    cried = 0.0
+    for (kept, chance), (other, too) in product(*map(enumerate, chances)):
+        both = {
+            name: {"kept": k, "broken": n - k}
+            for name, k, n in zip(("chat", "email"), (kept, other), sizes, strict=True)
+        }
+        cried += chance * too * one(both, "commitments_kept", "chat").sure
+    assert cried <= 0.05, "of every pair of samples there can be, weighed by how often it comes"
 
 
 def test_same_service_on_every_channel_is_seldom_called_a_gap() -> None:

@@ -6,9 +6,11 @@ much as it is used. The gap is the channel's value less that mean.
 
 A gap is sure when it is larger than its half-width. With w the channel's part of what is counted,
 the gap is (1 - w) times the channel's difference from all others, two independent samples, hence
-half-width = z (1 - w) sqrt(v_c / n_c + v_o / n_o). v is p (1 - p) of a share, each sample with one
-more on either side (Agresti and Caffo 2000: right for few and for none), or the sample variance of
-waits, where fewer than 30 on either side say nothing. z is such that of all channels of one figure
+half-width = (1 - w) (z sqrt(v_c / n_c + v_o / n_o) + |d - d'|). v is p (1 - p) of a share, each
+sample with one more on either side (Agresti and Caffo 2000: right for few and for none). So counted
+the difference d is d', about which their interval lies; what lies between the two widens ours, so
+that a gap of a few is sure only where theirs leaves 0 out. Of waits v is the sample variance, d' is
+d, and fewer than 30 on either side say nothing. z is such that of all channels of one figure
 together one in 20 times some gap is called sure that is noise (Bonferroni); waits are skewed, so
 there this is rough.
 """
@@ -216,18 +218,23 @@ def _half_width(figure: Figure, own: _Sample, others: _Sample, channels: int) ->
     match figure:
         case Share():
             spread = _share_variance(own) + _share_variance(others)
+            moved = abs((own.mean - others.mean) - (_share(own) - _share(others)))
         case Mean():
             if min(own.n, others.n) < WAITS_MIN:
                 return None
             spread = _mean_variance(own) + _mean_variance(others)
+            moved = 0.0
     z = NormalDist().inv_cdf(1 - _ERROR / (2 * channels))
-    return z * others.n / (own.n + others.n) * sqrt(spread)
+    return others.n / (own.n + others.n) * (z * sqrt(spread) + moved)
+
+
+def _share(sample: _Sample) -> float:
+    return (sample.total + 1) / (sample.n + 2)
 
 
 def _share_variance(sample: _Sample) -> float:
-    n = sample.n + 2
-    p = (sample.total + 1) / n
-    return p * (1 - p) / n
+    p = _share(sample)
+    return p * (1 - p) / (sample.n + 2)
 
 
 def _mean_variance(sample: _Sample) -> float:
