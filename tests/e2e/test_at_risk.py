@@ -176,6 +176,9 @@ async def test_agents_may_not_watch_and_questions_without_sense_are_refused(shop
     assert isinstance(await refusal(asked(agent)), Denied)
     assert isinstance(await refusal(asked(supervisor, within_s=-1)), Invalid)
     assert isinstance(await refusal(asked(supervisor, queue="No Queue")), Invalid)
+    mistyped = await refusal(asked(supervisor, queue="order"))  # not: nothing is at risk there
+    assert isinstance(mistyped, Invalid)
+    assert "did you mean orders?" in str(mistyped)
 
 
 async def test_the_command_line_shows_who_is_at_risk_once_or_line_by_line(shop: Shop) -> None:

@@ -82,8 +82,9 @@ class Servicer(sla_pb2_grpc.SlaServiceServicer):
         self, request: sla_pb2.WatchAtRiskRequest, context: Context
     ) -> AsyncIterator[sla_pb2.WatchAtRiskResponse]:
         """Tell who is at risk, and what changes about that, at most once a second."""
-        tenant, wanted = current_principal().tenant, parse_watch(request)
+        tenant = current_principal().tenant
         config = await self._config.of(tenant)
+        wanted = parse_watch(request, config)
         with self._risk.watched(tenant, wanted) as watcher:
             while not self._draining.is_set():
                 for told in watcher.turn(self._clock.now()):

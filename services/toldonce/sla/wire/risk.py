@@ -8,6 +8,7 @@ from toldonce.api.sla.v1 import sla_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
+from toldonce.kernel.config.words import near
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import CustomerId, parse_name
 from toldonce.kernel.instants import instant
@@ -21,12 +22,17 @@ WITHIN_S = 900
 WITHIN_MAX_S = 86_400
 
 
-def parse_watch(request: sla_pb2.WatchAtRiskRequest) -> Wanted:
-    """Read what is to be watched; raises Invalid."""
+def parse_watch(request: sla_pb2.WatchAtRiskRequest, config: Config) -> Wanted:
+    """Read what is to be watched; raises Invalid, also for a queue that `config` does not have."""
     within_s = request.within_s or WITHIN_S
     if not 1 <= within_s <= WITHIN_MAX_S:
         raise Invalid("within_s", f"wanted 1 to {WITHIN_MAX_S}, or 0 for {WITHIN_S}")
-    return Wanted(within_s, parse_name("queue", request.queue) if request.queue else "")
+    queue = parse_name("queue", request.queue) if request.queue else ""
+    if queue and queue not in config.queues:
+        meant = near(queue, config.queues)
+        guess = f"; did you mean {meant}?" if meant else ""
+        raise Invalid("queue", f"there is no queue {queue!r}{guess}")
+    return Wanted(within_s, queue)
 
 
 def format_told(told: Told, config: Config, now: datetime) -> sla_pb2.WatchAtRiskResponse:

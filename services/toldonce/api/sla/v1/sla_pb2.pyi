@@ -290,7 +290,7 @@ class WatchAtRiskRequest(_message.Message):
     within_s: _builtins.int
     """Clocks due within this many seconds, 1 to 86400; 0 = 900."""
     queue: _builtins.str
-    """Name of a queue; empty = all."""
+    """Name of a configured queue; empty = all."""
     def __init__(
         self,
         *,
