@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from toldonce.cli.output import Out
 from toldonce.kernel.errors import Invalid
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from toldonce.client import Client
     from toldonce.client.risk import RiskNews, RiskSeen
@@ -27,7 +27,9 @@ WITHIN_MAX_S = 86_400
 _WITHIN = re.compile(r"(\d{1,6})\s*(s|m|min|h)?")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3_600, None: 1}
 _HEAD_LINES = 4
-_COLUMNS = ("left", "clock", "state", "queue", "case", "owner", "priority", "expected")
+_COLUMNS = ("left", "clock", "state", "queue", "owner", "priority", "expected", "case")
+_RIGHT = frozenset({"left", "priority"})
+_GAP = 2
 
 
 def seconds(within: str) -> int:
@@ -125,30 +127,42 @@ def news_figures(news: "RiskNews", now: datetime) -> dict[str, Any]:
             return {"change": "anew"}
 
 
-def table(board: Board, rows_max: int | None = None) -> "Table":
-    """Show the cases, the least time left first."""
-    from rich.table import Table
+def table(board: Board, width: int, lines_max: int | None = None) -> "Text":
+    """Show the cases, the least time left first, in so many columns (and lines, if that is said).
 
-    rows, now = board.rows(), board.now
-    shown = Table(box=None, header_style="bold", caption=_caption(board, rows_max))
-    for title in _COLUMNS:
-        right = title in {"left", "priority"}
-        shown.add_column(title, justify="right" if right else "left", no_wrap=title == "case")
-    for one in rows[:rows_max]:
-        left_s = _left_s(one, now)
-        style = "red" if left_s < 0 else "yellow" if one.predicted else ""
-        shown.add_row(
-            left(left_s),
-            one.kind,
-            one.state,
-            one.case.queue,
-            one.case.case_id,
-            one.case.owner or "-",
-            str(one.case.priority),
-            _expected(one, now),
-            style=style,
-        )
-    return shown
+    An id is never cut: where a line has no room for it, it stands on one of its own.
+    """
+    from rich.text import Text
+
+    now = board.now
+    rows = [(*_cells(one, now), one.case.case_id) for one in board.rows()]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    roomy = sum(widths) + _GAP * (len(widths) - 1) <= width
+    rows_max = None if lines_max is None else max(lines_max // (1 if roomy else 2), 1)
+    shown = Text(no_wrap=True, overflow="fold")
+    shown.append(_line(_COLUMNS, widths, roomy=roomy) + "\n", style="bold")
+    for one, cells in list(zip(board.rows(), rows, strict=True))[:rows_max]:
+        style = "red" if _left_s(one, now) < 0 else "yellow" if one.predicted else ""
+        shown.append(_line(cells, widths, roomy=roomy) + "\n", style=style)
+    return shown.append(_caption(board, rows_max), style="dim italic")
+
+
+def _cells(one: "RiskSeen", now: datetime) -> tuple[str, ...]:
+    priority, queue = str(one.case.priority), one.case.queue or "-"
+    owner, expected = one.case.owner or "-", _expected(one, now)
+    return (left(_left_s(one, now)), one.kind, one.state, queue, owner, priority, expected)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], *, roomy: bool) -> str:
+    titled = zip(_COLUMNS, cells, widths, strict=True)
+    padded = [
+        cell.rjust(width) if title in _RIGHT else cell.ljust(width) for title, cell, width in titled
+    ]
+    if roomy:
+        return (" " * _GAP).join(padded).rstrip()
+    *facts, case = padded
+    indent = " " * (widths[0] + _GAP)
+    return f"{(' ' * _GAP).join(facts).rstrip()}\n{indent}{case.rstrip()}"
 
 
 def left(left_s: float) -> str:
@@ -164,8 +178,9 @@ def change(news: "RiskNews", now: datetime) -> str:
         case RiskSeen():
             expected = _expected(news, now)
             says = f", an agent is expected in {expected}" if expected != "-" else ""
-            left_s = left(_left_s(news, now))
-            return f"{news.case.case_id}  {news.kind} {news.state}, {left_s} left{says}"
+            left_s = _left_s(news, now)
+            how = f"{left(left_s)} left" if left_s >= 0 else f"overdue by {left(-left_s)}"
+            return f"{news.case.case_id}  {news.kind} {news.state}, {how}{says}"
         case RiskGone(case_id):
             return f"{case_id}  no longer at risk"
         case RiskListed(cases):
@@ -215,8 +230,13 @@ def _live(board: Board, out: Out) -> Iterator[Callable[[], None]]:
     from rich.live import Live
 
     console = out.console
+
+    def draw() -> None:
+        lines_max = max(console.height - _HEAD_LINES, 1)
+        shown.update(table(board, console.width, lines_max), refresh=True)
+
     with Live(console=console, auto_refresh=False, screen=False) as shown:
-        yield lambda: shown.update(table(board, max(console.height - _HEAD_LINES, 1)), refresh=True)
+        yield draw
 
 
 @contextmanager

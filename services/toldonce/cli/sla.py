@@ -211,7 +211,7 @@ def at_risk(
     with nullcontext() if once else suppress(KeyboardInterrupt):
         run(watch())
     if once:
-        out.console.print(table(board))
+        out.console.print(table(board, out.console.width))
         out.emit(board.figures())
 
 

@@ -40,9 +40,9 @@ def foreseen(case_id: str, left_s: float, wait_s: float) -> RiskSeen:
     return replace(one, predicted=breach)
 
 
-def drawn(board: Board, rows_max: int | None = None) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    console.print(table(board, rows_max))
+def drawn(board: Board, lines_max: int | None = None, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table(board, width, lines_max))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -88,6 +88,20 @@ def test_what_has_no_room_is_counted() -> None:
     assert board.figures()["at_risk"] == 25
 
 
+def test_nothing_is_cut_on_a_narrow_terminal() -> None:
+    board, case_id = Board(), "3gwjyncg7c8t7f1rgx0zddywe81z7s07hsnjhp97t3ma74ya2a7v"
+    for news in (seen(case_id, -754), seen(case_id[::-1], 8), RiskListed(2, behind=False)):
+        board.take(news)
+    lines = drawn(board, width=80).splitlines()
+    assert " ".join(lines[2].split()) == "-12 min 34 s QUEUE_WAIT RUNNING orders - 100 -"
+    assert lines[3].split() == [case_id]
+    assert max(map(len, lines)) <= 80
+    assert "2 at risk, 1 not shown" in drawn(board, lines_max=3, width=80)
+    wide = drawn(board).splitlines()[1]
+    assert wide.startswith(lines[2].rstrip())
+    assert wide.endswith(case_id)
+
+
 def test_time_left_is_by_the_clock_of_who_tells_it() -> None:
     board = Board()
     theirs = datetime.now(UTC) + timedelta(hours=3)
@@ -118,5 +132,5 @@ def test_machines_read_a_prediction_in_one_line() -> None:
 def test_people_read_a_change_in_a_sentence() -> None:
     said = change(foreseen("one", 600, 900), NOW)
     assert said == "one  QUEUE_WAIT RUNNING, 10 min left, an agent is expected in 15 min"
-    assert change(seen("one", -5), NOW) == "one  QUEUE_WAIT RUNNING, -5 s left"
+    assert change(seen("one", -30), NOW) == "one  QUEUE_WAIT RUNNING, overdue by 30 s"
     assert change(RiskGone("one", "orders"), NOW) == "one  no longer at risk"
