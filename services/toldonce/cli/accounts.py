@@ -25,6 +25,8 @@ def clock_lines(told: "ClockTold", zone: tzinfo) -> Iterator[str]:
     """Tell a clock: how it stands, by which policy and calendar, and where its time went."""
     at = _Wall(zone, [told.started_at, told.warn_at, told.due_at, told.ended_at, told.read_at])
     state = _STATES.get(told.state, "this program does not know that state")
+    if told.state == "BREACHED" and told.ended_at is None:
+        state = "it is overdue"
     yield f"{told.kind}: {told.state}, {state}"
     yield f"  aims at   {length(told.target_s)} of working time by policy {told.policy}: {told.why}"
     yield (

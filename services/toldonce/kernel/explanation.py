@@ -42,6 +42,8 @@ def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Expla
     policy = policy_of(case, config)
     facts = facts_of(case, policy).get(kind)
     target = None if policy is None else policy.targets.get(kind)
+    if target is not None and facts is None:
+        raise Missing("clock", f"{kind.name} has not begun: the customer has not asked for it yet")
     if policy is None or target is None or facts is None:
         aimed = [] if policy is None else [one.name for one in policy.targets]
         has = f"it has {' and '.join(aimed)}" if aimed else "it has none at all"

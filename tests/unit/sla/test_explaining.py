@@ -1,6 +1,6 @@
 """A clock is explained from its story, and from an export of it alone, with the same answer."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,14 @@ from toldonce.client.clocks import ClockTold, told
 from toldonce.kernel.account import OPEN
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.errors import Invalid, Missing
+from toldonce.kernel.explanation import explain
 from toldonce.kernel.ids import CustomerId, customer_of, whole
 from toldonce.kernel.principal import Principal, Role
 from toldonce.ownership.core import Asked
 from toldonce.ownership.handler import export
 from toldonce.ownership.wire import pieces
 from toldonce.runtime.config import ConfigCache
+from toldonce.runtime.document import check
 from toldonce.sla.handler import Clocks
 from toldonce.sla.wire import format_explanation, parse_explain_clock
 
@@ -71,6 +73,20 @@ async def test_running_clock_is_explained_alike_live_and_from_an_export(tmp_path
     assert [(span.from_at, span.to_at, span.reason) for span in found.spans] == [
         (START, after(31), OPEN)
     ]
+
+
+async def test_clock_that_runs_on_past_its_time_is_overdue_until_somebody_comes():
+    desk = await bureau()
+    case = await desk.told(queue="returns")
+    await desk.until(after(61))
+    case_id = whole(customer(), case.own)
+    assert next(clock_lines(await live(desk, case_id, ANSWER), UTC)).endswith(
+        "BREACHED, it is overdue"
+    )
+    await desk.answered(await desk.owned(case))
+    assert next(clock_lines(await live(desk, case_id, ANSWER), UTC)).endswith(
+        "BREACHED, it came too late"
+    )
 
 
 async def test_clock_of_an_ended_case_is_explained_up_to_its_end(tmp_path: Path):
@@ -130,6 +146,14 @@ async def test_clock_that_is_not_kept_is_missing_and_the_others_are_named():
     aimless = whole(other, (await desk.told(2, of=other, queue="escalations")).own)
     with pytest.raises(Missing, match="it has none at all"):
         await live(desk, aimless, WAIT)
+
+
+async def test_clock_that_is_kept_and_has_not_begun_is_not_called_missing():
+    desk = await bureau()
+    case = await desk.told()
+    aims = document().replace("targets: {queue", "targets: {next_response_s: 60, queue")
+    with pytest.raises(Missing, match="NEXT_RESPONSE has not begun"):
+        explain(case, check(aims, ZONES), ClockKind.NEXT_RESPONSE, START)
 
 
 def test_question_without_a_kind_of_clock_is_refused_by_field():
