@@ -73,7 +73,7 @@ def due(word: str, now: datetime, say: str = "p 2h WHAT") -> datetime:
 def holding(words: str, now: datetime) -> tuple[datetime | None, str]:
     """Read `[2h] WHY`: until when a case is on hold (None: as long as usual), and the code why."""
     first, _, rest = words.partition(" ")
-    timed = first[:1].isdigit()
+    timed = first.lstrip("+-")[:1].isdigit()
     until_at = due(first, now, _HOLD) if timed else None
     why = code(rest if timed else words)
     if not why:

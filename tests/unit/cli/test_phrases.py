@@ -95,7 +95,7 @@ def test_a_hold_has_a_reason_and_may_have_a_time(words: str, until_s: int | None
     assert phrases.holding(words, NOW) == (until_at, why)
 
 
-@pytest.mark.parametrize("words", ["", "2h", "2x supplier", "...", "3d ..."])
+@pytest.mark.parametrize("words", ["", "2h", "2x supplier", "-5m supplier", "...", "3d ..."])
 def test_a_hold_without_a_reason_teaches_how_to_say_it(words: str) -> None:
     with pytest.raises(Invalid, match="hold 2d WHY"):
         phrases.holding(words, NOW)
