@@ -55,11 +55,11 @@ def reckon(
     """Ask the clock; raises Invalid naming the option that cannot be."""
     if not 0 < minutes <= MINUTES_MAX:
         raise Invalid("--minutes", f"wanted 1 to {MINUTES_MAX}, got {minutes}")
-    permille = round(warn_fraction * WHOLE_PERMILLE) if 0 < warn_fraction < 1 else 0
-    if not 0 < permille < WHOLE_PERMILLE:
+    if not 0 < warn_fraction < 1:
         raise Invalid(
             "--warn-fraction", f"wanted more than 0 and less than 1, got {warn_fraction:g}"
         )
+    permille = min(max(round(warn_fraction * WHOLE_PERMILLE), 1), WHOLE_PERMILLE - 1)
     target = Target(ClockKind.RESOLUTION, minutes * 60, permille)
     begins = facts.started_at
     read = clock(target, calendar, facts, begins)

@@ -116,6 +116,8 @@ def test_warning_comes_after_its_part_of_the_time(file: Path, capsys: pytest.Cap
     assert due(file, capsys, "2026-06-05T09:00", 100)["warn"] == "2026-06-05T10:20:00+02:00"
     found = due(file, capsys, "2026-06-05T09:00", 100, "--warn-fraction", "0.5")
     assert found["warn"] == "2026-06-05T09:50:00+02:00"
+    nearly = due(file, capsys, "2026-06-05T09:00", 100, "--warn-fraction", "0.9999")
+    assert nearly["warn_fraction"] == 0.999  # as a policy of that fraction has it
 
 
 def test_calendar_that_never_closes_needs_no_writing_down(
