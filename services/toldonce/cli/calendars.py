@@ -32,7 +32,8 @@ def show_closed(out: Out, config: "Config", now: datetime) -> dict[str, Any]:
             if until
             else ""
         )
-        out.say(f"Calendar {calendar.name} is closed next on {told or 'no day'}{made_by}.")
+        closed = f"is closed next on {told}" if told else "keeps its week: no day is closed besides"
+        out.say(f"Calendar {calendar.name} {closed}{made_by}.")
         figures[calendar.name] = {
             "closed_next": [{"date": day.on.isoformat(), "name": day.name} for day in days],
             "holidays_until": until.isoformat() if until else None,

@@ -124,7 +124,8 @@ def _show(
     if case.not_before_at and not case.owner:
         out.say(f"  scheduled: nobody is asked before {case.not_before_at:%Y-%m-%d %H:%M} UTC")
     for clock in case.clocks:
-        out.say(f"  clock {clock.kind}: {clock.state}, due {clock.due_at or 'never'}")
+        due = f"{clock.due_at:%Y-%m-%d %H:%M:%S} UTC" if clock.due_at else "never"
+        out.say(f"  clock {clock.kind}: {clock.state}, due {due}")
     if case.handoff:
         handoff = case.handoff
         out.say(f"  being handed over by {handoff.from_agent or 'nobody'} to {handoff.to}")

@@ -87,6 +87,15 @@ def test_next_closed_days_are_told_with_their_names(
     assert f"holidays until {until}, by release" in said
 
 
+def test_a_calendar_without_dated_days_is_said_to_keep_its_week(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = "zone: Europe/Amsterdam, weekly: {monday: ['09:00-17:00']}"
+    calendars = f"calendars: [{{name: office, {office}}}]\n"
+    _, _, said = check(tmp_path, capsys, ("version: 1\n", f"version: 1\n{calendars}"))
+    assert "Calendar office keeps its week: no day is closed besides." in said
+
+
 def test_a_document_that_cannot_be_read_is_one_rule(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -217,9 +217,12 @@ def test_page_of_a_case_says_what_it_waits_for(capsys: pytest.CaptureFixture[str
         paused_until_at=until_at,
         state=types_pb2.CASE_STATE_PENDING_CUSTOMER,
     )
+    clock = view.clocks.add(kind=types_pb2.CLOCK_KIND_RESOLUTION, state="CLOCK_STATE_RUNNING")
+    clock.due_at.FromDatetime(AT + timedelta(seconds=5, microseconds=7))
     whole = replace(read(item(text="Waar?")), case=case_seen(view))
     _show(Out(), whole, [], PLACE, everything=False)
     shown = capsys.readouterr().out
+    assert "clock RESOLUTION: RUNNING, due 2026-01-05 09:00:05 UTC\n" in shown
     assert "customer tier gold" in shown
     assert "waits for the customer, at most until" in shown
 
