@@ -92,7 +92,7 @@ class Day:
         )
         request.made_at.FromJsonString("2026-01-05T09:00:00Z")
         contact = await self.intake.prepare(WEB, submission(request, WEB))
-        return acknowledgement(await self.intake.submit(WEB, contact), newcomer(None, ""))
+        return acknowledgement(await self.intake.submit(WEB, contact), newcomer(None, 0, ""))
 
     async def command(self, who: Principal, **body: Any) -> internal_pb2.CommandDone:
         """Ask ownership through the local door; raises a Refusal."""

@@ -16,6 +16,7 @@ from toldonce.cli.house import House, house
 from toldonce.client.agent import AgentSession
 from toldonce.client.channel import Client
 from toldonce.client.seen import Offer
+from toldonce.intake.handler.places import FRESH_S
 from toldonce.kernel.errors import Invalid, Missing, Refusal, Rejected
 from toldonce.kernel.principal import Role
 from toldonce.runtime.ids import new_id
@@ -127,6 +128,20 @@ async def test_waiting_case_has_a_place_a_queue_and_a_reason(running: House) -> 
                 await asked
         with pytest.raises(Invalid):
             await boss.routing.GetPosition(routing_pb2.GetPositionRequest(case_id="*"))
+
+
+async def test_first_in_line_is_told_so_and_the_next_that_they_are_second(running: House) -> None:
+    await submit(running)
+    async with client(running, Role.SUPERVISOR, "sam") as boss:
+        await eventually(lambda: seen(boss))
+    async with client(running, Role.GATEWAY, "web") as gateway:
+        await asyncio.sleep(FRESH_S)
+        told = [await gateway.intake.SubmitContact(contact(number)) for number in (2, 3, 4)]
+        assert [(ack.live.known, ack.live.position) for ack in told] == [
+            (True, 2),
+            (True, 3),
+            (True, 4),
+        ], "one was there before them"
 
 
 async def test_customer_is_told_their_place_and_how_long_once_that_is_known(

@@ -242,7 +242,7 @@ async def tell(world: World, told: Told) -> None:
         async def take() -> Any:
             contact = await intake.bound[0].prepare(by, submission(told.request, by))
             taken = await intake.bound[0].submit(by, contact)
-            return contact.contact_id, acknowledgement(taken, newcomer(None, ""))
+            return contact.contact_id, acknowledgement(taken, newcomer(None, 0, ""))
 
         return await world.net.call(intake.host, take, timeout_s=9.0)
 

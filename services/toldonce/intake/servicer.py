@@ -148,11 +148,12 @@ class Servicer(IntakeServiceServicer):
 
     async def _acknowledge(self, by: Principal, contact: Contact) -> types_pb2.Acknowledgement:
         """Have a contact taken in; one that opened a case is told what it may expect."""
+        asked = self._places.ask(by.tenant)
         taken = await self._intake.submit(by, contact)
-        live = None
+        live, came = None, 0
         if taken.ack.new_case and not taken.repeat:
-            live = await self._places.newcomer(by.tenant, taken.ack.queue)
-        return acknowledgement(taken, newcomer(live, contact.language))
+            live, came = await self._places.newcomer(asked, taken.ack.queue)
+        return acknowledgement(taken, newcomer(live, came, contact.language))
 
     async def _view(self, by: Principal, view: intake_pb2.ContactView) -> intake_pb2.ContactView:
         """Say of one that waits where it stands."""

@@ -18,18 +18,20 @@ _ENDS = frozenset(
 
 
 def newcomer(
-    live: types_pb2.LiveAcknowledgement | None, language: str
+    live: types_pb2.LiveAcknowledgement | None, came: int, language: str
 ) -> types_pb2.LiveAcknowledgement:
     """Say what a contact that has just come may expect, and how the channel can say so.
 
-    None: nobody can tell.
+    None: nobody can tell. `came` are before it in that line whom `live` does not know of.
     """
     if live is None:
         return _unknown()
     said = types_pb2.LiveAcknowledgement()
     said.CopyFrom(live)
+    if live.position:
+        said.position += came
     low_s, high_s = (live.low_s, live.high_s) if live.estimated else (0.0, 0.0)
-    said.text = expectation(language, live.position, low_s, high_s)
+    said.text = expectation(language, said.position, low_s, high_s)
     return said
 
 
