@@ -190,6 +190,13 @@ def test_customer_is_told_in_their_language_when_to_expect_us(
     assert len(far.encode()) <= 1_024
 
 
+@pytest.mark.parametrize(("more_us", "told"), [(0, "11:00"), (1, "11:01"), (37_000_000, "11:01")])
+def test_customer_is_told_no_time_before_the_one_that_is_kept(more_us: int, told: str) -> None:
+    at = NOW + timedelta(hours=25, microseconds=more_us)
+    said = acknowledgement("en", NOW, at, config().calendar("office"))
+    assert said.endswith(f"{told}."), "an answer in that minute keeps the promise"
+
+
 def test_clock_of_a_channel_that_never_closes_is_named() -> None:
     told = acknowledgement("en", NOW, NOW + timedelta(hours=25), config().calendar("always"))
     assert told.endswith("10:00 (UTC).")

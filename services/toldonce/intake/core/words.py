@@ -7,6 +7,7 @@ from math import ceil, floor
 from toldonce.kernel.calendar import Calendar
 
 SOON = timedelta(minutes=90)
+_MINUTE = timedelta(minutes=1)
 _FALLBACK = "en"
 _MINUTE_S, _HOUR_S = 60.0, 3_600.0
 
@@ -140,9 +141,11 @@ def _takes(tongue: _Tongue, low_s: float, high_s: float) -> str:
 def _promise(tongue: _Tongue, now: datetime, at: datetime, calendar: Calendar) -> str:
     left = at - now
     if left <= SOON:
-        minutes = -(-left // timedelta(minutes=1))
+        minutes = -(-left // _MINUTE)
         return tongue.within_one if minutes <= 1 else tongue.within.format(minutes=minutes)
-    wall = at.astimezone(calendar.zone)
+    begun = timedelta(seconds=at.second, microseconds=at.microsecond)
+    whole = at - begun + (_MINUTE if begun else timedelta())  # said later rather than sooner
+    wall = whole.astimezone(calendar.zone)
     time = f"{wall:%H:%M}" if calendar.zone_name != "UTC" else f"{wall:%H:%M} (UTC)"
     return tongue.before.format(
         day=tongue.days[wall.weekday()],
