@@ -332,8 +332,9 @@ CHANNEL_SHARE_GAP = _gauge(
 CHANNEL_SHARE_HALF_WIDTH = _gauge(
     "channel_share_half_width_ratio",
     "ratio",
-    "a toldonce_channel_share_gap_ratio within this is noise: z (1 - w) sqrt(v / n + v' / n') of "
-    "the channel and all others, z for 5 % over all channels of a figure, " + _FIGURE,
+    "a toldonce_channel_share_gap_ratio within this is noise: (1 - w) (z sqrt(v / n + v' / n') + "
+    "|d - d'|) of the channel and all others, z for 5 % over all channels of a figure, d' the "
+    "difference with one more on either side, " + _FIGURE,
     *_BY_FIGURE,
 )
 CHANNEL_WAIT = _gauge("channel_wait_seconds", "seconds", f"{_WAITS}, {_FIGURE}", *_BY_FIGURE)
