@@ -377,6 +377,48 @@ def test_escalations_that_go_in_a_circle_are_told_once() -> None:
     assert "orders -> up -> orders" in found["queues[0].escalation_queue"]
 
 
+QUICK = {"queue_wait_s": 60}
+SOON, LATE, LATER = {"at_fraction": 0.9}, {"after_breach_s": 60}, {"after_breach_s": 90}
+BACK = "a ladder leads back to where it began: orders -> up -> orders"
+
+
+@pytest.mark.parametrize(
+    ("ladder", "path"),
+    [
+        ([SOON | {"hand_to": "up"}, LATE | {"hand_to": "orders"}], "ladder[1].hand_to"),
+        ([SOON | {"hand_up": 1}, LATE | {"hand_to": "orders"}], "ladder[1].hand_to"),
+    ],
+)
+def test_ladder_that_leads_back_is_told_with_the_rung_that_does(
+    ladder: list[dict[str, Any]], path: str
+) -> None:
+    tree = small(sla=[{"name": "s", "targets": QUICK, "ladder": ladder}])
+    tree = put(put(tree, "queues.0.escalation_queue", "up"), "queues.0.sla", "s")
+    found = problems(put(tree, "queues.1.sla", "s"))
+    assert found == {f"sla[0].{path}": BACK}
+
+
+def test_ladders_of_two_policies_that_lead_back_by_an_escalation_are_told_with_its_key() -> None:
+    first: dict[str, Any] = {"name": "s", "targets": QUICK, "when": {"queues": ["orders"]}}
+    first["ladder"] = [SOON | {"hand_to": "up"}]
+    ladders: dict[str, dict[str, Any]] = {
+        "ladder[1].hand_up": {"ladder": [SOON | {"notify": True}, LATE | {"hand_up": 1}]},
+        "ladder[1].hand_to": {"ladder": [SOON | {"notify": True}, LATE | {"hand_to": "up"}]},
+    }
+    for path, more in ladders.items():
+        second = {"name": "u", "when": {"queues": ["up"]}, "targets": QUICK} | more
+        tree = small(sla=[first, second])
+        found = problems(put(tree, "queues.1.escalation_queue", "orders"))
+        assert found == {f"sla[1].{path}": BACK}
+
+
+def test_ladder_that_only_rises_leads_nowhere_back() -> None:
+    rungs = [SOON | {"hand_up": 1}, LATE | {"hand_to": "up"}, LATER | {"hand_up": 3}]
+    tree = small(sla=[{"name": "s", "targets": QUICK, "ladder": rungs}])
+    tree = put(put(tree, "queues.0.escalation_queue", "up"), "queues.0.sla", "s")
+    read(put(tree, "queues.1.sla", "s"), ZONES)
+
+
 def test_substitutes_who_go_in_a_circle_are_told_once() -> None:
     tree = small()
     for name, other in (("bob", "cleo"), ("cleo", "dora"), ("dora", "bob"), ("emil", "bob")):

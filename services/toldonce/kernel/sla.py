@@ -28,6 +28,7 @@ from toldonce.kernel.clocks import (
 )
 from toldonce.kernel.config import Config
 from toldonce.kernel.config.aims import WARN_PERMILLE, SlaPolicy
+from toldonce.kernel.config.climbing import onward
 from toldonce.kernel.ids import NO_OWN, Own, derived, spelled
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.kernel.story.runs import Run, done, runs
@@ -177,18 +178,9 @@ def _in_order(timers: Iterable[Timer]) -> tuple[Timer, ...]:
 def handed_to(case: Case, config: Config, policy: SlaPolicy, rung: int) -> str:
     """Name the queue that a rung hands the case to; "" when it does not, or there is none.
 
-    A rung that names the queue the case is in hands it to the next one up.
+    It is handed up once for each rung: not to one that is as low as where it was handed before.
     """
-    found = policy.ladder[rung - 1]
-    if not found.hands or rung <= case.rung:
-        return ""
-    if found.hand_to and found.hand_to != case.queue:
-        return found.hand_to if found.hand_to in config.queues else ""
-    queue = case.queue
-    for _ in range(max(found.tiers, 1)):
-        known = config.queues.get(queue)
-        queue = "" if known is None else known.escalation_queue
-    return queue if queue in config.queues and queue != case.queue else ""
+    return "" if rung <= case.rung else onward(config, policy.ladder[rung - 1], case.queue)
 
 
 class NextTimers:

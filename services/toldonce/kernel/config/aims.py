@@ -246,7 +246,7 @@ def _ladder(entry: Fields, breach: Fields, targets: Mapping[ClockKind, Target]) 
     if short:
         after_s = breach.whole("escalate_after_s", 0, TARGET_MAX_S, 0)
         hand_to = breach.name("escalate_to", "")
-        key = "on_breach.escalate_to"
+        key = "on_breach.escalate_to" if hand_to else "on_breach.escalate_after_s"
         return (Rung(after_s=after_s, hands=True, hand_to=hand_to, key=key),)
     known = (
         *("at_fraction", "after_breach_s", "clocks", "raise_priority_by"),
@@ -278,9 +278,12 @@ def _rung(entry: Fields, targets: Mapping[ClockKind, Target]) -> Rung:
     if "hand_to" in entry.values and "hand_up" in entry.values:
         entry.wrong("hand_up", "wanted either hand_to or hand_up")
     elif "hand_to" in entry.values:
-        made = replace(made, hands=True, hand_to=entry.name("hand_to"), key=_inside(entry))
+        made = replace(
+            made, hands=True, hand_to=entry.name("hand_to"), key=_inside(entry, "hand_to")
+        )
     elif "hand_up" in entry.values:
-        made = replace(made, hands=True, tiers=entry.whole("hand_up", 1, TIERS_MAX))
+        tiers = entry.whole("hand_up", 1, TIERS_MAX)
+        made = replace(made, hands=True, tiers=tiers, key=_inside(entry, "hand_up"))
     for kind in sorted(made.clocks - targets.keys()):
         entry.wrong("clocks", f"{kind.name.lower()} has no target here")
     if not (made.raise_priority_by or made.widen or made.notify or made.page or made.hands):
@@ -288,9 +291,9 @@ def _rung(entry: Fields, targets: Mapping[ClockKind, Target]) -> Rung:
     return made
 
 
-def _inside(rung: Fields) -> str:
-    """Say where in its policy a rung names a queue."""
-    return f"{rung.path.partition('].')[2]}.hand_to"
+def _inside(rung: Fields, key: str) -> str:
+    """Say where in its policy a rung says whom it hands to."""
+    return f"{rung.path.partition('].')[2]}.{key}"
 
 
 def named(policy: SlaPolicy) -> Iterator[tuple[str, str, str]]:

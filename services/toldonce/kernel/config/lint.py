@@ -15,6 +15,7 @@ from toldonce.kernel.calendar import weekly_open_s
 from toldonce.kernel.config import overflow
 from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.config.circles import Edge, circles, rounds, said
+from toldonce.kernel.config.climbing import onward
 from toldonce.kernel.config.references import references
 from toldonce.kernel.config.types import Agent, Config
 from toldonce.kernel.errors import Problem
@@ -145,8 +146,9 @@ def _climbs(config: Config) -> Iterator[tuple[int, Edge]]:
     places = {name: index for index, name in enumerate(config.sla)}
     for aims, queue in _aimed(config):
         for number, rung in enumerate(aims.ladder, 1):
-            if rung.hand_to and rung.hand_to != queue:
-                yield number, Edge(f"sla[{places[aims.name]}].{rung.key}", queue, rung.hand_to)
+            there = onward(config, rung, queue)
+            if there:
+                yield number, Edge(f"sla[{places[aims.name]}].{rung.key}", queue, there)
 
 
 def _stand_ins(config: Config) -> Iterator[Problem]:
