@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.aims import aims
 from tests.tellers import START, own
-from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment, clock
+from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import clocks_of, facts_of, policy_of, timers_of
+from toldonce.kernel.sla import clocks_of, timers_of
 from toldonce.kernel.story.events import CaseMerged, CaseOpened
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.fold_case import heard, opened, replied
@@ -35,7 +35,7 @@ CUSTOMER, HOLD = PauseCause.CUSTOMER, PauseCause.HOLD
 DONE = ClockKind.RESOLUTION
 KINDS = (ClockKind.QUEUE_WAIT, ClockKind.FIRST_RESPONSE, ClockKind.NEXT_RESPONSE, DONE)
 SPAN_S = 200
-CAUSES = ("[]", "[customer]", "[hold]", "[customer, hold]")
+EVERY = sum(kind.bit for kind in KINDS)
 
 
 def company(pause_on: str, reopen: str = "continue") -> Config:
@@ -45,9 +45,8 @@ def company(pause_on: str, reopen: str = "continue") -> Config:
     return aims(wait=50, first=70, next_s=30, done=90, more=more)
 
 
-COMPANIES = {causes: company(causes) for causes in CAUSES}
+NEVER, BOTH = company("[]"), company("[customer, hold]")
 RESTARTING = company("[customer, hold]", "restart")
-BOTH = COMPANIES["[customer, hold]"]
 
 
 def at(second: int) -> datetime:
@@ -69,22 +68,25 @@ def case_at(second: int, name: str = "one") -> Case:
     return opened(event, at(second))
 
 
-# a step: seconds that pass, then what happens; each pause has a length
+masks = st.integers(0, EVERY)  # of the clocks that stand still in a pause
+type Step = tuple[int, str, int, int]
+# a step: seconds that pass, then what happens; each pause has a length and its clocks
 steps = st.lists(
     st.tuples(
         st.integers(0, 9),
         st.sampled_from(["customer", "hold", "customer over", "hold over", "says", "answer"]),
         st.integers(1, 60),
+        masks,
     ),
     max_size=40,
 )
 
 
-def told(case: Case, what: str, now: datetime, length_s: int) -> Case:
+def told(case: Case, what: str, now: datetime, length_s: int, clocks: int) -> Case:
     match what:
         case "customer" | "hold":
             cause = PauseCause[what.upper()]
-            return paused(case, cause, now, now + timedelta(seconds=length_s))
+            return paused(case, cause, now, now + timedelta(seconds=length_s), clocks)
         case "customer over" | "hold over":
             return resumed(case, (PauseCause[what.split(maxsplit=1)[0].upper()],), now)
         case "says":
@@ -100,87 +102,129 @@ def due(case: Case, config: Config) -> dict[ClockKind, datetime]:
 
 @given(steps=steps)
 def test_no_pause_makes_anything_due_sooner_and_few_are_kept(
-    steps: list[tuple[int, str, int]],
+    steps: list[Step],
 ) -> None:
     case, second = case_at(0), 0
-    for passes, what, length in steps:
+    for passes, what, length, clocks in steps:
         second += passes
-        before, case = case, told(case, what, at(second), length)
+        before, case = case, told(case, what, at(second), length, clocks)
         assert len(case.pauses) <= PAUSES_MAX
-        for causes, config in COMPANIES.items():
-            if what not in {"customer", "hold"} or _shortened(before, what, at(second), length):
-                continue
-            early, late = due(before, config), due(case, config)
-            assert early.keys() == late.keys()
-            assert all(early[kind] <= late[kind] for kind in early), causes
+        if what not in {"customer", "hold"}:
+            continue
+        early, late = due(before, BOTH), due(case, BOTH)
+        assert early.keys() == late.keys()
+        for kind in early:
+            until_at = at(second + length) if clocks & kind.bit else at(second)
+            if not _shortened(before, what, kind, until_at):
+                assert early[kind] <= late[kind]
 
 
-def _shortened(case: Case, what: str, now: datetime, length_s: int) -> bool:
-    """Tell whether a pause that goes on was said to end sooner than before."""
-    until_at = now + timedelta(seconds=length_s)
-    return any(p.cause.name.lower() == what and p.until_at > until_at for p in case.pauses)
+def _shortened(case: Case, what: str, kind: ClockKind, until_at: datetime) -> bool:
+    """Tell whether a pause that goes on was said to end sooner than before, for this clock."""
+    alike = (p for p in case.pauses if p.cause.name.lower() == what and p.clocks & kind.bit)
+    return any(p.until_at > until_at for p in alike)
 
 
 @given(steps=steps)
 def test_what_a_clock_has_counted_never_grows_but_by_time(
-    steps: list[tuple[int, str, int]],
+    steps: list[Step],
 ) -> None:
     """What is told at an instant changes nothing counted by then, unless the list is full."""
     case, second = case_at(0), 0
-    for passes, what, length in steps:
+    for passes, what, length, clocks in steps:
         second += passes
-        before, case = case, told(case, what, at(second), length)
-        for config in COMPANIES.values():
-            old, new = (_counted(one, config, at(second)) for one in (before, case))
-            for kind in old.keys() & new.keys():
-                run, again = run_of(before, kind), run_of(case, kind)
-                assert run is not None
-                assert again is not None
-                if run.started_at == again.started_at:
-                    assert new[kind] <= old[kind]
-                    if len(case.pauses) < PAUSES_MAX:
-                        assert new[kind] == old[kind]
+        before, case = case, told(case, what, at(second), length, clocks)
+        old, new = (_counted(one, BOTH, at(second)) for one in (before, case))
+        for kind in old.keys() & new.keys():
+            run, again = run_of(before, kind), run_of(case, kind)
+            assert run is not None
+            assert again is not None
+            if run.started_at == again.started_at:
+                assert new[kind] <= old[kind]
+                if len(case.pauses) < PAUSES_MAX:
+                    assert new[kind] == old[kind]
+
+
+@given(steps=steps)
+def test_what_a_policy_pauses_for_changes_nothing_of_the_pauses_that_began_before(
+    steps: list[Step],
+) -> None:
+    case, second = case_at(0), 0
+    for passes, what, length, clocks in steps:
+        second += passes
+        case = told(case, what, at(second), length, clocks)
+        assert due(case, NEVER) == due(case, BOTH)
+        assert _counted(case, NEVER, at(second)) == _counted(case, BOTH, at(second))
 
 
 def _counted(case: Case, config: Config, now: datetime) -> dict[ClockKind, float]:
     return {read.kind: read.elapsed_s for read in clocks_of(case, config, now)}
 
 
+@given(
+    said=st.lists(
+        st.tuples(st.integers(1, 6), st.integers(1, 9), st.sampled_from([CUSTOMER, HOLD]), masks),
+        max_size=2 * PAUSES_MAX,
+    )
+)
+def test_clock_stands_still_in_each_second_that_was_said_and_in_no_other_while_few_were(
+    said: list[tuple[int, int, PauseCause, int]],
+) -> None:
+    """Of each cause what was said last holds from then on; what had stood still stays so."""
+    case, second = case_at(0), 0
+    going_on: dict[PauseCause, tuple[int, int]] = {}
+    wanted: dict[ClockKind, set[int]] = {kind: set() for kind in KINDS}
+    for passes, length, cause, clocks in (*said, (10, 0, HOLD, 0)):
+        for now, kind in product(range(second, second + passes), KINDS):
+            if any(now < until and kind.bit & stops for until, stops in going_on.values()):
+                wanted[kind].add(now)
+        second += passes
+        going_on[cause] = second + length, clocks
+        case = paused(case, cause, at(second), at(second + length), clocks)
+    for kind in KINDS:
+        stops = [p for p in case.pauses if p.clocks & kind.bit]
+        found = {now for now in range(second) if any(p.holds(at(now)) for p in stops)}
+        assert wanted[kind] <= found
+        if len(said) <= PAUSES_MAX:
+            assert wanted[kind] == found
+
+
 @given(data=st.data())
 def test_order_in_which_pauses_are_told_changes_no_clock(data: st.DataObject) -> None:
     spans = data.draw(
-        st.lists(st.tuples(st.integers(0, 90), st.integers(1, 40)), max_size=PAUSES_MAX)
+        st.lists(st.tuples(st.integers(0, 90), st.integers(1, 40), masks), max_size=PAUSES_MAX)
     )
     made = [
-        Pause(at(begins), at(begins + length), CUSTOMER if begins % 2 else HOLD)
-        for begins, length in spans
+        Pause(at(begins), at(begins + length), CUSTOMER if begins % 2 else HOLD, clocks)
+        for begins, length, clocks in spans
     ]
     shuffled = data.draw(st.permutations(made))
     one, other = (replace(case_at(0), pauses=tuple(each)) for each in (made, shuffled))
-    for config in COMPANIES.values():
-        assert due(one, config) == due(other, config)
+    assert due(one, BOTH) == due(other, BOTH)
 
 
 # ---- merges
 
 
+type Span = tuple[int, int, PauseCause, int]
 few = st.lists(
-    st.tuples(st.integers(0, 150), st.integers(1, 60), st.sampled_from([CUSTOMER, HOLD])),
+    st.tuples(st.integers(0, 150), st.integers(1, 60), st.sampled_from([CUSTOMER, HOLD]), masks),
     max_size=3,
 )
 
 
-def standing(case: Case, spans: list[tuple[int, int, PauseCause]]) -> Case:
-    for begins, length, cause in sorted(spans):
-        case = paused(case, cause, at(begins), at(begins + length))
+def standing(case: Case, spans: list[Span]) -> Case:
+    for begins, length, cause, clocks in sorted(spans):
+        case = paused(case, cause, at(begins), at(begins + length), clocks)
     return case
 
 
-def still(case: Case, second: int) -> bool:
-    """Say by the case alone whether its resolution stands still in that second, or is to begin."""
-    now = at(second)
-    begins = case.resolve_from_at or case.opened_at
-    return now < begins or any(p.holds(now) for p in case.pauses)
+def still(case: Case, kind: ClockKind, second: int) -> bool:
+    """Say by the case alone whether a clock of it stands still in that second, or is to begin."""
+    now, run = at(second), run_of(case, kind)
+    assert run is not None
+    stops = (p for p in case.pauses if p.clocks & kind.bit)
+    return now < run.started_at or any(p.holds(now) for p in stops)
 
 
 @given(
@@ -193,8 +237,8 @@ def still(case: Case, second: int) -> bool:
 def test_case_of_two_counts_in_each_second_in_which_one_of_them_did(
     opened_s: int,
     anew_s: int | None,
-    mine: list[tuple[int, int, PauseCause]],
-    theirs: list[tuple[int, int, PauseCause]],
+    mine: list[Span],
+    theirs: list[Span],
     first: bool,  # noqa: FBT001
 ) -> None:
     one = standing(case_at(0, "one"), mine)
@@ -203,13 +247,12 @@ def test_case_of_two_counts_in_each_second_in_which_one_of_them_did(
         kept = tuple(p for p in one.pauses if p.from_at >= at(anew_s))
         one = replace(one, resolve_from_at=at(anew_s), pauses=kept)
     now = merged(two, one) if first else merged(one, two)
-    counted = sum(not (still(one, s) and still(two, s)) for s in range(SPAN_S))
-    policy = policy_of(now, BOTH)
-    assert policy is not None
-    facts = facts_of(now, policy)[DONE]
-    read = clock(policy.targets[DONE], BOTH.counting(policy, "orders"), facts, at(SPAN_S))
-    assert read.elapsed_s == counted
     assert len(now.pauses) <= PAUSES_MAX
+    counted = _counted(now, BOTH, at(SPAN_S))
+    # a case of which one clock began anew and the other did not is none that there is
+    for kind in (DONE,) if anew_s is not None else (DONE, ClockKind.FIRST_RESPONSE):
+        went_on = (not (still(one, kind, s) and still(two, kind, s)) for s in range(SPAN_S))
+        assert counted[kind] == sum(went_on)
 
 
 def merged(stays: Case, ended: Case) -> Case:
@@ -263,15 +306,15 @@ def test_nothing_recorded_of_either_case_is_wanted_again_of_the_case_of_two(
 
 @given(steps=steps, closed_s=st.integers(0, 60), away_s=st.integers(0, 90), recorded=marks)
 def test_case_opened_again_goes_on_where_its_resolution_stood_or_begins_anew(
-    steps: list[tuple[int, str, int]],
+    steps: list[Step],
     closed_s: int,
     away_s: int,
     recorded: dict[ClockKind, set[Moment]],
 ) -> None:
     case, second = case_at(0), 0
-    for passes, what, length in steps:
+    for passes, what, length, clocks in steps:
         second += passes
-        case = told(case, what, at(second), length)
+        case = told(case, what, at(second), length, clocks)
     case = with_marks(case, recorded)
     second += closed_s
     closed = Ended(replace(case, state=CaseState.CLOSED, work=WorkState.COMPLETED), at(second))
@@ -298,19 +341,18 @@ def test_case_opened_again_goes_on_where_its_resolution_stood_or_begins_anew(
 
 @given(steps=steps, recorded=marks)
 def test_case_made_of_another_is_due_when_that_would_be_if_it_stood_still_no_more(
-    steps: list[tuple[int, str, int]], recorded: dict[ClockKind, set[Moment]]
+    steps: list[Step], recorded: dict[ClockKind, set[Moment]]
 ) -> None:
     case, second = case_at(0), 0
-    for passes, what, length in steps:
+    for passes, what, length, clocks in steps:
         second += passes
-        case = told(case, what, at(second), length)
+        case = told(case, what, at(second), length, clocks)
     case = replace(with_marks(case, recorded), owner="anna", owned_at=at(second))
     made = replace(
         unowned(case, at(second), Rules("1", config=BOTH)), own=Own(own("made")), epoch=0
     )
     goes_on = resumed(case, tuple(PauseCause), at(second))
-    for config in COMPANIES.values():
-        mine, theirs = due(goes_on, config), due(made, config)
-        theirs.pop(ClockKind.QUEUE_WAIT, None)
-        mine.pop(ClockKind.QUEUE_WAIT, None)
-        assert mine == theirs
+    mine, theirs = due(goes_on, BOTH), due(made, BOTH)
+    theirs.pop(ClockKind.QUEUE_WAIT, None)
+    mine.pop(ClockKind.QUEUE_WAIT, None)
+    assert mine == theirs

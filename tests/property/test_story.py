@@ -259,11 +259,12 @@ def _long(number: int) -> str:
 
 def _full(case: Case) -> Case:
     """Give a case every pause and every mark that it can have."""
+    every_clock = sum(clock.bit for clock in ClockKind)
     for number in range(2 * PAUSES_MAX):
         cause = PauseCause(1 + number % 4)
         begins = START + timedelta(seconds=7 * number)
         case = resumed(
-            paused(case, cause, begins, begins + timedelta(hours=1)),
+            paused(case, cause, begins, begins + timedelta(hours=1), every_clock),
             (cause,),
             begins + timedelta(seconds=1),
         )

@@ -25,7 +25,7 @@ UNITS = ("_us", "_ms", "_s", "_pct", "_bytes", "_total", "_size", "_ratio")
 COUNTS = re.compile(
     r"(?:^|_)(?:epoch|sequence|revision|version|position|level|priority|priority_by|rung|rank|step"
     r"|tag|ref|index|counter|hops|messages|considered|asked|cases|waiting|offered|scheduled|bad_experiences"
-    r"|agents_free|agents_available|moments)$"
+    r"|agents_free|agents_available|moments|clocks)$"
 )
 THINGS = {  # a call may answer with the thing it is about
     *("CaseView", "Acknowledgement", "ContactView", "OutboxEntry"),

@@ -29,7 +29,7 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.types import Case, PauseCause
 from toldonce.ownership.core.commands import (
     AppendEntry,
-    Command,
+    ChangeQueue,
     FireTimer,
     PauseCase,
     ReopenCase,
@@ -109,7 +109,7 @@ class Shift:
         self._until(at)
         case = self._case
         said = AppendEntry(case.own, case.epoch, EntryKind.MESSAGE_OUT, awaits_customer=asks)
-        return self._does(said, what, case.owner)
+        return self._say(what, self._tale.do(said, agent(case.owner)))
 
     def says(self, at: str, what: str) -> "Shift":
         """The customer writes again."""
@@ -118,11 +118,17 @@ class Shift:
         return self._say(what)
 
     def holds(self, at: str, until: str, what: str) -> "Shift":
-        """The owner waits for somebody else."""
+        """The owner, or a supervisor while there is none, waits for somebody else."""
         self._until(at)
         case = self._case
         hold = PauseCase(case.own, case.epoch, PauseCause.HOLD, self._instant(until), "SUPPLIER")
-        return self._does(hold, what, case.owner)
+        return self._say(what, self._tale.do(hold, agent(case.owner) if case.owner else SAM))
+
+    def moves(self, at: str, queue: str, what: str) -> "Shift":
+        """A supervisor has a case that nobody owns wait elsewhere."""
+        self._until(at)
+        elsewhere = ChangeQueue(self._case.own, 0, "", queue, "MISROUTED")
+        return self._say(what, self._tale.do(elsewhere, SAM))
 
     def closes(self, at: str, what: str) -> "Shift":
         self._until(at)
@@ -177,9 +183,6 @@ class Shift:
             assert events, "a timer did nothing"
             self._say("", events)
         self._tale.now = until
-
-    def _does(self, command: Command, what: str, name: str) -> "Shift":
-        return self._say(what, self._tale.do(command, agent(name)))
 
     @property
     def _case(self) -> Case:

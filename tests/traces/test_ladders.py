@@ -32,6 +32,23 @@ GENEROUS = """
     targets: {resolution_s: 57600}
     warn_fraction: 0.75
 """
+COUNTING = """
+  - name: service
+    targets: {resolution_s: 57600}
+    warn_fraction: 0.75
+    pause_on: {resolution: []}
+    ladder: [{after_breach_s: 0, hand_up: 1}]
+"""
+ELSEWHERE = """
+  - name: leads
+    when: {queues: [leads]}
+    targets: {resolution_s: 57600}
+    pause_on: {resolution: []}
+    ladder: [{after_breach_s: 0, hand_to: directors}]
+  - name: service
+    targets: {resolution_s: 57600}
+    pause_on: {resolution: [hold]}
+"""
 STRICT = """
   - name: service
     targets: {resolution_s: 28800}
@@ -101,3 +118,33 @@ def test_manager_reads_that_another_policy_keeps_the_time_that_has_passed(golden
         .accounts(ClockKind.RESOLUTION)
     )
     golden("policy_change", shift.text)
+
+
+def test_manager_reads_that_time_on_hold_never_counts_under_a_later_policy(golden: Golden) -> None:
+    shift = (
+        Shift(GENEROUS, "A policy that pauses for nothing, put in force after and during a hold")
+        .writes("2026-06-01 09:00", "a customer writes")
+        .takes("2026-06-01 09:10", "anna")
+        .holds("2026-06-01 12:00", "2026-06-03 12:00", "anna waits for the supplier")
+        .looks("2026-06-03 12:00")
+        .holds("2026-06-03 14:00", "2026-06-05 14:00", "anna waits for the supplier again")
+        .changes("2026-06-05 12:00", COUNTING, "no hold pauses any more, and there is a rung")
+        .looks("2026-06-05 14:00")
+        .holds("2026-06-05 15:00", "2026-06-10 15:00", "anna waits once more: it counts now")
+        .looks("2026-06-10 12:00")
+        .accounts(ClockKind.RESOLUTION)
+    )
+    golden("policy_change_pause", shift.text)
+
+
+def test_manager_reads_that_time_on_hold_never_counts_in_another_queue(golden: Golden) -> None:
+    shift = (
+        Shift(ELSEWHERE, "A case on hold, sent to a queue whose policy pauses for nothing")
+        .writes("2026-06-01 09:00", "a customer writes")
+        .holds("2026-06-01 12:00", "2026-06-08 12:00", "sam waits for the supplier")
+        .moves("2026-06-05 12:00", "leads", "sam sends it to the leads")
+        .looks("2026-06-08 12:00")
+        .looks("2026-06-10 09:30")
+        .accounts(ClockKind.RESOLUTION)
+    )
+    golden("queue_change_pause", shift.text)

@@ -32,6 +32,11 @@ class ClockKind(IntEnum):
     RESOLUTION = 4
     COMMITMENT = 5
 
+    @property
+    def bit(self) -> int:
+        """Its bit in a set of clocks."""
+        return 1 << (self - 1)
+
 
 class ClockState(StrEnum):
     """Where a clock stands; MET, CANCELLED and a stopped BREACHED are ends."""

@@ -40,7 +40,7 @@ def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Expla
             "clock", "a promise is due at the instant that was promised: every second counts"
         )
     policy = policy_of(case, config)
-    facts = facts_of(case, policy).get(kind)
+    facts = facts_of(case).get(kind)
     target = None if policy is None else policy.targets.get(kind)
     if target is not None and facts is None:
         raise Missing("clock", f"{kind.name} has not begun: the customer has not asked for it yet")

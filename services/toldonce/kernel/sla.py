@@ -36,11 +36,6 @@ from toldonce.kernel.story.types import Case, CaseState, Commitment, PauseCause,
 
 LADDERS_MAX = 4_096
 _SIZES = [size.to_bytes(4, "big") for size in range(256)]
-_NO_CAUSES: frozenset[PauseCause] = frozenset()
-_ENDED = {
-    ClockKind.RESOLUTION: frozenset({PauseCause.CLOSED, PauseCause.NOT_OPEN}),
-    ClockKind.NEXT_RESPONSE: frozenset({PauseCause.CLOSED}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +60,21 @@ def policy_of(case: Case, config: Config) -> SlaPolicy | None:
     return config.sla_for(case.queue, case.channel, case.priority, case.tier, former)
 
 
-def facts_of(case: Case, policy: SlaPolicy | None = None) -> dict[ClockKind, ClockFacts]:
-    """Say since when and until when each clock of a case runs, and when it stands still."""
-    return {run.clock: _facts(case, run, policy) for run in runs(case)}
+def stopped_by(case: Case, cause: PauseCause, config: Config | None) -> int:
+    """Give the bits of the clocks that stand still in a pause of the case that begins now.
+
+    Without a policy they are those that usually do.
+    """
+    policy = None if config is None else policy_of(case, config)
+    return (policy or _NOTHING).stops(cause)
+
+
+def facts_of(case: Case) -> dict[ClockKind, ClockFacts]:
+    """Say since when and until when each clock of a case runs, and when it stands still.
+
+    The policy has no say in it: what stood still in a pause was decided when that began.
+    """
+    return {run.clock: _facts(case, run) for run in runs(case)}
 
 
 def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
@@ -76,7 +83,7 @@ def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
     if policy is None:
         return ()
     calendar = config.counting(policy, case.queue)
-    facts = facts_of(case, policy)
+    facts = facts_of(case)
     return tuple(
         clock(target, calendar, facts[kind], now)
         for kind, target in policy.targets.items()
@@ -205,7 +212,7 @@ class NextTimers:
             if stages is None or run.stopped_at is not None:
                 continue
             since_us = micros(run.started_at)
-            facts = _facts(case, run, ladder.policy) if case.pauses else None
+            facts = _facts(case, run) if case.pauses else None
             for moment, left_us, said in _left(stages, done(case, run)):
                 if moment.rung > 0 and not _does(case, self._config, ladder.policy, moment.rung):
                     continue
@@ -274,15 +281,13 @@ def _timer_id(own: str, said: bytes, since_us: int) -> Own:
     )
 
 
-def _facts(case: Case, run: Run, policy: SlaPolicy | None) -> ClockFacts:
+def _facts(case: Case, run: Run) -> ClockFacts:
     pauses: tuple[Pause, ...] = ()
     if case.pauses:
-        causes = _NO_CAUSES if policy is None else policy.pauses.get(run.clock, _NO_CAUSES)
-        causes |= _ENDED.get(run.clock, _NO_CAUSES)
         pauses = tuple(
             Pause(one.from_at, one.until_at, one.cause.name)
             for one in case.pauses
-            if one.cause in causes
+            if one.clocks & run.clock.bit
         )
     return ClockFacts(run.started_at, pauses, run.stopped_at, run.vain)
 
@@ -317,7 +322,7 @@ def _timers(
     target = policy.targets.get(run.clock)
     if target is None or run.stopped_at is not None:
         return
-    facts = _facts(case, run, policy)
+    facts = _facts(case, run)
     due_at = reach(calendar, facts, target.target_s)
     since_us = micros(run.started_at)
     for moment, left_us, said in _left(_stages(policy, run.clock), done(case, run)):

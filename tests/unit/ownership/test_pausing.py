@@ -276,7 +276,7 @@ def test_order_in_which_pauses_are_learned_does_not_matter() -> None:
     case = tale.owned()
     config = tale.rules.config
     assert config is not None
-    spans = [Pause(at(begins), at(ends), HOLD) for begins, ends in OFTEN_S[:4]]
+    spans = [Pause(at(begins), at(ends), HOLD, DONE.bit) for begins, ends in OFTEN_S[:4]]
     found = {due_of(replace(case, pauses=one), config) for one in permutations(spans)}
     assert found == {600 + 10 + 10 + 5 + 20}
 
@@ -284,10 +284,12 @@ def test_order_in_which_pauses_are_learned_does_not_matter() -> None:
 # ---- how many are kept
 
 
-def often(case: Case, count: int, cause: PauseCause, *, every_s: int = 10, each_s: int = 2) -> Case:
+def often(case: Case, count: int, cause: PauseCause, clocks: int = DONE.bit) -> Case:
+    """Let it wait two seconds in every ten."""
     for number in range(count):
-        begins = at(number * every_s)
-        case = resumed(paused(case, cause, begins, at(90_000)), (cause,), begins + each_s * SECOND)
+        begins = at(number * 10)
+        case = paused(case, cause, begins, at(90_000), clocks)
+        case = resumed(case, (cause,), begins + 2 * SECOND)
     return case
 
 
@@ -298,22 +300,40 @@ def test_one_pause_more_than_are_kept_makes_one_of_the_two_nearest() -> None:
     tale = told()
     case = often(tale.owned(), PAUSES_MAX, HOLD)
     assert len(case.pauses) == PAUSES_MAX
-    near = paused(case, HOLD, at(113), at(120))
+    near = paused(case, HOLD, at(113), at(120), DONE.bit)
     spans = [((p.from_at - START).seconds, (p.until_at - START).seconds) for p in near.pauses]
     assert spans == [*((number * 10, number * 10 + 2) for number in range(11)), (110, 120)]
 
 
 def test_pauses_of_two_causes_never_become_one_so_that_neither_gets_shorter() -> None:
-    customer = BARE + "\n    pause_on: {resolution: [customer]}"
-    tale = told(customer)
+    tale = told()
     config = tale.rules.config
     assert config is not None
-    case = often(tale.owned(), PAUSES_MAX - 1, HOLD)
-    case = paused(case, HOLD, at(200), at(201))
+    case = often(tale.owned(), PAUSES_MAX - 1, HOLD, NEXT.bit)
+    case = paused(case, HOLD, at(200), at(201), NEXT.bit)
     assert due_of(case, config) == 600
-    long = paused(case, CUSTOMER, at(201), at(50_000))  # the nearest of all is a short hold
+    long = paused(case, CUSTOMER, at(201), at(50_000), DONE.bit)  # the nearest is a short hold
     assert due_of(long, config) == 600 + 49_799
     assert len(long.pauses) == PAUSES_MAX
+
+
+def test_those_two_become_one_by_which_the_least_time_more_stands_still() -> None:
+    case = often(told().owned(), PAUSES_MAX - 2, HOLD)
+    case = paused(case, HOLD, at(1_000), at(9_000), NEXT.bit)
+    case = paused(case, HOLD, at(9_000), at(9_001), DONE.bit)  # nearer to it than any to another
+    full = paused(case, HOLD, at(9_500), at(9_501), DONE.bit)
+    assert len(full.pauses) == PAUSES_MAX
+    assert full.pauses[1:] == (*case.pauses[2:], Pause(at(9_500), at(9_501), HOLD, DONE.bit))
+    assert full.pauses[0] == Pause(at(0), at(12), HOLD, DONE.bit)
+
+
+def test_pauses_of_different_clocks_that_become_one_have_the_clocks_of_both() -> None:
+    case = told().owned()
+    for number in range(PAUSES_MAX + 1):
+        clocks = NEXT.bit if number % 2 else DONE.bit
+        case = paused(case, HOLD, at(number * 10), at(number * 10 + 2), clocks)
+    assert len(case.pauses) == PAUSES_MAX
+    assert case.pauses[0] == Pause(at(0), at(12), HOLD, NEXT.bit | DONE.bit)
 
 
 def test_customer_ends_the_wait_for_them_however_many_pauses_there_were() -> None:

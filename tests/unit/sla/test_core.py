@@ -124,10 +124,11 @@ def test_a_rung_comes_after_its_breach_even_when_it_is_asked_first():
 MAYBE = st.none() | st.integers(0, 200).map(after)
 PAUSES = st.lists(
     st.builds(
-        lambda at, long, cause: Pause(after(at), after(at + long), cause),
+        lambda at, long, cause, clocks: Pause(after(at), after(at + long), cause, clocks),
         st.integers(0, 200),
         st.integers(1, 100),
         st.sampled_from(PauseCause),
+        st.integers(0, 15),
     ),
     max_size=4,
 )

@@ -29,7 +29,7 @@ from toldonce.sla.core import Due, Dues, Looming
 WAIT, FIRST = ClockKind.QUEUE_WAIT, ClockKind.FIRST_RESPONSE
 NEXT, DONE, PROMISE = ClockKind.NEXT_RESPONSE, ClockKind.RESOLUTION, ClockKind.COMMITMENT
 WHO = customer()
-PAUSING = "pause_on: {first_response: [customer], resolution: [customer]}"
+STILL = ClockKind.FIRST_RESPONSE.bit | ClockKind.RESOLUTION.bit
 
 
 def after(seconds: float):
@@ -80,13 +80,14 @@ def test_of_the_clocks_that_run_the_nearest_to_being_due_counts_overdue_ones_too
         CASE,
         owned(),
         owned(asked_at=after(30)),
-        owned(pauses=(Pause(after(20), after(80), PauseCause.CUSTOMER),)),
-        replace(CASE, pauses=(Pause(after(20), after(80), PauseCause.CUSTOMER),)),
-        owned(pauses=(Pause(after(20), after(10**7), PauseCause.CUSTOMER),)),
+        owned(pauses=(Pause(after(20), after(80), PauseCause.CUSTOMER, STILL),)),
+        replace(CASE, pauses=(Pause(after(20), after(80), PauseCause.CUSTOMER, STILL),)),
+        owned(pauses=(Pause(after(20), after(10**7), PauseCause.CUSTOMER, STILL),)),
+        owned(pauses=(Pause(after(20), after(80), PauseCause.CUSTOMER, 0),)),
     ],
 )
 def test_what_is_due_is_what_the_clocks_themselves_say(case):
-    config = aims(more=PAUSING)
+    config = aims()
     clocks = clocks_of(case, config, after(40))
     nearest = min(clock.due_at for clock in clocks if clock.due_at and not clock.ended)
     found = loom(case, config=config)

@@ -516,11 +516,11 @@ def test_policy_for_a_channel_goes_before_that_of_the_queue() -> None:
 
 
 def test_time_in_which_the_clock_stands_still_does_not_count() -> None:
-    paused = "{name: quick, pause_on: {first_response: [hold]}, "
-    tale = Tale(config(DOCUMENT.replace("{name: quick, targets", f"{paused}targets")))
+    still = ClockKind.FIRST_RESPONSE.bit
+    tale = Tale()
     tale.tell(0, opened())
     tale.tell(10, taken())
-    tale.tell(20, CasePaused(own("case"), PauseCause.HOLD, at(10_000), "CARRIER"))
+    tale.tell(20, CasePaused(own("case"), PauseCause.HOLD, at(10_000), "CARRIER", still))
     tale.tell(500, CaseResumed(own("case"), PauseCause.HOLD, "CARRIER"))
     tale.tell(530, said(), by=ANNA)
     counted = tale.counted()["chat"]

@@ -145,8 +145,9 @@ class Rung:
 class SlaPolicy:
     """What is aimed at and what a breach does; `calendar` "" takes the queue's.
 
-    `pauses` says for which causes a clock stands still. `restarts`: the resolution of a case that
-    is opened again counts anew; otherwise it goes on, less the time it was closed.
+    `pauses` says for which causes a clock stands still, in pauses that begin while this holds.
+    `restarts`: the resolution of a case that is opened again counts anew; otherwise it goes on,
+    less the time it was closed.
     """
 
     name: str
@@ -159,6 +160,10 @@ class SlaPolicy:
         default_factory=lambda: dict(STANDING_STILL)
     )
     restarts: bool = False
+
+    def stops(self, cause: PauseCause) -> int:
+        """Give the bits of the clocks that stand still in a pause that begins for this cause."""
+        return sum(clock.bit for clock, causes in self.pauses.items() if cause in causes)
 
     @property
     def escalates(self) -> Rung:

@@ -116,8 +116,8 @@ def evolve_case(case: Case, event: _CaseEvent, at: datetime) -> Case:
         case RungClimbed(_, _, clock, rung, _, _, widened):
             climbed = marked(case, clock, Moment(rung).bit)
             return replace(climbed, widened=case.widened or widened)
-        case CasePaused(_, cause, until_at):
-            return paused(case, cause, at, until_at)
+        case CasePaused(_, cause, until_at, _, clocks):
+            return paused(case, cause, at, until_at, clocks)
         case CaseResumed(_, cause):
             return resumed(case, (cause,), at)
         case WrapUpBegun(_, _, until_at):

@@ -152,11 +152,15 @@ class Lapse:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An interval [from_at, until_at) of a case in which clocks may stand still."""
+    """An interval [from_at, until_at) of a case in which the clocks of these bits stand still.
+
+    They were decided when it began; 0: none does, and yet the case waits.
+    """
 
     from_at: datetime
     until_at: datetime
     cause: PauseCause
+    clocks: int
 
     def holds(self, at: datetime) -> bool:
         """Tell whether it goes on at `at`."""

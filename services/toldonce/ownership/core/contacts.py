@@ -5,6 +5,7 @@ from datetime import datetime
 from toldonce.kernel.errors import Rejected
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
+from toldonce.kernel.sla import stopped_by
 from toldonce.kernel.story.events import (
     CaseOpened,
     CasePaused,
@@ -87,7 +88,9 @@ def divert(story: Story, command: DivertContact) -> tuple[Event, ...]:
     return (Diverted(command.contact, command.made_at, command.to, command.reason),)
 
 
-def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -> tuple[Event, ...]:
+def append_entry(
+    story: Story, command: AppendEntry, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
     """Add an entry. An agent must own the case; a gateway may add what the customer says.
 
     Who advises on it adds notes and references while their time lasts. An answer keeps what the
@@ -122,7 +125,9 @@ def append_entry(story: Story, command: AppendEntry, by: Asked, now: datetime) -
     kept = answered(story, case.own, by.agent or case.owner, now)
     if not command.awaits_customer:
         return (*kept, added)
-    return (*kept, CasePaused(case.own, PauseCause.CUSTOMER, now + PAUSE_USUAL, ""), added)
+    clocks = stopped_by(case, PauseCause.CUSTOMER, rules.config)
+    waits = CasePaused(case.own, PauseCause.CUSTOMER, now + PAUSE_USUAL, "", clocks)
+    return (*kept, waits, added)
 
 
 def confirm(story: Story, command: ConfirmDelivery) -> tuple[Event, ...]:

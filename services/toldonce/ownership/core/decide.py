@@ -86,7 +86,7 @@ def _decided(
         case DivertContact():
             return contacts.divert(story, command)
         case AppendEntry():
-            return contacts.append_entry(story, command, by, now)
+            return contacts.append_entry(story, command, by, now, rules)
         case ConfirmDelivery():
             return contacts.confirm(story, command)
         case MakeOffer():
@@ -124,7 +124,7 @@ def _decided(
         case FireTimer():
             return timing.fire(story, command, by, now, rules)
         case PauseCase():
-            return timing.pause(story, command, by, now)
+            return timing.pause(story, command, by, now, rules)
         case ResumeCase():
             return timing.resume(story, command, by, now)
         case BeginWrapUp():

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.sla import policy_of
 from toldonce.kernel.story.events import CaseReopened, Event, WrapUpCompleted
-from toldonce.kernel.story.pausing import paused, resumed
+from toldonce.kernel.story.pausing import closed_between, resumed
 from toldonce.kernel.story.types import Case, CaseState, PauseCause, Story, WorkState
 from toldonce.ownership.core.commands import Ended
 from toldonce.ownership.core.rules import Rules
@@ -54,7 +54,7 @@ def reopening(old: Case, closed_at: datetime, now: datetime, rules: Rules) -> Ca
         return replace(made, resolve_from_at=now, pauses=(), marks=())
     still = resumed(old, tuple(PauseCause), closed_at)
     return replace(
-        paused(replace(made, pauses=still.pauses), PauseCause.CLOSED, closed_at, now),
+        closed_between(replace(made, pauses=still.pauses), closed_at, now),
         marks=tuple(mark for mark in old.marks if mark.clock is ClockKind.RESOLUTION),
     )
 

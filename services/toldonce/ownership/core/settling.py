@@ -149,5 +149,5 @@ def _due_at(case: Case, run: Run, config: Config) -> datetime | None:
     target = None if policy is None else policy.targets.get(run.clock)
     if policy is None or target is None:
         return None
-    facts = facts_of(case, policy)[run.clock]
+    facts = facts_of(case)[run.clock]
     return reach(config.counting(policy, case.queue), facts, target.target_s)

@@ -15,6 +15,7 @@ from toldonce.kernel.sla import (
     handed_to,
     policy_of,
     promise_target,
+    stopped_by,
     timer_id,
 )
 from toldonce.kernel.story.events import (
@@ -72,8 +73,13 @@ def fire(
     return _climbed(case, command, by, policy, due_at, now=now, rules=rules)
 
 
-def pause(story: Story, command: PauseCase, by: Asked, now: datetime) -> tuple[Event, ...]:
-    """Let the clocks of a case stand still that may for this cause."""
+def pause(
+    story: Story, command: PauseCase, by: Asked, now: datetime, rules: Rules
+) -> tuple[Event, ...]:
+    """Let the clocks of a case stand still that may for this cause, by the policy in force.
+
+    They stay the same for as long as it lasts, whatever becomes of the policy.
+    """
     case = held(open_case(story, command.case), by, command.epoch)
     if command.cause not in {PauseCause.CUSTOMER, PauseCause.HOLD}:
         raise Invalid("cause", "wanted CUSTOMER or HOLD: what does the case wait for?")
@@ -82,7 +88,8 @@ def pause(story: Story, command: PauseCase, by: Asked, now: datetime) -> tuple[E
     until_at = command.until_at or now + PAUSE_USUAL
     if not now < until_at <= now + PAUSE_MAX:
         raise Invalid("until_at", f"must lie ahead, by at most {PAUSE_MAX.days} days")
-    return (CasePaused(case.own, command.cause, until_at, command.reason),)
+    clocks = stopped_by(case, command.cause, rules.config)
+    return (CasePaused(case.own, command.cause, until_at, command.reason, clocks),)
 
 
 def resume(story: Story, command: ResumeCase, by: Asked, now: datetime) -> tuple[Event, ...]:
@@ -118,7 +125,7 @@ def _due(
     if passed and command.moment != BREACH:  # a policy may have put a climbed rung behind it
         return None
     calendar = rules.config.counting(policy, case.queue)
-    facts = facts_of(case, policy)[command.clock]
+    facts = facts_of(case)[command.clock]
     at = reach(calendar, facts, stages[place][1])
     if at is None or now < at:
         raise Rejected("TOO_EARLY", "the clock has time left")

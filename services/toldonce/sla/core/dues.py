@@ -12,7 +12,6 @@ from typing import NamedTuple
 from toldonce.kernel.calendar import Calendar, add_business_us
 from toldonce.kernel.clocks import ClockKind, reach
 from toldonce.kernel.config import Config
-from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.ids import NO_OWN, Own, whole
 from toldonce.kernel.instants import SECOND, micros
 from toldonce.kernel.sla import facts_of, policy_of
@@ -120,7 +119,7 @@ class Dues:
             return
         key = (case.queue, case.channel, case.priority, case.tier, case.former_queues)
         aim = self._aims.get(key) or self._aim(case, key)
-        facts = facts_of(case, aim.policy) if case.pauses and aim.targets else {}
+        facts = facts_of(case) if case.pauses and aim.targets else {}
         for run in runs(case):
             target_us = aim.targets.get(run.clock)
             if target_us is None or run.stopped_at is not None:
@@ -140,7 +139,6 @@ class Dues:
         policy = policy_of(case, self.config)
         targets = {} if policy is None else policy.targets
         made = self._aims[key] = _Aim(
-            policy,
             self.config.counting(policy, case.queue),
             {kind: round(target.target_s * SECOND) for kind, target in targets.items()},
         )
@@ -153,7 +151,6 @@ type _Kind = tuple[str, str, int, str, tuple[str, ...]]  # what decides which po
 class _Aim(NamedTuple):
     """What a kind of work aims at, in microseconds of a calendar."""
 
-    policy: SlaPolicy | None
     calendar: Calendar
     targets: dict[ClockKind, int]
 

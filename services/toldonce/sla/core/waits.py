@@ -50,6 +50,6 @@ def _read(
     """Say how a clock that stops at an instant ended (None: no target), after how many ms."""
     policy, calendar = aims(case, config)
     target = None if policy is None else policy.targets.get(kind)
-    facts = replace(facts_of(case, policy)[kind], stopped_at=stopped_at, cancelled=False)
+    facts = replace(facts_of(case)[kind], stopped_at=stopped_at, cancelled=False)
     read = clock(target or Target(kind, _ANY_S), calendar, facts, stopped_at)
     return None if target is None else read.state, round(read.elapsed_s * 1_000)

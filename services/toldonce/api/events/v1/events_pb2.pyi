@@ -543,29 +543,35 @@ Global___Commitment: _TypeAlias = Commitment  # noqa: Y015
 
 @_typing.final
 class Pause(_message.Message):
-    """An interval of a case in which clocks may stand still."""
+    """An interval of a case in which clocks stand still."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FROM_AT_US_FIELD_NUMBER: _builtins.int
     UNTIL_AT_US_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    CLOCKS_FIELD_NUMBER: _builtins.int
     from_at_us: _builtins.int
     """Where it begins; microseconds since 1970, UTC."""
     until_at_us: _builtins.int
     """Where it ends, itself not in it; microseconds since 1970, UTC."""
     cause: Global___PauseCause.ValueType
     """Why."""
+    clocks: _builtins.int
+    """Which clocks stand still in it, decided when it began: a bit for each, 1 QUEUE_WAIT,
+    2 FIRST_RESPONSE, 4 NEXT_RESPONSE, 8 RESOLUTION; 0: none.
+    """
     def __init__(
         self,
         *,
         from_at_us: _builtins.int = ...,
         until_at_us: _builtins.int = ...,
         cause: Global___PauseCause.ValueType = ...,
+        clocks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "from_at_us", b"from_at_us", "until_at_us", b"until_at_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "clocks", b"clocks", "from_at_us", b"from_at_us", "until_at_us", b"until_at_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -744,7 +750,7 @@ class Case(_message.Message):
 
     @_builtins.property
     def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pause]:
-        """When clocks may stand still, at most 12."""
+        """Its pauses, at most 12."""
 
     @_builtins.property
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mark]:
@@ -1670,6 +1676,7 @@ class CasePaused(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     UNTIL_AT_US_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CLOCKS_FIELD_NUMBER: _builtins.int
     case: _builtins.bytes
     """The case, own id (16 bytes)."""
     cause: Global___PauseCause.ValueType
@@ -1678,6 +1685,8 @@ class CasePaused(_message.Message):
     """At most until then; microseconds since 1970, UTC."""
     reason: _builtins.str
     """A code."""
+    clocks: _builtins.int
+    """Which clocks stand still meanwhile, by the policy in force then: a bit for each, as in Pause."""
     def __init__(
         self,
         *,
@@ -1685,10 +1694,11 @@ class CasePaused(_message.Message):
         cause: Global___PauseCause.ValueType = ...,
         until_at_us: _builtins.int = ...,
         reason: _builtins.str = ...,
+        clocks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cause", b"cause", "reason", b"reason", "until_at_us", b"until_at_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cause", b"cause", "clocks", b"clocks", "reason", b"reason", "until_at_us", b"until_at_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -391,8 +391,9 @@ class OwnershipServiceServicer:
 
     def PauseCase(self, request, context):
         """Let the clocks of a case stand still, those that its SLA policy lets stand still for this cause.
-        It ends by itself at `until_at`; of CUSTOMER, with the next thing the customer says. Asked again:
-        the latest end counts.
+        They stay the same until the pause ends, whatever becomes of the policy. It ends by itself at
+        `until_at`; of CUSTOMER, with the next thing the customer says. Asked again: the latest end
+        counts, and the policy in force then.
         Errors: NOT_FOUND; INVALID_ARGUMENT (no cause; no reason of HOLD; in the past or more than 30
         days ahead); FAILED_PRECONDITION CASE_CLOSED, NOT_OWNED, NOT_OWNER, STALE_EPOCH.
         """

@@ -99,12 +99,16 @@ class RungClimbed:
 
 @dataclass(frozen=True, slots=True)
 class CasePaused:
-    """The case waits for something outside, at most until `until_at`; `reason` is a code."""
+    """The case waits for something outside, at most until `until_at`; `reason` is a code.
+
+    `clocks` has the bits of those that stand still meanwhile, by the policy in force.
+    """
 
     case: Own
     cause: PauseCause
     until_at: datetime
     reason: str
+    clocks: int
 
 
 @dataclass(frozen=True, slots=True)
