@@ -43,6 +43,7 @@ sla:
     targets: {first_response_s: 60, resolution_s: 4}
     pause_on: {resolution: [customer]}
 """
+COUNTING = PAUSING.replace("[customer]", "[]")
 PROMISING = DOCUMENT.replace("first_response_s: 60}", "first_response_s: 2, commits: true}", 1)
 
 
@@ -146,6 +147,21 @@ async def test_case_that_waits_for_its_customer_is_not_late_for_that(shop: Shop)
     ((event, at),) = await happened(shop, ack.customer_id, SlaBreached)
     assert (event.clock, event.due_at) == (ClockKind.RESOLUTION, due_at)
     assert at >= due_at
+
+
+async def test_policy_that_pauses_no_more_makes_no_case_late_that_waits_already(shop: Shop) -> None:
+    await shop.apply(under(PAUSING))
+    web, anna = await shop.gateway(), await shop.agent("anna")
+    ack = await web.submit(message(1, URGENT))
+    case = await anna.take(ack.case_id)
+    await anna.session.reply(case.case_id, "Which order is it?", awaits_customer=True)
+    await asyncio.sleep(5)  # longer than the whole target
+    await shop.apply(under(COUNTING))
+    clocks = Clocks(await shop.client(Role.SUPERVISOR, "sam"))
+    await asyncio.sleep(2)
+    still = await clocks.explain(ack.case_id, ClockKind.RESOLUTION)
+    assert (still.state, still.elapsed_s < 4) == ("PAUSED", True)
+    assert not await happened(shop, ack.customer_id, SlaBreached)
 
 
 async def test_promise_of_the_acknowledgement_is_kept_by_an_answer_in_time(shop: Shop) -> None:
