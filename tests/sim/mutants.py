@@ -217,7 +217,7 @@ def _others_stay_asked() -> list[Patch]:
 
 
 def _ends_in_silence() -> list[Patch]:
-    return [line(settling, "settled", "if not late:", "if True:")]
+    return [line(settling, "settled", "late = _late(story, after, events, at, rules)", "late = ()")]
 
 
 def _older_writes_on() -> list[Patch]:

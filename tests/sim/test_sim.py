@@ -1,5 +1,6 @@
 """The simulation itself, as part of every test run: 300 000 steps, and a checker that sees."""
 
+import contextlib
 import gc
 import os
 from collections import Counter
@@ -7,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.sim.episode import Mix, Report, run, run_many
-from tests.sim.mutants import MUTANTS, try_mutant
+from tests.sim.mutants import MUTANTS, Mutant, try_mutant
 
 STEPS = 300_000
 PARTS = 10
@@ -91,3 +92,10 @@ def _many(seed: int, steps: int) -> Report:
     finally:
         gc.enable()
         gc.collect()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_each_mutant_still_finds_what_it_changes(mutant: Mutant) -> None:
+    with contextlib.ExitStack() as stack:
+        for patch in mutant.patches():
+            stack.enter_context(patch)
