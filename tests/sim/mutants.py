@@ -100,8 +100,9 @@ def everywhere(original: Any, changed: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def attribute(home: Any, name: str, changed: Any) -> Iterator[None]:
     """Replace an attribute, of a frozen thing too."""
-    original = inspect.getattr_static(home, name)
-    put = object.__setattr__ if dataclasses.is_dataclass(home) else setattr
+    frozen = dataclasses.is_dataclass(home) and not isinstance(home, type)
+    original = getattr(home, name) if frozen else inspect.getattr_static(home, name)
+    put = object.__setattr__ if frozen else setattr
     put(home, name, changed)
     try:
         yield
