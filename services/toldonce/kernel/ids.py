@@ -90,14 +90,18 @@ def spelled(*parts: str | bytes | int) -> bytes:
 
 def derived(said: bytes) -> str:
     """Make the id that `derive` makes of a kind and spelled parts, for who joined them already."""
+    return written(derived_number(said))  # made once: no place in a memory
+
+
+def derived_number(said: bytes) -> int:
+    """Give what `derived` gives, before it is written."""
     number = int.from_bytes(hashlib.sha256(said).digest()[:16], "big")
-    return written(number & ~_VERSION_BITS | _DERIVED_BITS)  # made once: no place in a memory
+    return number & ~_VERSION_BITS | _DERIVED_BITS
 
 
 def first_of_series(kind: str, *parts: str | bytes | int) -> int:
     """Say as a number the id that a series begins with, which follows from `parts`."""
-    said = hashlib.sha256(kind.encode() + spelled(*parts)).digest()[:16]
-    return int.from_bytes(said, "big") & ~_VERSION_BITS | _DERIVED_BITS
+    return derived_number(kind.encode() + spelled(*parts))
 
 
 def keyed(key: bytes, kind: str, *parts: str) -> str:

@@ -29,7 +29,7 @@ from toldonce.kernel.clocks import (
 from toldonce.kernel.config import Config
 from toldonce.kernel.config.aims import WARN_PERMILLE, SlaPolicy
 from toldonce.kernel.config.climbing import onward
-from toldonce.kernel.ids import NO_OWN, Own, derived, spelled
+from toldonce.kernel.ids import NO_OWN, Own, decode, derived, derived_number, is_own, spelled
 from toldonce.kernel.instants import SECOND, instant, micros
 from toldonce.kernel.story.runs import Run, done, runs
 from toldonce.kernel.story.types import Case, CaseState, Commitment, PauseCause, Story
@@ -161,14 +161,17 @@ def clock_timers(story: Story, config: Config, own: str) -> tuple[Timer, ...]:
 
 
 def _clock_timers(story: Story, config: Config, own: str) -> Iterable[Timer]:
+    if not is_own(own):
+        return ()
+    wanted = int.from_bytes(decode(own), "big")  # written once instead of each that it may be
     for case in story.cases:
         policy = policy_of(case, config)
         if policy is None or case.state is CaseState.CLOSED:
             continue
         for run in runs(case):
             stages, since_us = policy.stages(run.clock), micros(run.started_at)
-            said = (_said(run.clock, moment) for moment, _ in stages)
-            if any(_timer_id(case.own, one, since_us) == own for one in said):
+            spelt = (_spelt(case.own, _said(run.clock, moment), since_us) for moment, _ in stages)
+            if any(derived_number(one) == wanted for one in spelt):
                 calendar = config.counting(policy, case.queue)
                 return _timers(case, run, policy, calendar, config)
     for promise in story.commitments:
@@ -275,10 +278,12 @@ def _said(kind: ClockKind, moment: Moment) -> bytes:
 
 
 def _timer_id(own: str, said: bytes, since_us: int) -> Own:
+    return Own(derived(_spelt(own, said, since_us)))
+
+
+def _spelt(own: str, said: bytes, since_us: int) -> bytes:
     mine, since, sizes = own.encode(), b"%d" % since_us, _SIZES
-    return Own(
-        derived(b"timer%b%b%b%b%b" % (sizes[len(mine)], mine, said, sizes[len(since)], since))
-    )
+    return b"timer%b%b%b%b%b" % (sizes[len(mine)], mine, said, sizes[len(since)], since)
 
 
 def _facts(case: Case, run: Run) -> ClockFacts:

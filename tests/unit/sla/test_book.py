@@ -9,12 +9,16 @@ from loadtests.rebuild_fill import open_kinds
 from loadtests.timers_fill import kind
 from tests.tellers import TENANT
 from tests.unit.sla.bureau import config
+from toldonce.kernel.ids import Own
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.envelope import decode_head, decode_record
 from toldonce.runtime.open_rows import OpenStory
-from toldonce.sla.handler import Book
+from toldonce.sla.core import ACTOR
+from toldonce.sla.handler import Book, Leased
+from toldonce.sla.handler.book import TOLD_MAX
 
-RECORD = decode_record(kind(datetime(2026, 1, 5, 9, 0, tzinfo=UTC)).payloads[-1])
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+RECORD = decode_record(kind(NOW).payloads[-1])
 WAITING = decode_head(open_kinds(1)[4].head)
 KEY = (TENANT, "a" * 26)
 
@@ -74,8 +78,68 @@ def test_what_has_changed_comes_before_what_may_stand_and_is_not_asked_for():
     assert book.take(9) == (others, True)
 
 
-def _told(key: tuple[str, str], sequence: int) -> Logged:
+def test_what_another_replica_told_is_left_to_it_and_looked_at_later():
+    book = _reading()
+    book.learn([_told(KEY, 2, by=ACTOR)])
+    assert (book.soon, book.theirs) == (0, 1)
+    book.ripen()
+    assert book.take(9) == ([], False), "the other has had no time yet"
+    book.ripen()
+    assert (book.soon, book.theirs) == (1, 0)
+    assert book.take(9) == ([KEY], True)
+    assert not book.stood(KEY, (1, 1), config()), "it never came to it"
+    plan = book.plan(KEY, config())
+    assert plan is not None
+    assert plan.sequence == 2
+
+
+def test_what_this_replica_told_is_planned_by_it_at_once():
+    book = _reading()
+    book.acts(Leased(*KEY, Own(""), 1, NOW), config(), NOW)
+    book.learn([_told(KEY, 2, by=ACTOR), _told(KEY, 3, by=ACTOR, priority=8)])
+    assert (book.soon, book.theirs) == (1, 0)
+    assert book.take(9) == ([KEY], False)
+
+
+@pytest.mark.parametrize("ripe", range(3))
+def test_what_was_left_to_others_is_planned_once_somebody_else_changes_it(ripe: int):
+    book = _reading()
+    book.learn([_told(KEY, 2, by=ACTOR)])
+    for _ in range(ripe):
+        book.ripen()
+    book.learn([_told(KEY, 3, priority=8)])
+    assert (book.soon, book.theirs) == (1, 0)
+    assert book.take(9) == ([KEY], False)
+
+
+def test_a_story_that_waits_to_be_planned_is_left_to_nobody():
+    book = _reading()
+    book.learn([_told(KEY, 2), _told(KEY, 3, by=ACTOR, priority=8)])
+    assert (book.soon, book.theirs) == (1, 0)
+
+
+def test_no_more_is_remembered_of_what_was_told_than_there_is_room_for():
+    book = _reading()
+    book.acts(Leased(*KEY, Own(""), 1, NOW), config(), NOW)
+    for number in range(TOLD_MAX):
+        book.acts(Leased(TENANT, f"{number:026}", Own(""), 1, NOW), config(), NOW)
+    book.learn([_told(KEY, 2, by=ACTOR)])
+    assert (book.soon, book.theirs) == (0, 1), "a look in a while is all this costs"
+
+
+def _reading() -> Book:
+    """Know one story whose plan is made."""
+    book = Book({})
+    book.begin([OpenStory(*KEY, WAITING, 1)], 1)
+    book.take(9)
+    return book
+
+
+def _told(
+    key: tuple[str, str], sequence: int, *, by: str = "gateway:shop", priority: int = 7
+) -> Logged:
     """Give an append by which a case of a story waits for another time."""
-    case = replace(WAITING.cases[0], priority=7)
-    record = replace(RECORD, tenant=key[0], customer=key[1], head=replace(WAITING, cases=(case,)))
+    case = replace(WAITING.cases[0], priority=priority)
+    head = replace(WAITING, cases=(case,))
+    record = replace(RECORD, tenant=key[0], customer=key[1], actor=by, head=head)
     return Logged(record, sequence, b"")

@@ -24,7 +24,7 @@ from toldonce.kernel.story.types import (
     WorkState,
 )
 from toldonce.runtime.document import check
-from toldonce.sla.core import Act, acts_of, operation_of, planned
+from toldonce.sla.core import Act, Planning, acts_of, operation_of
 
 CASE = Case(
     own=own("case"),
@@ -179,9 +179,48 @@ def test_what_is_planned_of_each_clock_is_the_first_it_wants(case: Case, marks):
     assert sorted(NextTimers(ALL).of(case)) == sorted(firsts.values())
 
 
+NAMES = [own("case"), own("another")]
+PROMISES = st.builds(
+    Commitment,
+    st.sampled_from([own("promise"), own("second")]),
+    st.sampled_from([*NAMES, own("a case that ended")]),
+    st.just("anna"),
+    st.just(START),
+    st.integers(50, 150).map(after),
+    st.booleans(),
+)
+STORIES = st.builds(
+    lambda cases, promises: story(*cases, promises=tuple(promises)),
+    st.permutations(NAMES)
+    .flatmap(lambda owns: st.tuples(*(st.builds(replace, CASES, own=st.just(one)) for one in owns)))
+    .map(lambda cases: cases[: len(cases[0].pauses) + 1]),
+    st.lists(PROMISES, max_size=2, unique_by=lambda one: one.own),
+)
+
+
+@given(told=st.lists(STORIES, min_size=1, max_size=4), data=st.data())
+def test_what_is_remembered_of_a_story_changes_nothing_about_its_plan(told, data):
+    remembering = Planning(ALL)
+    story_now = EMPTY
+    for one in told:
+        kept = data.draw(st.sampled_from([(), story_now.cases[:1]]))
+        fresh = [case for case in one.cases if case.own not in {old.own for old in kept}]
+        story_now = replace(one, cases=(*kept, *fresh))
+        timers = remembering.timers("x", story_now)
+        assert timers == Planning(ALL).timers("x", story_now)
+        for named, _ in timers:
+            narrow = remembering.narrowed("x", story_now, named)
+            assert acts_of(narrow, ALL, named, after(500)) == (
+                acts_of(story_now, ALL, named, after(500))
+            )
+    remembering.forget("x")
+    assert remembering.narrowed("x", story_now, NAMES[0]) is story_now
+
+
 def test_a_timer_nothing_wants_asks_nothing():
     assert acts_of(story(CASE), config(), own("another"), START) == ()
     assert acts_of(EMPTY, config(), own("another"), START) == ()
+    assert acts_of(story(CASE), config(), "what a store may hold", START) == ()
 
 
 def test_the_envelope_tells_the_facts_and_nobodys_words():
@@ -224,7 +263,7 @@ def test_a_promise_has_a_warning_while_its_case_is_open_and_a_breach_whatever_be
         (ClockKind.COMMITMENT, WARN, after(50)),
         (ClockKind.COMMITMENT, BREACH, after(100)),
     ]
-    assert planned(story(held, promises=(promise,)), NextTimers(config())) == (
+    assert Planning(config()).timers("x", story(held, promises=(promise,))) == (
         (found[0].own, after(50)),
     )
     alone = story_timers(story(promises=(promise,)), config())

@@ -111,7 +111,9 @@ async def test_edit_of_a_policy_stalls_nothing_and_moves_all_in_the_background()
     assert 0 < planned <= POLICY_STORIES_PER_S + 2 * PLAN_STORIES_MAX
     case = replace(WAITING.cases[0], priority=7)
     head = replace(WAITING, cases=(case, *WAITING.cases[1:]))
-    record = SimpleNamespace(tenant=TENANT, customer=stories[-1].customer, head=head)
+    record = SimpleNamespace(
+        tenant=TENANT, customer=stories[-1].customer, actor="gateway:test", head=head
+    )
     await keeper.records([cast("Any", SimpleNamespace(record=record, sequence=STORIES + 1))])
     await asyncio.sleep(0.05)
     assert any(plan.customer == stories[-1].customer for _, plan in store.plans), "it waited"

@@ -1,7 +1,9 @@
 """Timers fire once, never early, whatever happens to the store or the process in between."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,30 @@ from toldonce.kernel.story.events import (
     SlaWarned,
 )
 from toldonce.runtime.clock import LoopClock
+from toldonce.runtime.store import Script, Store, Value
 from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.words import words_of
+from toldonce.sla.handler.scripts import CLAIM, PLAN
 
 pytestmark = pytest.mark.looptime
 
 STORY = ["SlaWarned", "SlaBreached", "PriorityRaised", "Escalated"]
+
+
+class Holding(FakeStore):
+    """A store that lets a replica wait for one of its scripts."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self.held: Script | None = None
+        self.let_go = asyncio.Event()
+        self._store = store
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        if script is self.held:
+            await self.let_go.wait()
+        return await self._store.run(script, keys, args)
 
 
 async def test_a_case_nobody_takes_warns_breaches_counts_for_more_and_moves_to_the_escalation():
@@ -142,6 +161,21 @@ async def test_a_replica_that_goes_in_the_middle_leaves_its_timers_to_the_other(
         await desk.until(after(100))
     fired = await desk.timers_fired()
     assert (len(fired), set(fired.values())) == (20, {1})
+
+
+async def test_a_replica_that_goes_before_it_plans_what_it_told_leaves_that_to_the_other():
+    desk = await bureau()
+    await desk.told()
+    ones, twos = Holding(desk.store), Holding(desk.store)
+    async with desk.replica("two", store=twos):
+        async with desk.replica("one", store=ones):
+            await desk.until(after(29))
+            ones.held, twos.held = PLAN, CLAIM
+            await desk.until(after(30.6))
+            assert [what for what, _ in await desk.fired()] == STORY[:1]
+        twos.let_go.set()
+        await desk.until(after(62))
+    assert [what for what, _ in await desk.fired()] == STORY[:3]
 
 
 async def test_a_process_that_starts_again_fires_what_came_due_meanwhile_once():

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from toldonce.kernel.clocks import BREACH, reach
 from toldonce.kernel.config import Config
+from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.sla import facts_of, policy_of, timer_id
 from toldonce.kernel.story.events import (
     CallbackRequested,
@@ -30,7 +31,7 @@ from toldonce.kernel.story.events import (
     SlaBreached,
 )
 from toldonce.kernel.story.fold import evolve
-from toldonce.kernel.story.runs import Run, done, run_of
+from toldonce.kernel.story.runs import Run, done, run_of, runs
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, Story
 from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.rules import Rules
@@ -115,39 +116,38 @@ def _stopped_late(
     policy = policy_of(case, config)
     if policy is None:
         return ()
+    left = {} if after is None else {run.clock: run for run in runs(after)}
+    alike = after is not None and _counts_alike(case, policy, after, config)
     found = []
-    for kind in policy.targets:
-        run = run_of(case, kind)
-        if run is None or run.stopped_at is not None or done(case, run) & BREACH.bit:
+    for run in runs(case):
+        if run.clock not in policy.targets or run.stopped_at is not None:
             continue
-        on = None if after is None else run_of(after, kind)
+        on = left.get(run.clock)
         goes_on = on is not None and on.started_at == run.started_at and on.stopped_at is None
-        if after is not None and goes_on and _counts_alike(case, after, config):
+        if (goes_on and alike) or done(case, run) & BREACH.bit:
             continue
-        due_at = _due_at(case, run, config)
+        due_at = _due_at(case, run, policy, config)
         if due_at is None or due_at > at:
             continue
         if after is not None and goes_on:
-            there_at = _due_at(after, run, config)
+            there_at = _due_at(after, run, policy_of(after, config), config)
             if there_at is not None and there_at <= at:
                 continue  # its timer finds it there
-        own = timer_id(case.own, kind, BREACH, run.started_at)
-        found.append(SlaBreached(case.own, own, kind, due_at))
+        own = timer_id(case.own, run.clock, BREACH, run.started_at)
+        found.append(SlaBreached(case.own, own, run.clock, due_at))
     return tuple(found)
 
 
-def _counts_alike(case: Case, after: Case, config: Config) -> bool:
-    policy = policy_of(case, config)
+def _counts_alike(case: Case, policy: SlaPolicy, after: Case, config: Config) -> bool:
     return policy is policy_of(after, config) and (
         config.counting(policy, case.queue) is config.counting(policy, after.queue)
     )
 
 
-def _due_at(case: Case, run: Run, config: Config) -> datetime | None:
-    """Say when a clock of a case is due under its policy; None: never yet, or nothing is aimed."""
-    policy = policy_of(case, config)
+def _due_at(case: Case, run: Run, policy: SlaPolicy | None, config: Config) -> datetime | None:
+    """Say when a clock of a case is due under a policy; None: never yet, or nothing is aimed at."""
     target = None if policy is None else policy.targets.get(run.clock)
-    if policy is None or target is None:
+    if target is None:
         return None
     facts = facts_of(case)[run.clock]
     return reach(config.counting(policy, case.queue), facts, target.target_s)

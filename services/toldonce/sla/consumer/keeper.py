@@ -34,6 +34,7 @@ POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 512
 CLAIM_MIN = 128
 PROBE_MAX = 8
+LOOK_S = 0.25  # after once or twice that it is seen whether others have planned what they told
 RETRY_S = 0.5
 RETRY_MAX_S = 5.0
 CONFIG_S = 5.0
@@ -76,6 +77,7 @@ class Timekeeper:
         self._ahead: list[Plan] = []
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
+        self._look_at_s = 0.0
         self._group = asyncio.TaskGroup()
         meter.declare(TIMERS_ARMED)
         config.on_change(self._policy_changed)
@@ -140,6 +142,10 @@ class Timekeeper:
 
     async def _turn(self) -> None:
         self._wake.clear()
+        now_s = self._clock.monotonic()
+        if now_s >= self._look_at_s:
+            self._book.ripen()
+            self._look_at_s = now_s + LOOK_S
         for _ in range(PLANS_TOGETHER if self._book.again else 1):
             if not (self._ahead or self._book.soon or self._book.later):
                 break
@@ -155,6 +161,8 @@ class Timekeeper:
             wait_s = 0
         elif self._book.later:
             wait_s = min(wait_s, self._policy_at_s - now_s)
+        if self._book.theirs:
+            wait_s = min(wait_s, self._look_at_s - now_s)
         if wait_s <= 0 and self._room:
             await asyncio.sleep(0)
             return
@@ -162,7 +170,7 @@ class Timekeeper:
             async with asyncio.timeout(max(wait_s, POLL_MIN_S)):
                 await self._wake.wait()
         except TimeoutError:
-            pass
+            self._book.ripen()
 
     async def _plan(self) -> None:
         """Plan some stories, and make the plans of the next while the store takes these."""

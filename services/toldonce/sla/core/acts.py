@@ -1,4 +1,4 @@
-"""Which timers a story wants, and what each one asks of ownership when its instant has come. Pure.
+"""What a timer asks of ownership when its instant has come. Pure.
 
 A timer is wanted while its clock runs and its moment is not in the story yet; a breach is recorded
 before any rung that comes after it. Of each clock only the next timer is planned: what comes after
@@ -6,15 +6,18 @@ it follows when the story has recorded that one, and whoever finds several due a
 order. What a moment does is for the policy in force to say, where it is recorded.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import NextTimers, Timer, clock_timers, handed_to, policy_of
+from toldonce.kernel.principal import Role
+from toldonce.kernel.sla import Timer, clock_timers, handed_to, policy_of
 from toldonce.kernel.story.types import Case, Story
+
+SERVICE = "sla"
+ACTOR = f"{Role.SERVICE.value}:{SERVICE}"  # who tells timers, as the log names it
 
 _WHAT = {
     ClockKind.QUEUE_WAIT: "wait for an agent",
@@ -41,23 +44,6 @@ class Act:
         """Say why, in a line."""
         how = "breached" if self.timer.due_at <= self.timer.fires_at else "at risk"
         return f"SLA {how}: {self.timer.clock.name}"
-
-
-def planned(
-    story: Story,
-    timers: NextTimers,
-    of_cases: Iterable[Sequence[tuple[Own, datetime]]] | None = None,
-) -> tuple[tuple[Own, datetime], ...]:
-    """Give the timers to plan for a story: the next of each clock, with its instant.
-
-    `of_cases`: what `timers` gives of each case, where that is known.
-    """
-    if of_cases is None:
-        of_cases = map(timers.of, story.cases)
-    found = [one for of_case in of_cases for one in of_case]
-    for promise in story.commitments:
-        found += timers.promised(promise, story.case(promise.case))
-    return tuple(found)
 
 
 def acts_of(story: Story, config: Config, own: str, now: datetime) -> tuple[Act, ...]:

@@ -1,7 +1,8 @@
 """The stories this replica follows: what is still to be planned, and what a claimed timer asks.
 
-It holds the head of every story as the feed gave it. A story that changed is planned soon;
-where only the policy changed it waits its turn behind those.
+It holds the head of every story as the feed gave it. A story that changed is planned soon, but for
+one in which another replica has told a timer: that one plans it too, so here it is only looked at
+after a while whether that was done. Where only the policy changed a story waits its turn.
 """
 
 import itertools
@@ -10,15 +11,14 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from toldonce.kernel.changing import replace
 from toldonce.kernel.config import Config
-from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import NextTimers
 from toldonce.kernel.story.record import Logged
-from toldonce.kernel.story.types import EMPTY, Case, Story
+from toldonce.kernel.story.types import EMPTY, Story
 from toldonce.runtime.open_rows import OpenStory, StoryKey
-from toldonce.sla.core import Act, acts_of, planned
+from toldonce.sla.core import ACTOR, Act, Planning, acts_of
 from toldonce.sla.handler.timers import Leased, Plan
+
+TOLD_MAX = 4_096
 
 
 class Verdict(Enum):
@@ -58,28 +58,6 @@ class _Done(NamedTuple):
     revision: int
 
 
-class _Made(NamedTuple):
-    """What the policies make of each of a story's cases, worked out once and kept."""
-
-    config: Config
-    cases: tuple[Case, ...]
-    timers: tuple[Sequence[tuple[Own, datetime]], ...]
-
-    def of(self, case: Case) -> Sequence[tuple[Own, datetime]] | None:
-        """Give the timers of a case that has not changed since."""
-        for one, timers in zip(self.cases, self.timers, strict=True):
-            if one.own == case.own:
-                return timers if one is case or one == case else None
-        return None
-
-    def holder(self, own: str) -> Case | None:
-        """Find the case that a timer was planned for."""
-        for case, timers in zip(self.cases, self.timers, strict=True):
-            if any(one == own for one, _ in timers):
-                return case
-        return None
-
-
 class Book:
     """What one replica knows. `stopped` are stories it cannot read (the feed's)."""
 
@@ -94,11 +72,14 @@ class Book:
         self._stopped = stopped
         self._known: dict[StoryKey, Held] = {}
         self._planned: dict[StoryKey, _Done] = {}
-        self._made: dict[StoryKey, _Made] = {}
+        self._plannings: dict[str, Planning] = {}
+        self._told: dict[StoryKey, None] = {}
         self._soon: dict[StoryKey, None] = {}
+        self._theirs: dict[StoryKey, None] = {}
+        self._older: dict[StoryKey, None] = {}
+        self._ripe: dict[StoryKey, None] = {}
         self._again: dict[StoryKey, None] = {}
         self._later: dict[StoryKey, None] = {}
-        self._policies: dict[str, tuple[Config, NextTimers]] = {}
         self._followers: list[Follower] = []
 
     def follow(self, follower: Follower) -> None:
@@ -117,7 +98,12 @@ class Book:
     @property
     def soon(self) -> int:
         """How many stories wait to be planned because they changed, or may have lost their plan."""
-        return len(self._soon) + len(self._again)
+        return len(self._soon) + len(self._ripe) + len(self._again)
+
+    @property
+    def theirs(self) -> int:
+        """How many were left to other replicas, and are to be looked at."""
+        return len(self._theirs) + len(self._older)
 
     @property
     def again(self) -> int:
@@ -134,7 +120,7 @@ class Book:
         ended = dict.fromkeys(self._known, Held(position, EMPTY))
         open_ = {(s.tenant, s.customer): Held(s.sequence, s.head) for s in stories}
         self._known = ended | open_
-        self._made.clear()
+        self._plannings.clear()
         self.position = position
         self.anew()
         for follower in self._followers:
@@ -150,13 +136,28 @@ class Book:
             heard = Held(logged.sequence, record.head)
             if known is not None or heard.timed:
                 if known is None or _timing(known.head) != _timing(heard.head):
-                    self._soon[key] = stirred[key] = None
-                    self._again.pop(key, None)
+                    stirred[key] = None
+                    self._changed(key, theirs=record.actor == ACTOR and key not in self._told)
                 self._known[key] = heard
             self.reached(logged.sequence)
         if stirred:
             for follower in self._followers:
                 follower.stirred(stirred)
+
+    def _changed(self, key: StoryKey, *, theirs: bool) -> None:
+        """Have a story planned, by whoever told a timer of it if that was another replica."""
+        self._again.pop(key, None)
+        if theirs and key not in self._soon:
+            self._theirs[key] = None
+        else:
+            self._soon[key] = None
+            for line in (self._theirs, self._older, self._ripe):
+                line.pop(key, None)
+
+    def ripen(self) -> None:
+        """Have looked at what had been left to others when this was called before."""
+        self._ripe |= self._older
+        self._older, self._theirs = self._theirs, {}
 
     def reached(self, position: int) -> None:
         """Know that everything up to log sequence `position` was read."""
@@ -166,7 +167,8 @@ class Book:
         """Plan everything of which the store does not say that it stands."""
         self._planned.clear()
         self._later.clear()
-        self._soon.clear()
+        for line in (self._soon, self._theirs, self._older, self._ripe):
+            line.clear()
         keys = list(self._known)
         first = int(len(keys) * self._begins_at)
         self._again = dict.fromkeys((*keys[first:], *keys[:first]))
@@ -181,13 +183,15 @@ class Book:
     def take(self, stories_max: int) -> tuple[list[StoryKey], bool]:
         """Take stories to plan: those that changed, or else all, or else some of another policy.
 
+        Those that changed come before those that were left to others.
+
         Also tells whether their plans may stand already: then ask the store first.
         """
-        line = self._soon or self._again or self._later
+        line = self._soon or self._ripe or self._again or self._later
         keys = list(itertools.islice(line, stories_max))
         for key in keys:
             del line[key]
-        return keys, line is self._again
+        return keys, line is self._ripe or line is self._again
 
     def put_back(self, keys: Iterable[StoryKey]) -> None:
         """Have stories planned after all, later."""
@@ -212,33 +216,14 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if self._planned.get(key) == done:
             return None
-        wanted = self._wanted(key, known.head, config)
+        wanted = self._planning(key[0], config).timers(key[1], known.head)
         return Plan(*key, known.sequence, config.revision, wanted)
 
-    def _wanted(
-        self, key: StoryKey, head: Story, config: Config
-    ) -> tuple[tuple[Own, datetime], ...]:
-        """Work out the timers of a story, anew only those of the cases that have changed."""
-        timers, made = self._next(key[0], config), self._made.get(key)
-        found: tuple[Sequence[tuple[Own, datetime]], ...]
-        if made is None or made.config is not config:
-            found = tuple([timers.of(case) for case in head.cases])
-        elif made.cases is head.cases:
-            found = made.timers
-        else:
-            known = [made.of(case) for case in head.cases]
-            found = tuple(
-                timers.of(case) if of is None else of
-                for case, of in zip(head.cases, known, strict=True)
-            )
-        made = self._made[key] = _Made(config, head.cases, found)
-        return planned(head, timers, found)
-
-    def _next(self, tenant: str, config: Config) -> NextTimers:
-        known = self._policies.get(tenant)
-        if known is None or known[0] is not config:
-            known = self._policies[tenant] = (config, NextTimers(config))
-        return known[1]
+    def _planning(self, tenant: str, config: Config) -> Planning:
+        known = self._plannings.get(tenant)
+        if known is None or known.config is not config:
+            known = self._plannings[tenant] = Planning(config)
+        return known
 
     def stands(self, plan: Plan) -> None:
         """Know that a plan stands; a story without cases is forgotten when its last one does."""
@@ -251,23 +236,27 @@ class Book:
         elif not plan.timers:
             del self._known[key]
             self._planned.pop(key, None)
-            self._made.pop(key, None)
+            if key[0] in self._plannings:
+                self._plannings[key[0]].forget(key[1])
 
     def acts(self, leased: Leased, config: Config, now: datetime) -> tuple[Act, ...] | Verdict:
-        """Say what a claimed timer asks, if this replica has read far enough to know."""
+        """Say what a claimed timer asks, if this replica has read far enough to know.
+
+        Its story is then planned here as soon as it has been told.
+        """
         key = (leased.tenant, leased.customer)
+        self._told.pop(key, None)
+        self._told[key] = None
+        if len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
         known = self._known.get(key)
         read_to = self.position if known is None else known.sequence
         if read_to < leased.sequence or key in self._stopped:
             return Verdict.BEHIND
         if known is None:
             return Verdict.GONE
-        head, made = known.head, self._made.get(key)
-        if made is not None and made.cases is head.cases:
-            case = made.holder(leased.own)
-            if case is not None:  # no other case has anything to do with it
-                head = replace(head, cases=(case,), commitments=())
-        return acts_of(head, config, leased.own, now) or Verdict.GONE
+        asked = self._planning(key[0], config).narrowed(key[1], known.head, leased.own)
+        return acts_of(asked, config, leased.own, now) or Verdict.GONE
 
 
 def _timing(head: Story) -> tuple[object, object]:

@@ -19,10 +19,9 @@ from toldonce.kernel.story.runs import done, runs
 from toldonce.kernel.story.types import Commitment
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.rpc import from_status
-from toldonce.sla.core import Act, operation_of
+from toldonce.sla.core import SERVICE, Act, operation_of
 from toldonce.sla.handler import CaseNow
 
-SERVICE = "sla"
 _MOMENTS = {WARN: internal_pb2.TIMER_MOMENT_WARN, BREACH: internal_pb2.TIMER_MOMENT_BREACH}
 
 
