@@ -205,7 +205,8 @@ def test_what_is_remembered_of_a_story_changes_nothing_about_its_plan(told, data
     for one in told:
         kept = data.draw(st.sampled_from([(), story_now.cases[:1]]))
         fresh = [case for case in one.cases if case.own not in {old.own for old in kept}]
-        story_now = replace(one, cases=(*kept, *fresh))
+        promises = data.draw(st.sampled_from([story_now.commitments, one.commitments]))
+        story_now = replace(one, cases=(*kept, *fresh), commitments=promises)
         timers = remembering.timers("x", story_now)
         assert timers == Planning(ALL).timers("x", story_now)
         for named, _ in timers:
@@ -215,6 +216,15 @@ def test_what_is_remembered_of_a_story_changes_nothing_about_its_plan(told, data
             )
     remembering.forget("x")
     assert remembering.narrowed("x", story_now, NAMES[0]) is story_now
+
+
+def test_a_promise_is_planned_anew_when_its_case_goes_elsewhere_or_ends():
+    promise = Commitment(own("promise"), CASE.own, "anna", START, after(100))
+    planning, warned = Planning(config()), list[datetime]()
+    for cases in ((CASE,), (replace(CASE, queue="returns"),), (), (CASE,)):
+        (*_, (_, at)) = planning.timers("x", story(*cases, promises=(promise,)))
+        warned.append(at)
+    assert warned == [after(50), after(80), after(100), after(50)]
 
 
 def test_a_timer_nothing_wants_asks_nothing():
