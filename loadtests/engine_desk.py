@@ -32,8 +32,8 @@ from toldonce.routing.core.facts import (
     StoryChanged,
 )
 from toldonce.routing.core.types import Availability, Presence
-from toldonce.runtime.app import GARBAGE
 from toldonce.runtime.assignment import assign
+from toldonce.runtime.garbage import SELDOM
 
 SKILLS = 200
 KINDS = 500
@@ -93,7 +93,7 @@ class Desk:
 
     def _begin(self, crowd: Crowd) -> None:
         assign([[1]])  # imported, not timed
-        gc.set_threshold(*GARBAGE)  # as every process of ours has it
+        gc.set_threshold(*SELDOM)  # as every process of ours has it
         engine = self.engine
         names = [f"agent-{number:06}" for number in range(crowd.agents)]
         engine.step(ConfigChanged(_config(names, self._kinds, batch=crowd.batch > 0)), self._now)

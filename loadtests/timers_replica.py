@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import cProfile
 import os
+import random
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.store import RedisStore
 from toldonce.runtime.zones import WheelZones
-from toldonce.sla.consumer import Timekeeper, begins_at
+from toldonce.sla.consumer import Timekeeper
 from toldonce.sla.handler import RedisTimers
 
 
@@ -81,7 +82,7 @@ async def _replica(asked: argparse.Namespace) -> None:
         config=cache,
         clock=clock,
         meter=meter,
-        begins_at=begins_at(replica),
+        rng=random.Random(replica),  # noqa: S311  another order for each
     )
     feed.subscribe("ready", Ready(asked.ready))
     parts = [door.run(), feed.run(), keeper.run(), cache.run()]

@@ -26,6 +26,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from toldonce.kernel.errors import Refusal
+from toldonce.runtime import garbage
 from toldonce.runtime.auth import Gate, Tokens, rules_of
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.front import Front, Limits, make_server
@@ -38,7 +39,6 @@ from toldonce.runtime.secrets import Secrets
 type Attach = Callable[[grpc.aio.Server], None]
 type Check = Callable[[], str | None]
 
-GARBAGE = (50_000, 20, 50)  # containers made until a look; of the young, then of the old
 
 _log = structlog.get_logger()
 
@@ -219,12 +219,8 @@ class App:
 
 
 def run[T](main: Coroutine[Any, Any, T]) -> T:
-    """Run a process's main on uvloop where it is installed.
-
-    Nearly all that a process holds lives as long as its stories, and looking through 100 000 of
-    them for garbage stops everything for half a second: so that is done seldom.
-    """
-    gc.set_threshold(*GARBAGE)
+    """Run a process's main on uvloop where it is installed, and seldom look for garbage."""
+    gc.set_threshold(*garbage.SELDOM)
     try:
         import uvloop  # noqa: PLC0415 - only where installed
     except ImportError:

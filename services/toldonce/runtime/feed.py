@@ -18,7 +18,7 @@ import structlog
 from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.kernel.story.types import FOLD_VERSION
-from toldonce.runtime import names
+from toldonce.runtime import garbage, names
 from toldonce.runtime.envelope import Garbled, UnknownFact, decode_logged
 from toldonce.runtime.history import last_of
 from toldonce.runtime.log import Log, Stored
@@ -137,7 +137,9 @@ class Feed:
                 self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
 
     async def _follow(self) -> None:
-        position, stories = await self._open()
+        with garbage.kept():
+            position, stories = await self._open()
+        garbage.settle(len(stories))
         newest = max((story.sequence for story in stories), default=0)
         self._ahead = {
             (story.tenant, story.customer): story.sequence

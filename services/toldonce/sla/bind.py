@@ -1,10 +1,12 @@
 """Builds the service and attaches it to an App."""
 
+import random
+
 from toldonce.api.sla.v1 import sla_pb2, sla_pb2_grpc
 from toldonce.runtime.app import App
 from toldonce.runtime.ids import new_id
 from toldonce.runtime.ports import Ports
-from toldonce.sla.consumer import POLL_S, Lookout, Timekeeper, begins_at
+from toldonce.sla.consumer import POLL_S, Lookout, Timekeeper
 from toldonce.sla.consumer.channels import ChannelCounter
 from toldonce.sla.handler import Clocks, RedisTimers, Risk, ScheduledTimers, TimerStore
 from toldonce.sla.servicer import Servicer
@@ -26,7 +28,7 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         clock=ports.clock,
         meter=ports.meter,
         poll_s=poll_s,
-        begins_at=begins_at(replica),
+        rng=random.Random(replica),  # noqa: S311  another order for each
     )
     risk = Risk(keeper.book)
     lookout = Lookout(

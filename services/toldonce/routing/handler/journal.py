@@ -7,7 +7,6 @@ one as it was large (but not oftener than EVERY_S): so the cost of snapshots fol
 """
 
 import asyncio
-import gc
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -19,6 +18,7 @@ from toldonce.routing.core.engine import Engine
 from toldonce.routing.core.facts import Fact
 from toldonce.routing.core.record import Body, Piece, Step, Steps, told
 from toldonce.routing.core.snapshot import Head, Snapshot
+from toldonce.runtime import garbage
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.logs import frames, logger
 from toldonce.runtime.meter import Meter
@@ -108,13 +108,8 @@ class Journal:
     def _take_down(self, engine: Engine) -> None:
         if engine.stories > STORIES_MAX:
             return
-        collects = gc.isenabled()
-        gc.disable()  # nothing here is garbage, and a collection would go through everything
-        try:
+        with garbage.kept():
             snapshot = engine.snapshot()
-        finally:
-            if collects:
-                gc.enable()
         self._put((self._epoch, snapshot, self._lost))
         self._facts, self._size = 0, len(snapshot.agents) + len(snapshot.stories)
         self._whole, self._lost = True, False

@@ -7,13 +7,13 @@ once, so a claim whose end is not certain simply comes again.
 
 import asyncio
 import itertools
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 
 from toldonce.client.commands import CommandDoor
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing, Unavailable
-from toldonce.kernel.ids import decode
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime.clock import Clock
 from toldonce.runtime.config import ConfigCache
@@ -25,10 +25,11 @@ from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.telemetry import TIMERS_ARMED, VIEW_REBUILDS
 from toldonce.sla.consumer.teller import Teller
 from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
+from toldonce.sla.handler.book import TOGETHER
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
-PLAN_STORIES_MAX = 256
+PLAN_STORIES_MAX = TOGETHER
 PLANS_TOGETHER = 16  # before anything is told, when all is planned anew: what is lost cannot fire
 POLICY_STORIES_PER_S = 3_000
 CLAIM_MAX = 512
@@ -56,11 +57,11 @@ class Timekeeper:
         clock: Clock,
         meter: Meter,
         poll_s: float = POLL_S,
-        begins_at: float = 0.0,
+        rng: random.Random | None = None,
     ) -> None:
         """Subscribe to `feed`; `run` must be running. `log` tells how far our clock is off.
 
-        `begins_at`: see `Book`.
+        `rng`: see `Book`.
         """
         self._timers = timers
         self._log = log
@@ -68,7 +69,7 @@ class Timekeeper:
         self._clock = clock
         self._meter = meter
         self._poll_s = poll_s
-        self._book = Book(feed.stopped, begins_at=begins_at)
+        self._book = Book(feed.stopped, rng=rng)
         self._teller = Teller(book=self._book, door=door, clock=clock, meter=meter)
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
@@ -272,11 +273,6 @@ class Timekeeper:
             _log.warning("timers not told, they come again", sentence=str(away))
         self._teller.answered = False
         self._poll_at_s = max(self._poll_at_s, self._clock.monotonic() + away.retry_s)
-
-
-def begins_at(replica: str) -> float:
-    """Choose by the id of a replica, drawn at random, where it begins to plan (see `Book`)."""
-    return decode(replica)[-1] / 256
 
 
 def _story(leased: Leased) -> tuple[str, str]:

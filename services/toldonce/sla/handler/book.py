@@ -6,6 +6,7 @@ after a while whether that was done. Where only the policy changed a story waits
 """
 
 import itertools
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -18,6 +19,7 @@ from toldonce.runtime.open_rows import OpenStory, StoryKey
 from toldonce.sla.core import ACTOR, Act, Planning, acts_of
 from toldonce.sla.handler.timers import Leased, Plan
 
+TOGETHER = 256
 TOLD_MAX = 4_096
 
 
@@ -61,14 +63,16 @@ class _Done(NamedTuple):
 class Book:
     """What one replica knows. `stopped` are stories it cannot read (the feed's)."""
 
-    def __init__(self, stopped: Mapping[StoryKey, int], *, begins_at: float = 0.0) -> None:
+    def __init__(
+        self, stopped: Mapping[StoryKey, int], *, rng: random.Random | None = None
+    ) -> None:
         """Know nothing until the first snapshot.
 
-        `begins_at` is the share of all stories that comes before the one planned first, where all
-        are: replicas that begin at different places do not do each other's work.
+        Where all are planned, `rng` says in which order, some together: with one of its own each
+        replica seldom does what another one does just now.
         """
         self.position = 0
-        self._begins_at = begins_at
+        self._rng = rng
         self._stopped = stopped
         self._known: dict[StoryKey, Held] = {}
         self._planned: dict[StoryKey, _Done] = {}
@@ -169,9 +173,10 @@ class Book:
         self._later.clear()
         for line in (self._soon, self._theirs, self._older, self._ripe):
             line.clear()
-        keys = list(self._known)
-        first = int(len(keys) * self._begins_at)
-        self._again = dict.fromkeys((*keys[first:], *keys[:first]))
+        parts = list(itertools.batched(self._known, TOGETHER))
+        if self._rng is not None:
+            self._rng.shuffle(parts)
+        self._again = dict.fromkeys(itertools.chain.from_iterable(parts))
 
     def policy_changed(self, tenant: str) -> None:
         """Plan a tenant's stories again when there is time."""
