@@ -6,8 +6,8 @@ from datetime import datetime
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import timer_id, timers_of
 from toldonce.kernel.story.types import Case
+from toldonce.kernel.timers import timer_id, timers_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from tests.tellers import RULES
 from toldonce.kernel.clocks import ClockKind, Moment
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import timer_id
 from toldonce.kernel.story.runs import run_of
 from toldonce.kernel.story.types import Case
+from toldonce.kernel.timers import timer_id
 from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import FireTimer
 from toldonce.runtime.document import check

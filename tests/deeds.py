@@ -11,9 +11,9 @@ from tests.tellers import ENGINE, ENVELOPE, GATEWAY, TENANT, agent, offer, own
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.ids import Own
 from toldonce.kernel.principal import Principal, Role
-from toldonce.kernel.sla import timer_id
 from toldonce.kernel.story.events import Alias, CallbackWords, EntryKind, EntryWords, Words
 from toldonce.kernel.story.types import Case, CaseState, PauseCause, Story, TargetKind
+from toldonce.kernel.timers import timer_id
 from toldonce.ownership.core import Command
 from toldonce.ownership.core.commands import (
     AbandonCase,

@@ -12,7 +12,7 @@ from tests.tellers import START, own
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import clocks_of, timers_of
+from toldonce.kernel.sla import clocks_of
 from toldonce.kernel.story.events import CaseMerged, CaseOpened
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.fold_case import heard, opened, replied
@@ -27,6 +27,7 @@ from toldonce.kernel.story.types import (
     PauseCause,
     WorkState,
 )
+from toldonce.kernel.timers import timers_of
 from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import Ended
 from toldonce.ownership.core.returns import reopening, unowned

@@ -6,7 +6,7 @@ from datetime import datetime
 from tests.sim.older import OLD, lacking
 from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.config import Config
-from toldonce.kernel.sla import Timer, clocks_of, story_timers, timer_id
+from toldonce.kernel.sla import clocks_of
 from toldonce.kernel.story.events import (
     Absorbed,
     CallbackRequested,
@@ -42,6 +42,7 @@ from toldonce.kernel.story.fold import apply
 from toldonce.kernel.story.record import Logged, Record
 from toldonce.kernel.story.runs import done, run_of
 from toldonce.kernel.story.types import EMPTY, FOLD_VERSION, Case, CaseState, Story
+from toldonce.kernel.timers import Timer, story_timers, timer_id
 
 Found = list[tuple[str, str]]
 CLOCKS_S = 0.25

@@ -8,7 +8,7 @@ from tests.sim.house import COST, TENANTS
 from tests.sim.world import World
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Unavailable
-from toldonce.kernel.sla import Timer, story_timers
+from toldonce.kernel.timers import Timer, story_timers
 from toldonce.runtime import names
 from toldonce.runtime.envelope import decode_record
 from toldonce.runtime.open_rows import unpack_open

@@ -15,7 +15,7 @@ from toldonce.cli.accounts import length, moments, span_lines
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.explanation import explain
-from toldonce.kernel.sla import clocks_of, story_timers
+from toldonce.kernel.sla import clocks_of
 from toldonce.kernel.story.events import (
     EntryKind,
     Escalated,
@@ -27,6 +27,7 @@ from toldonce.kernel.story.events import (
     SlaWarned,
 )
 from toldonce.kernel.story.types import Case, PauseCause
+from toldonce.kernel.timers import story_timers
 from toldonce.ownership.core.commands import (
     AppendEntry,
     ChangeQueue,

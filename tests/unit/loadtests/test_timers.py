@@ -16,7 +16,7 @@ from loadtests.timers_judge import Fault, Judge
 from loadtests.timers_window import Size
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own, derive
-from toldonce.kernel.sla import NextTimers
+from toldonce.kernel.next_timers import NextTimers
 from toldonce.kernel.story.events import SlaBreached, SlaWarned
 from toldonce.kernel.story.fold import fold
 from toldonce.kernel.story.types import EMPTY

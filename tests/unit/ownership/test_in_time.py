@@ -9,10 +9,10 @@ from tests.tellers import GATEWAY, TENANT, agent, contact, customer, offer, offi
 from tests.unit.ownership.tale import ANNA, SAM, Tale
 from toldonce.kernel.clocks import BREACH, ClockKind, Moment
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import timers_of
 from toldonce.kernel.story.bounds import Waiting, bounds
 from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.types import Case
+from toldonce.kernel.timers import timers_of
 from toldonce.ownership.core import Asked
 from toldonce.ownership.core.commands import (
     AcceptOffer,

@@ -9,10 +9,10 @@ from tests.aims import ZONES, aimed, aims, fired
 from tests.tellers import GATEWAY, START
 from tests.unit.ownership.tale import ANNA, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, ClockKind
-from toldonce.kernel.sla import timers_of
 from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.pausing import both
 from toldonce.kernel.story.types import Case, CaseState, Pause, PauseCause
+from toldonce.kernel.timers import timers_of
 from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import (
     AppendEntry,

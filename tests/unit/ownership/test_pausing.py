@@ -11,7 +11,6 @@ from tests.tellers import GATEWAY, START, agent, contact, own
 from tests.unit.ownership.tale import ANNA, BRAM, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.config import Config
-from toldonce.kernel.sla import timers_of
 from toldonce.kernel.story.events import EntryKind
 from toldonce.kernel.story.pausing import paused, resumed
 from toldonce.kernel.story.runs import done, run_of
@@ -23,6 +22,7 @@ from toldonce.kernel.story.types import (
     PauseCause,
     WorkState,
 )
+from toldonce.kernel.timers import timers_of
 from toldonce.ownership.core.commands import (
     AppendEntry,
     Ended,

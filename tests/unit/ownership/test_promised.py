@@ -10,7 +10,6 @@ from tests.tellers import GATEWAY, START, contact
 from tests.unit.ownership.tale import ANNA, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import story_timers, timer_id
 from toldonce.kernel.story.events import (
     CommitmentBroken,
     CommitmentKept,
@@ -20,6 +19,7 @@ from toldonce.kernel.story.events import (
     SlaWarned,
 )
 from toldonce.kernel.story.types import COMMITMENTS_MAX, Case, Commitment
+from toldonce.kernel.timers import story_timers, timer_id
 from toldonce.ownership.core import Rules
 from toldonce.ownership.core.commands import (
     AbandonCase,

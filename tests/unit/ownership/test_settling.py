@@ -11,7 +11,6 @@ from tests.unit.ownership.tale import ANNA, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import story_timers
 from toldonce.kernel.story.events import (
     CommitmentBroken,
     EntryKind,
@@ -20,6 +19,7 @@ from toldonce.kernel.story.events import (
     SlaBreached,
 )
 from toldonce.kernel.story.types import EVENTS_MAX, PRIORITY_MAX, Case, PauseCause
+from toldonce.kernel.timers import story_timers
 from toldonce.ownership.core import Command, Rules
 from toldonce.ownership.core.commands import (
     AbandonCase,

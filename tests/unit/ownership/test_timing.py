@@ -11,7 +11,6 @@ from tests.unit.ownership.tale import ANNA, HASH, SAM, Tale, kinds
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import story_timers, timers_of
 from toldonce.kernel.story.events import (
     EntryKind,
     Escalated,
@@ -24,6 +23,7 @@ from toldonce.kernel.story.events import (
     SlaWarned,
 )
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, PauseCause, WorkState
+from toldonce.kernel.timers import story_timers, timers_of
 from toldonce.ownership.core.commands import (
     AppendEntry,
     ChangeQueue,

@@ -11,7 +11,7 @@ from tests.tellers import START, own
 from tests.unit.sla.bureau import DOCUMENT, ZONES, after, config
 from toldonce.kernel.clocks import BREACH, WARN, ClockKind, Moment
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import NextTimers, Timer, story_timers, timers_of
+from toldonce.kernel.next_timers import NextTimers
 from toldonce.kernel.story.runs import marked
 from toldonce.kernel.story.types import (
     EMPTY,
@@ -23,6 +23,7 @@ from toldonce.kernel.story.types import (
     Story,
     WorkState,
 )
+from toldonce.kernel.timers import Timer, story_timers, timers_of
 from toldonce.runtime.document import check
 from toldonce.sla.core import Act, Planning, acts_of, operation_of
 

@@ -1,9 +1,9 @@
 """Which timers there were to be, worked out from the heads, against those that were recorded.
 
-A timer is armed while some head wants it (`kernel.sla`). It was lost when its clock ran on for more
-than LATE_S behind its instant and nothing was recorded; early when it was recorded before it. When
-a case comes under another policy its instants move, also into the past: lateness then counts from
-the move.
+A timer is armed while some head wants it (`kernel.timers`). It was lost when its clock ran on for
+more than LATE_S behind its instant and nothing was recorded; early when it was recorded before it.
+When a case comes under another policy its instants move, also into the past: lateness then counts
+from the move.
 """
 
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from datetime import datetime
 from toldonce.kernel.clocks import BREACH, ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import Timer, story_timers, timer_id
 from toldonce.kernel.story.events import CommitmentBroken, RungClimbed, SlaBreached, SlaWarned
 from toldonce.kernel.story.record import Record
 from toldonce.kernel.story.types import Story
+from toldonce.kernel.timers import Timer, story_timers, timer_id
 
 LATE_S = 1.5
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from toldonce.kernel.clocks import BREACH, reach
 from toldonce.kernel.config import Config
 from toldonce.kernel.config.aims import SlaPolicy
-from toldonce.kernel.sla import facts_of, policy_of, timer_id
+from toldonce.kernel.sla import facts_of, policy_of
 from toldonce.kernel.story.events import (
     CallbackRequested,
     CaseAbandoned,
@@ -33,6 +33,7 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.fold import evolve
 from toldonce.kernel.story.runs import Run, done, run_of, runs
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, Story
+from toldonce.kernel.timers import timer_id
 from toldonce.ownership.core.experiences import raised_waiting
 from toldonce.ownership.core.rules import Rules
 

@@ -10,14 +10,7 @@ from toldonce.kernel.calendar import ALWAYS
 from toldonce.kernel.clocks import BREACH, WARN, ClockFacts, ClockKind, reach
 from toldonce.kernel.config.aims import SlaPolicy
 from toldonce.kernel.errors import Invalid, Rejected
-from toldonce.kernel.sla import (
-    facts_of,
-    handed_to,
-    policy_of,
-    promise_target,
-    stopped_by,
-    timer_id,
-)
+from toldonce.kernel.sla import facts_of, handed_to, policy_of, promise_target, stopped_by
 from toldonce.kernel.story.events import (
     CasePaused,
     CaseResumed,
@@ -29,6 +22,7 @@ from toldonce.kernel.story.events import (
 )
 from toldonce.kernel.story.runs import Run, done, run_of
 from toldonce.kernel.story.types import PRIORITY_MAX, Case, CaseState, PauseCause, Story
+from toldonce.kernel.timers import timer_id
 from toldonce.ownership.core.commands import Asked, Escalate, FireTimer, PauseCase, ResumeCase
 from toldonce.ownership.core.commitments import broken
 from toldonce.ownership.core.guards import PAUSE_USUAL, held, open_case

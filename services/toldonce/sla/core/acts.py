@@ -13,8 +13,9 @@ from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.principal import Role
-from toldonce.kernel.sla import Timer, clock_timers, handed_to, policy_of
+from toldonce.kernel.sla import handed_to, policy_of
 from toldonce.kernel.story.types import Case, Story
+from toldonce.kernel.timers import Timer, clock_timers
 
 SERVICE = "sla"
 ACTOR = f"{Role.SERVICE.value}:{SERVICE}"  # who tells timers, as the log names it

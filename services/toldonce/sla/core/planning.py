@@ -10,7 +10,7 @@ from typing import NamedTuple
 from toldonce.kernel.changing import replace
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import Own
-from toldonce.kernel.sla import NextTimers
+from toldonce.kernel.next_timers import NextTimers
 from toldonce.kernel.story.types import Case, Commitment, Story
 
 type _Timers = Sequence[tuple[Own, datetime]]

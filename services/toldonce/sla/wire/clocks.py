@@ -14,9 +14,10 @@ from toldonce.kernel.clocks import BREACH, WARN, Clock, ClockKind, ClockState
 from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.kernel.explanation import Explanation, standing
 from toldonce.kernel.ids import parse_whole, whole
-from toldonce.kernel.sla import clocks_of, policy_of, promise_clock, timer_id
+from toldonce.kernel.sla import clocks_of, policy_of, promise_clock
 from toldonce.kernel.story.runs import done, runs
 from toldonce.kernel.story.types import Commitment
+from toldonce.kernel.timers import timer_id
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.rpc import from_status
 from toldonce.sla.core import SERVICE, Act, operation_of
