@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests import breakdown, timer_stores, timers_options, triage_options
+from loadtests import breakdown, timer_stores, triage_options
 from loadtests.bench import Bench, Plan
 from loadtests.children import ROOT
 from loadtests.failover import failover
@@ -20,8 +20,9 @@ from loadtests.limits import limits
 from loadtests.rebuild import Size, rebuild, told
 from loadtests.remote import house_at
 from loadtests.text import table
-from loadtests.timers import timers
-from loadtests.timers import told as told_timers
+from loadtests.timers import options as timers_options
+from loadtests.timers.run import timers
+from loadtests.timers.run import told as told_timers
 from toldonce.kernel.errors import Refusal
 from toldonce.runtime import compiled
 from toldonce.runtime.app import run

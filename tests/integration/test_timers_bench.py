@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from loadtests.timers import timers
-from loadtests.timers_window import Size
+from loadtests.timers.run import timers
+from loadtests.timers.window import Size
 
 pytestmark = pytest.mark.timeout(100)
 

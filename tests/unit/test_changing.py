@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loadtests.timers_fill import kind
+from loadtests.timers.fill import kind
 from toldonce.kernel.changing import replace
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.keyref import KeyRef

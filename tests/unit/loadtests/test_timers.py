@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from loadtests import __main__ as command
-from loadtests.timers import told
-from loadtests.timers_course import Course
-from loadtests.timers_due import due_by
-from loadtests.timers_fill import AGE, MATTERS, TENANT, TIMERS, customer_of, document, fill, kind
-from loadtests.timers_judge import Fault, Judge
-from loadtests.timers_window import Size
+from loadtests.timers.course import Course
+from loadtests.timers.due import due_by
+from loadtests.timers.fill import AGE, MATTERS, TENANT, TIMERS, customer_of, document, fill, kind
+from loadtests.timers.judge import Fault, Judge
+from loadtests.timers.run import told
+from loadtests.timers.window import Size
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.ids import Own, derive
 from toldonce.kernel.next_timers import NextTimers

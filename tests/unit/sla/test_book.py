@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from loadtests.rebuild_fill import open_kinds
-from loadtests.timers_fill import kind
+from loadtests.timers.fill import kind
 from tests.tellers import TENANT
 from tests.unit.sla.bureau import config
 from toldonce.kernel.ids import Own

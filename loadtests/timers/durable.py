@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from loadtests.fleet import Process, Servers, configure, process
-from loadtests.timers_course import CLOCKS, PER_S, QUEUE, Course, Follower
-from loadtests.timers_fleet import Planned
-from loadtests.timers_judge import Fault, Verdict
-from loadtests.timers_window import SETTLE_S, together
+from loadtests.timers.course import CLOCKS, PER_S, QUEUE, Course, Follower
+from loadtests.timers.fleet import Planned
+from loadtests.timers.judge import Fault, Verdict
+from loadtests.timers.window import SETTLE_S, together
 from toldonce.api.ownership.v1 import internal_pb2
 from toldonce.api.types.v1 import types_pb2
 from toldonce.client.commands import BusDoor

@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import batched
 
-from loadtests.timers_wire import Outbox, receive, send
+from loadtests.timers.wire import Outbox, receive, send
 from toldonce.api.events.v1 import events_pb2
 from toldonce.client.commands import BusDoor
 from toldonce.kernel.errors import Unavailable

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 
-from loadtests.timers_due import due_by
-from loadtests.timers_judge import Judge, TimerKey
+from loadtests.timers.due import due_by
+from loadtests.timers.judge import Judge, TimerKey
 from toldonce.kernel.config import Config
 from toldonce.kernel.story.events import CaseOpened
 from toldonce.kernel.story.record import Record

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtests.timers_window import Size
+from loadtests.timers.window import Size
 
 ABOUT = """\
 Measure whether SLA timers are lost, early or doubled, and how late they are, while things go wrong.

@@ -1,4 +1,4 @@
-"""A replica of sla beside the desk: `python -m loadtests.timers_replica`, started by `timers`.
+"""A replica of sla beside the desk: `python -m loadtests.timers.replica`, started by `timers`.
 
 The real feed, timekeeper and timers on a real store; only the log and the way to ownership are the
 desk's. It says in a file when it has read everything, and is then killed or ends with its parent.
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.timers_wire import SocketDoor, SocketLog, SocketTable
+from loadtests.timers.wire import SocketDoor, SocketLog, SocketTable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime import names
 from toldonce.runtime.app import run
@@ -47,7 +47,7 @@ class Ready:
 
 def main() -> None:
     """Be the process."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.timers_replica")
+    parser = argparse.ArgumentParser(prog="python -m loadtests.timers.replica")
     parser.add_argument("--desk", type=int, required=True)
     parser.add_argument("--store", required=True)
     parser.add_argument("--lease-s", type=float, required=True)

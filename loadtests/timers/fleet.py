@@ -67,7 +67,7 @@ class Fleet:
             words += ["--profile", str(self.profile / f"{name}.pstats")]
         child = Child(
             name,
-            [sys.executable, "-m", "loadtests.timers_replica", *words],
+            [sys.executable, "-m", "loadtests.timers.replica", *words],
             folder=self.folder,
             ready=is_ready,
             ready_s=READY_S,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from loadtests.timers_fill import TIMERS
-from loadtests.timers_fleet import Fleet, Planned, Replica
-from loadtests.timers_judge import Fault
+from loadtests.timers.fill import TIMERS
+from loadtests.timers.fleet import Fleet, Planned, Replica
+from loadtests.timers.judge import Fault
 from toldonce.kernel.errors import Unavailable
 from toldonce.sla.handler.timers import LEASE_S
 

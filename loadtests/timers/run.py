@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from loadtests.timers_desk import desk
-from loadtests.timers_durable import durable
-from loadtests.timers_fill import AGE, TENANT, TIMERS, Filled, document, fill
-from loadtests.timers_fleet import Fleet, Planned, bare_zadds_per_s, megabytes, peak_kb
-from loadtests.timers_judge import LATE_MAX_S, Judge, Verdict
-from loadtests.timers_window import END_S, SAY_S, Size, Window
+from loadtests.timers.desk import desk
+from loadtests.timers.durable import durable
+from loadtests.timers.fill import AGE, TENANT, TIMERS, Filled, document, fill
+from loadtests.timers.fleet import Fleet, Planned, bare_zadds_per_s, megabytes, peak_kb
+from loadtests.timers.judge import LATE_MAX_S, Judge, Verdict
+from loadtests.timers.window import END_S, SAY_S, Size, Window
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import secrets
 from toldonce.runtime.clock import SystemClock

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from loadtests.timers_due import due_by, warning_of
+from loadtests.timers.due import due_by, warning_of
 from toldonce.api.events.v1 import events_pb2
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config

@@ -1,0 +1,1 @@
+"""Whether timers are lost, early or doubled while things go wrong, and how late: `timers`."""
