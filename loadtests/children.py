@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from toldonce.runtime.child import Child
 
 ROOT = Path(__file__).parents[1]
+IMPORTS = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services")))}  # of a child
 READY_S = 60.0
 STOP_S = 15.0
 PROFILE_S = 20.0
@@ -74,24 +75,32 @@ class Running:
                 await asyncio.sleep(_QUIET_STEP_S)
 
 
+def module(
+    name: str, home: str, words: Sequence[str], *, folder: Path, ready: Path, ready_s: float
+) -> Child:
+    """Describe a child that is the module `home`; it is ready when the file `ready` is there."""
+
+    async def is_ready() -> bool:
+        return ready.exists()  # noqa: ASYNC240 - as quick as any look
+
+    return Child(
+        name,
+        [sys.executable, "-m", home, *words],
+        folder=folder,
+        ready=is_ready,
+        ready_s=ready_s,
+        environment=IMPORTS,
+    )
+
+
 @asynccontextmanager
 async def running(kind: str, *options: str) -> AsyncIterator[Running]:
     """Run `loadtests.server` of a kind; raises Unavailable with its last words if it cannot be."""
     with tempfile.TemporaryDirectory(prefix="toldonce-load-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         ready = folder / "ready.json"
-
-        async def is_ready() -> bool:
-            return ready.exists()
-
-        child = Child(
-            kind,
-            [sys.executable, "-m", "loadtests.server", kind, "--data", str(folder), *options],
-            folder=folder,
-            ready=is_ready,
-            ready_s=READY_S,
-            environment={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services")))},
-        )
+        words = [kind, "--data", str(folder), *options]
+        child = module(kind, "loadtests.server", words, folder=folder, ready=ready, ready_s=READY_S)
         try:
             await child.start()
             yield Running(child, folder, json.loads(ready.read_text()))

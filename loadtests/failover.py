@@ -22,18 +22,16 @@ from typing import Any
 from loadtests import material
 from loadtests.failover_history import History
 from loadtests.failover_people import AGENTS, UNITS, Doors, People
-from loadtests.fleet import Process, Servers, configure, process
+from loadtests.fleet import Process, process, serving
 from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime import names, secrets
 from toldonce.runtime.auth import issue
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import check
-from toldonce.runtime.embedded import embedded
 from toldonce.runtime.log import Stored
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
-from toldonce.runtime.setup import make_streams
 from toldonce.runtime.zones import WheelZones
 
 TENANT = "demo"
@@ -133,23 +131,14 @@ async def _deployment(
         return issue(kept, Principal(TENANT, role, subject), SystemClock())
 
     async with AsyncExitStack() as stack:
-        ours = await stack.enter_async_context(embedded(folder))
-        link = await Link.connect(ours.nats_url, name="setup")
-        try:
-            await make_streams(link, replicas=1)
-        finally:
-            await link.close()
-        await configure(ours.nats_url, TENANT, document)
-        servers = Servers(
-            ours.nats_url, ours.monitor_url, ours.store_url, folder / "secrets", TENANT
-        )
+        servers = await stack.enter_async_context(serving(folder, TENANT, document))
         intake, ownership = (process(name, servers, folder) for name in ("intake", "ownership"))
         replicas = [process("routing", servers, folder, name=f"routing-{x}") for x in "ab"]
         for one in (intake, ownership, *replicas):
             stack.push_async_callback(_end, one)
         await asyncio.gather(*(one.child.start() for one in (intake, ownership, *replicas)))
         doors = Doors([one.address for one in replicas], ownership.address, intake.address, token)
-        yield replicas, doors, ours.nats_url, [ours.monitor_url]
+        yield replicas, doors, servers.nats_url, [servers.monitor_url]
 
 
 async def _end(one: Process) -> None:

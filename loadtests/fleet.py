@@ -1,19 +1,21 @@
 """Services as a deployment runs them: each a process of `toldonce serve`, a child of this one."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.children import ROOT
+from loadtests.children import IMPORTS
 from toldonce.config.handler import Handler
 from toldonce.kernel.principal import Principal, Role
 from toldonce.runtime import names
 from toldonce.runtime.child import Child, free_port
 from toldonce.runtime.clock import SystemClock
+from toldonce.runtime.embedded import embedded
 from toldonce.runtime.nats_link import Link
+from toldonce.runtime.setup import make_streams
 from toldonce.runtime.table import open_table
 from toldonce.runtime.zones import WheelZones
 
@@ -61,7 +63,7 @@ class Servers:
         if user in self.logins:
             login = {"TOLDONCE_NATS_USER": user, "TOLDONCE_NATS_PASSWORD": self.logins[user]}
         return {
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services"))),
+            **IMPORTS,
             "TOLDONCE_NATS": self.nats_url,
             "TOLDONCE_NATS_MONITOR": self.monitor_url,
             "TOLDONCE_REDIS": self.store_url,
@@ -70,6 +72,23 @@ class Servers:
             "TOLDONCE_TENANTS": self.tenant,
             **login,
         }
+
+
+@asynccontextmanager
+async def serving(folder: Path, tenant: str, text: str) -> AsyncIterator[Servers]:
+    """Run NATS, with streams and a configuration, and the store, for processes to be started.
+
+    Whoever asks has made the secrets, in `folder / "secrets"`.
+    """
+    async with embedded(folder) as ours:
+        link = await Link.connect(ours.nats_url, name="setup")
+        try:
+            await make_streams(link, replicas=1)
+        finally:
+            await link.close()
+        await configure(ours.nats_url, tenant, text)
+        secrets = folder / "secrets"
+        yield Servers(ours.nats_url, ours.monitor_url, ours.store_url, secrets, tenant)
 
 
 def process(service: str, servers: Servers, folder: Path, *, name: str = "") -> Process:

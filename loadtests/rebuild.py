@@ -6,7 +6,6 @@ the time from its start until views answer, the engine has every case and every 
 
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.children import ROOT, cpu_s
+from loadtests.children import cpu_s, module
 from loadtests.fleet import configure
 from loadtests.rebuild_fill import TENANT, document, fill, quick_nats
-from toldonce.runtime.child import Child
 from toldonce.runtime.embedded import Embedded, embedded
 
 MUST_S = 20.0
@@ -94,20 +92,12 @@ async def _measured(
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Run the process until it knows everything: what it said, and what the servers used."""
     done = data / "rebuilt.json"
-
-    async def ready() -> bool:
-        return done.exists()
-
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     pids = {"nats": servers.nats.pid, "valkey": servers.valkey.pid}
     before = {name: cpu_s(pid) for name, pid in pids.items() if pid is not None}
-    child = Child(
-        "rebuild",
-        [sys.executable, "-m", "loadtests.rebuild_house", *words, "--began", str(time.time())],
-        folder=data,
-        ready=ready,
-        ready_s=WITHIN_S,
-        environment={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services")))},
+    words += ("--began", str(time.time()))
+    child = module(
+        "rebuild", "loadtests.rebuild_house", words, folder=data, ready=done, ready_s=WITHIN_S
     )
     try:
         await child.start()

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from loadtests.fleet import Process, Servers, configure, process
+from loadtests.fleet import Process, Servers, process, serving
 from loadtests.timers.course import CLOCKS, PER_S, QUEUE, Course, Follower
 from loadtests.timers.fleet import Planned
 from loadtests.timers.judge import Fault, Verdict
@@ -28,11 +28,9 @@ from toldonce.runtime import names, secrets
 from toldonce.runtime.bus import NatsBus
 from toldonce.runtime.clock import SystemClock
 from toldonce.runtime.document import check
-from toldonce.runtime.embedded import embedded
 from toldonce.runtime.mapping import to_us
 from toldonce.runtime.nats_link import Link
 from toldonce.runtime.nats_log import nats_log
-from toldonce.runtime.setup import make_streams
 from toldonce.runtime.store import RedisStore
 from toldonce.runtime.zones import WheelZones
 from toldonce.sla.handler.timers import LEASE_S
@@ -74,16 +72,7 @@ async def _deployment(
 ) -> AsyncIterator[tuple[Sequence[Process], Servers]]:
     secrets.make(folder / "secrets")
     async with AsyncExitStack() as stack:
-        ours = await stack.enter_async_context(embedded(folder))
-        link = await Link.connect(ours.nats_url, name="setup")
-        try:
-            await make_streams(link, replicas=1)
-        finally:
-            await link.close()
-        await configure(ours.nats_url, TENANT, document)
-        servers = Servers(
-            ours.nats_url, ours.monitor_url, ours.store_url, folder / "secrets", TENANT
-        )
+        servers = await stack.enter_async_context(serving(folder, TENANT, document))
         ownership = process("ownership", servers, folder)
         replicas = [process("sla", servers, folder, name=f"sla-{number}") for number in range(2)]
         for one in (ownership, *replicas):

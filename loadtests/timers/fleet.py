@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.children import ROOT, cpu_s, machine_cpu_s
+from loadtests.children import cpu_s, machine_cpu_s, module
 from toldonce.kernel.errors import Unavailable
 from toldonce.runtime import names
 from toldonce.runtime.child import Child
@@ -58,21 +57,11 @@ class Fleet:
     def add(self, name: str) -> Replica:
         """Describe one more; it is to be started."""
         ready = self.folder / f"{name}.ready"
-
-        async def is_ready() -> bool:
-            return ready.exists()
-
         words = [*self.options, "--ready", str(ready)]
         if self.profile is not None:
             words += ["--profile", str(self.profile / f"{name}.pstats")]
-        child = Child(
-            name,
-            [sys.executable, "-m", "loadtests.timers.replica", *words],
-            folder=self.folder,
-            ready=is_ready,
-            ready_s=READY_S,
-            environment={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "services")))},
-        )
+        home = "loadtests.timers.replica"
+        child = module(name, home, words, folder=self.folder, ready=ready, ready_s=READY_S)
         replica = Replica(child, ready)
         self.replicas.append(replica)
         return replica
