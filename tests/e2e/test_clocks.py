@@ -44,7 +44,7 @@ def shut() -> str:
 
 async def asked(shop: Shop, case_id: str, kind: ClockKind) -> ClockTold:
     clocks = Clocks(await shop.client(Role.AGENT, "anna"))
-    assert kind in await clocks.kinds(case_id)
+    assert (kind, "") in await clocks.kept(case_id)
     return await clocks.explain(case_id, kind)
 
 
@@ -82,7 +82,7 @@ async def test_questions_about_clocks_that_are_not_kept_are_missing(shop: Shop) 
     web = await shop.gateway()
     ack = await web.submit(message(1))
     clocks = Clocks(await shop.client(Role.SUPERVISOR, "sam"))
-    assert await clocks.kinds(ack.case_id) == []
+    assert await clocks.kept(ack.case_id) == []
     no = await refusal(clocks.explain(ack.case_id, ClockKind.FIRST_RESPONSE))
     assert isinstance(no, Missing)
     assert "it has none at all" in str(no)
@@ -125,6 +125,37 @@ async def test_command_line_tells_the_same_live_and_from_an_export(
     people = await run(*words)
     assert "FIRST_RESPONSE: MET, it was in time" in people.out
     assert "QUEUE_WAIT" in people.out
+
+
+async def test_command_line_accounts_for_each_promise_live_and_from_an_export(
+    shop: Shop, tmp_path: Path
+) -> None:
+    web, anna = await shop.gateway(), await shop.agent("anna")
+    ack = await web.submit(message(1, addresses=customer("lena")))
+    case = await anna.take(ack.case_id)
+    due = datetime.now(UTC) + timedelta(hours=2)
+    for hours, words in ((1, "We write again."), (0, "We call you back.")):
+        await anna.session.promise(case.case_id, words, due + timedelta(hours=hours))
+    where = ("--address", shop.house.address)
+    token = shop.house.token(Role.SUPERVISOR, "sam", shop.tenant)
+    words = ("sla", "explain", ack.case_id, *where, "--token", token, "--clock", "commitment")
+    live = await run(*words, "--json")
+    assert live.code == 0, live.err
+    assert [one["kind"] for one in live.json["clocks"]] == ["COMMITMENT", "COMMITMENT"]
+    assert datetime.fromisoformat(live.json["clocks"][0]["due_at"]) == due
+    assert "by the wall: anna promised it for that instant" in live.err
+    file, document = tmp_path / "lena.jsonl", tmp_path / "desk.yaml"
+    _write(document, DOCUMENT)
+    admin = ("--token", shop.house.token(Role.ADMIN, "ada", shop.tenant))
+    await run("export-customer", "--customer", ack.customer_id, "--out", file, *where, *admin)
+    words = ("sla", "explain", ack.case_id, "--export", file, "--config", document, "--json")
+    offline = await run(*words)
+    assert offline.code == 0, offline.err
+    found = [one for one in offline.json["clocks"] if one["kind"] == "COMMITMENT"]
+    same = ("kind", "started_at", "due_at", "target_s", "why", "commitment")
+    assert [[one[name] for name in same] for one in found] == [
+        [one[name] for name in same] for one in live.json["clocks"]
+    ]
 
 
 def _write(file: Path, text: str) -> None:

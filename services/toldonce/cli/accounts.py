@@ -28,7 +28,12 @@ def clock_lines(told: "ClockTold", zone: tzinfo) -> Iterator[str]:
     if told.state == "BREACHED" and told.ended_at is None:
         state = "it is overdue"
     yield f"{told.kind}: {told.state}, {state}"
-    yield f"  aims at   {length(told.target_s)} of working time by policy {told.policy}: {told.why}"
+    if told.commitment_id:
+        yield f"  promise   {told.commitment_id}"
+        yield f"  aims at   {length(told.target_s)} by the wall: {told.why}"
+    else:
+        aim = f"{length(told.target_s)} of working time by policy {told.policy}"
+        yield f"  aims at   {aim}: {told.why}"
     yield (
         f"  calendar  {told.calendar}, times as on the wall in {told.zone_name} "
         f"(policy {told.policy_version}, calendar {told.calendar_version})"
@@ -36,7 +41,8 @@ def clock_lines(told: "ClockTold", zone: tzinfo) -> Iterator[str]:
     due = at(told.due_at) if told.due_at else "not known while it is paused"
     yield f"  began     {at(told.started_at)}"
     if told.warn_at:
-        yield f"  warning   {at(told.warn_at)}"
+        by = f", by policy {told.policy}" if told.commitment_id else ""
+        yield f"  warning   {at(told.warn_at)}{by}"
     yield f"  due       {due}"
     if told.ended_at:
         yield f"  ended     {at(told.ended_at)}"
@@ -72,6 +78,7 @@ def clock_figures(told: "ClockTold", zone: tzinfo) -> dict[str, Any]:
         | {name: written(getattr(told, name), zone) for name in moments}
         | {name: getattr(told, name) for name in plain}
         | {"zone": told.zone_name, "calendar_version": told.calendar_version}
+        | {"commitment": told.commitment_id}
         | {"spans": span_figures(told.spans, zone)}
     )
 

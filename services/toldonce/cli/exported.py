@@ -15,39 +15,63 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from toldonce.client.clocks import ClockTold
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import ClockKind
 from toldonce.kernel.config import Config
 from toldonce.kernel.context import type_of
 from toldonce.kernel.errors import Invalid, Missing
-from toldonce.kernel.explanation import Explanation, explain, standing
-from toldonce.kernel.ids import Own, own_of
+from toldonce.kernel.explanation import (
+    NO_PROMISE,
+    Explanation,
+    explain,
+    explain_promise,
+    standing,
+)
+from toldonce.kernel.ids import CustomerId, Own, own_of, whole
 from toldonce.kernel.past import Past, Stood, last_open
 from toldonce.kernel.sla import clocks_of
 from toldonce.kernel.story import events
 from toldonce.kernel.story.events import Event
 from toldonce.kernel.story.fold import evolve
-from toldonce.kernel.story.types import EMPTY, Story
+from toldonce.kernel.story.types import EMPTY, Commitment, Story
 
 BYTES_MAX = 512 * 1024 * 1024
 
 
 def case_in(file: Path, case_id: str) -> Past:
     """Find a case in an export as it was last open; raises Missing, Invalid naming the line."""
-    found = last_open(reversed(list(history(file))), own_of(case_id))
-    if found is None:
-        raise Missing("case", f"{file} holds no case of this id")
-    return found
+    return _case_of(list(history(file)), file, case_id)
 
 
 def clocks_in(
     file: Path, config: Config, case_id: str, kind: ClockKind | None, now: datetime
 ) -> list[ClockTold]:
-    """Explain the clocks of a case (all that are kept, or one) as of `now`, or of its end."""
-    past = case_in(file, case_id)
-    now = past.there.at if past.ended else now
-    kinds = [one.kind for one in clocks_of(past.case, config, now)] if kind is None else [kind]
-    found = [explain(past.case, config, one, now) for one in kinds]
-    return [told_of(one, config, case_ended=past.ended) for one in found]
+    """Explain the clocks of a case (all that are kept, or of one kind) as of `now`, or of its end.
+
+    Those of its promises come last, the first to be due first, as of `now` also when it has ended.
+    """
+    told = list(history(file))
+    past = _case_of(told, file, case_id)
+    until = past.there.at if past.ended else now
+    kinds = [one.kind for one in clocks_of(past.case, config, until)] if kind is None else [kind]
+    found = [
+        told_of(explain(past.case, config, one, until), config, case_ended=past.ended)
+        for one in kinds
+        if one is not ClockKind.COMMITMENT
+    ]
+    if kind in {None, ClockKind.COMMITMENT}:
+        case = None if past.ended else past.case
+        for customer, promise in _promises(told, past.case.own):
+            read = explain_promise(promise, case, config, now)
+            found.append(
+                replace(
+                    told_of(read, config, case_ended=False),
+                    commitment_id=whole(customer, promise.own),
+                )
+            )
+    if kind is ClockKind.COMMITMENT and not found:
+        raise Missing("clock", NO_PROMISE)
+    return found
 
 
 def told_of(found: Explanation, config: Config, *, case_ended: bool) -> ClockTold:
@@ -62,7 +86,7 @@ def told_of(found: Explanation, config: Config, *, case_ended: bool) -> ClockTol
         due_at=clock.due_at,
         ended_at=stopped_at,
         read_at=found.read_at,
-        target_s=found.target.target_s,
+        target_s=round(found.target.target_s),
         elapsed_s=clock.elapsed_s,
         remaining_s=clock.remaining_s,
         policy=found.policy,
@@ -95,6 +119,25 @@ def history(file: Path) -> Iterator[Stood]:
         latest = Stood(customer, sequence, at.astimezone(UTC), heads[customer])
     if latest is not None:
         yield latest
+
+
+def _case_of(told: list[Stood], file: Path, case_id: str) -> Past:
+    found = last_open(reversed(told), own_of(case_id))
+    if found is None:
+        raise Missing("case", f"{file} holds no case of this id")
+    return found
+
+
+def _promises(told: list[Stood], case: str) -> list[tuple[CustomerId, Commitment]]:
+    """Give the open promises of a case and in whose story each stands, the first due first."""
+    latest = {stood.customer: stood.head for stood in told}
+    found = [
+        (CustomerId(customer), promise)
+        for customer, head in latest.items()
+        for promise in head.commitments
+        if promise.case == case
+    ]
+    return sorted(found, key=lambda one: (one[1].due_at, one[1].own))
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -107,7 +107,7 @@ def explain(
         str,
         typer.Option(
             metavar="KIND",
-            help="One clock, such as first-response; else all that are kept.",
+            help="One of the clocks named above; else all that are kept.",
             show_default=False,
         ),
     ] = "",
@@ -133,9 +133,9 @@ def explain(
 ) -> None:
     """Say where the time of a case's clocks went: every stretch that counted or did not, and why.
 
-    Clocks: queue-wait, first-response, next-response, resolution. Times are shown as on the wall in
-    the calendar's zone. What counted adds up to the elapsed time. A promise needs no account: it is
-    due at the instant that was promised.
+    Clocks: queue-wait, first-response, next-response, resolution, and commitment: each promise to
+    the customer that is open, of which every second counts. Times are shown as on the wall in the
+    calendar's zone. What counted adds up to the elapsed time.
 
     With --export and --config the same account is made from an exported log alone, as of now, or
     of the end of a case that has ended.
@@ -167,7 +167,7 @@ def explain(
             out.say(line)
         out.say()
     if not told:
-        out.say("No clock is kept of this case: its queue has no SLA policy.")
+        out.say("No clock is kept of this case: no SLA policy fits it, and no promise is open.")
     out.emit({"case": case, "clocks": list(map(clock_figures, told, zones))})
 
 
@@ -219,12 +219,13 @@ async def _live(client: "Client", case: str, kind: "ClockKind | None") -> "list[
     from toldonce.client.clocks import Clocks
 
     clocks = Clocks(client)
-    if kind is not None:
-        return [await clocks.explain(case, kind)]
     found = []
-    for one in await clocks.kinds(case):
-        with suppress(Missing):  # it ended in between, or has no account
-            found.append(await clocks.explain(case, one))
+    for one, promise in await clocks.kept(case):
+        if kind in {None, one}:
+            with suppress(Missing):  # it ended in between
+                found.append(await clocks.explain(case, one, promise))
+    if kind is not None and not found:
+        return [await clocks.explain(case, kind)]
     return found
 
 

@@ -17,7 +17,8 @@ class ClockTold:
     """A clock and the account of its time: `spans` run from its start to `read_at` or its end.
 
     `why` says why the policy of this name applies; `zone_name` is where the wall clocks hang that
-    the calendar speaks of.
+    the calendar speaks of. Of the promise `commitment_id` the policy is that which says when to
+    warn, "" if none does, and `why` says where its due time comes from.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class ClockTold:
     zone_name: str
     calendar_version: str
     spans: tuple[Span, ...]
+    commitment_id: str = ""
 
 
 class Clocks:
@@ -46,18 +48,29 @@ class Clocks:
         """Ask over `client`."""
         self._client = client
 
-    async def kinds(self, case_id: str) -> list[ClockKind]:
-        """Say which kinds of clocks are kept of a case, each once; raises Missing."""
+    async def kept(self, case_id: str) -> list[tuple[ClockKind, str]]:
+        """Say which clocks are kept of a case: each its kind, and the promise it is of ("": none).
+
+        Raises Missing.
+        """
         request = sla_pb2.GetClocksRequest(case_id=case_id)
         given = await again(lambda: self._client.sla.GetClocks(request))
         known = {kind.value: kind for kind in ClockKind}
-        kinds = [known[clock.kind] for clock in given.clocks if clock.kind in known]
-        return list(dict.fromkeys(kinds))
+        return [
+            (known[clock.kind], clock.commitment_id)
+            for clock in given.clocks
+            if clock.kind in known
+        ]
 
-    async def explain(self, case_id: str, kind: ClockKind) -> ClockTold:
-        """Explain one clock; raises Missing, Rejected TOO_LONG."""
+    async def explain(self, case_id: str, kind: ClockKind, commitment_id: str = "") -> ClockTold:
+        """Explain one clock; raises Missing, Rejected TOO_LONG.
+
+        Of several promises that of the id `commitment_id`, or the first to be due.
+        """
         request = sla_pb2.ExplainClockRequest(
-            case_id=case_id, kind=types_pb2.ClockKind.ValueType(kind)
+            case_id=case_id,
+            kind=types_pb2.ClockKind.ValueType(kind),
+            commitment_id=commitment_id,
         )
         return told(await again(lambda: self._client.sla.ExplainClock(request)))
 
@@ -83,6 +96,7 @@ def told(given: sla_pb2.ExplainClockResponse) -> ClockTold:
         zone_name=given.zone,
         calendar_version=given.calendar_version,
         spans=tuple(map(_span, given.spans)),
+        commitment_id=clock.commitment_id,
     )
 
 

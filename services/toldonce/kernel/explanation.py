@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toldonce.kernel.account import Span, account
-from toldonce.kernel.calendar import Calendar
+from toldonce.kernel.calendar import ALWAYS, Calendar
 from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, ClockState, Target, clock
 from toldonce.kernel.config import Config, SlaPolicy
 from toldonce.kernel.errors import Missing
-from toldonce.kernel.sla import facts_of, policy_of
-from toldonce.kernel.story.types import Case
+from toldonce.kernel.sla import facts_of, policy_of, promise_clock, promise_target
+from toldonce.kernel.story.types import Case, Commitment
+
+NO_PROMISE = "no promise of this case is open: each was kept, broken or withdrawn, or none was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Explanation:
     """A clock as it stood when it was read, and how it came to that.
 
     `why` says in a sentence why the policy of this name applies. The spans of the account run from
-    the start to `read_at`, or to the stop.
+    the start to `read_at`, or to the stop. Of a `promise` the policy says only when to warn, ""
+    when nobody warns of it, and `why` says where its due time comes from.
     """
 
     clock: Clock
@@ -31,14 +34,11 @@ class Explanation:
     calendar: Calendar
     read_at: datetime
     spans: tuple[Span, ...]
+    promise: Commitment | None = None
 
 
 def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Explanation:
-    """Explain one clock of a case; raises Missing where it has none of this kind."""
-    if kind is ClockKind.COMMITMENT:
-        raise Missing(
-            "clock", "a promise is due at the instant that was promised: every second counts"
-        )
+    """Explain one clock of a case itself; raises Missing where it has none of this kind."""
     policy = policy_of(case, config)
     facts = facts_of(case).get(kind)
     target = None if policy is None else policy.targets.get(kind)
@@ -58,6 +58,31 @@ def explain(case: Case, config: Config, kind: ClockKind, now: datetime) -> Expla
         calendar=calendar,
         read_at=now,
         spans=account(calendar, facts, now),
+    )
+
+
+def explain_promise(
+    promise: Commitment, case: Case | None, config: Config, now: datetime
+) -> Explanation:
+    """Explain the clock of an open promise; `case` is the one it was made in, None once that ended.
+
+    Its due time stands: no calendar and no pause moves it.
+    """
+    policy = None if case is None else policy_of(case, config)
+    facts = ClockFacts(promise.made_at)
+    who = promise.agent or "the acknowledgement"
+    unwarned = ", and nobody is warned of it: its case has "
+    unwarned += "ended" if case is None else "no SLA policy"
+    return Explanation(
+        clock=promise_clock(promise, now, policy),
+        facts=facts,
+        target=promise_target(promise, policy),
+        policy="" if policy is None else policy.name,
+        why=f"{who} promised it for that instant{unwarned if policy is None else ''}",
+        calendar=ALWAYS,
+        read_at=now,
+        spans=account(ALWAYS, facts, now),
+        promise=promise,
     )
 
 

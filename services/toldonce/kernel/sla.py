@@ -10,7 +10,8 @@ Which timers follow says `kernel.timers`.
 from datetime import datetime
 
 from toldonce.kernel.calendar import ALWAYS
-from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, Pause, Target, clock
+from toldonce.kernel.changing import replace
+from toldonce.kernel.clocks import Clock, ClockFacts, ClockKind, ClockState, Pause, Target, clock
 from toldonce.kernel.config import Config
 from toldonce.kernel.config.aims import WARN_PERMILLE, SlaPolicy
 from toldonce.kernel.config.climbing import onward
@@ -71,8 +72,15 @@ def clocks_of(case: Case, config: Config, now: datetime) -> tuple[Clock, ...]:
 
 
 def promise_clock(promise: Commitment, now: datetime, policy: SlaPolicy | None = None) -> Clock:
-    """Read the clock of a commitment; its warning is that of the policy of its case."""
-    return clock(promise_target(promise, policy), ALWAYS, ClockFacts(promise.made_at), now)
+    """Read the clock of a commitment; it warns as the policy of its case does, without one never.
+
+    The policy of a case that ended is none.
+    """
+    read = clock(promise_target(promise, policy), ALWAYS, ClockFacts(promise.made_at), now)
+    if policy is not None:
+        return read
+    state = ClockState.RUNNING if read.state is ClockState.WARNED else read.state
+    return replace(read, warn_at=None, state=state)
 
 
 def promise_target(promise: Commitment, policy: SlaPolicy | None) -> Target:

@@ -66,8 +66,8 @@ class Servicer(sla_pb2_grpc.SlaServiceServicer):
         self, request: sla_pb2.ExplainClockRequest, context: object
     ) -> sla_pb2.ExplainClockResponse:
         """Account for one clock of a case, computed now."""
-        case_id, kind = parse_explain_clock(request)
-        found = await self._clocks.explained(current_principal().tenant, case_id, kind)
+        asked = parse_explain_clock(request)
+        found = await self._clocks.explained(current_principal().tenant, *asked)
         return format_explanation(*found)
 
     async def GetChannelGap(

@@ -37,7 +37,7 @@ from toldonce.kernel.story.events import (
 from toldonce.kernel.story.types import Case
 from toldonce.ownership.consumer import Consumer
 from toldonce.ownership.core import Rules
-from toldonce.ownership.core.commands import AcceptOffer, AppendEntry, CloseCase
+from toldonce.ownership.core.commands import AcceptOffer, AppendEntry, CloseCase, MakeCommitment
 from toldonce.runtime import names
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.config import ConfigCache
@@ -191,6 +191,14 @@ class Bureau:
         entry = AppendEntry(case.own, case.epoch, EntryKind.MESSAGE_OUT)
         said = EntryWords("Het komt morgen.", ())
         await self.house.ownership.do(self.house.ask(entry, agent(case.owner), of=of, words=said))
+
+    async def promised(self, case: Case, due_at: datetime) -> Own:
+        """Have its owner promise the customer something; gives the promise."""
+        said = EntryWords("Wij bellen u terug.", ())
+        made = MakeCommitment(case.own, case.epoch, due_at)
+        await self.house.ownership.do(self.house.ask(made, agent(case.owner), words=said))
+        placed = await self.house.stories.load(TENANT, customer())
+        return placed.story.commitments[-1].own
 
     async def closed(self, case: Case, *, of: str = "") -> None:
         """Have its owner close a case."""

@@ -8,7 +8,8 @@ import pytest
 from tests.tellers import START, TENANT, customer, own
 from tests.unit.sla.bureau import ZONES, Bureau, after, bureau, config, document
 from toldonce.api.sla.v1 import sla_pb2
-from toldonce.cli.accounts import clock_lines
+from toldonce.api.types.v1 import types_pb2
+from toldonce.cli.accounts import clock_figures, clock_lines
 from toldonce.cli.exported import clocks_in
 from toldonce.client.clocks import ClockTold, told
 from toldonce.kernel.account import OPEN
@@ -22,18 +23,19 @@ from toldonce.ownership.handler import export
 from toldonce.ownership.wire import pieces
 from toldonce.runtime.config import ConfigCache
 from toldonce.runtime.document import check
-from toldonce.sla.handler import Clocks
-from toldonce.sla.wire import format_explanation, parse_explain_clock
+from toldonce.sla.handler import CaseNow, Clocks
+from toldonce.sla.wire import format_clocks, format_explanation, parse_explain_clock
 
 pytestmark = pytest.mark.looptime
 
 WAIT, ANSWER = ClockKind.QUEUE_WAIT, ClockKind.FIRST_RESPONSE
+PROMISE = ClockKind.COMMITMENT
 
 
-async def live(desk: Bureau, case_id: str, kind: ClockKind) -> ClockTold:
+async def live(desk: Bureau, case_id: str, kind: ClockKind, promise: str = "") -> ClockTold:
     """Ask as a caller does, through the bytes of the answer."""
     clocks = Clocks(desk.house.log, ConfigCache(desk.configs, ZONES), desk.house.clock)
-    answer = format_explanation(*await clocks.explained(TENANT, case_id, kind))
+    answer = format_explanation(*await clocks.explained(TENANT, case_id, kind, promise))
     return told(sla_pb2.ExplainClockResponse.FromString(answer.SerializeToString()))
 
 
@@ -48,7 +50,7 @@ async def offline(
 
 def _read(file: Path, given: bytes, case_id: str, kind: ClockKind, now: datetime) -> ClockTold:
     file.write_bytes(given)
-    (found,) = clocks_in(file, config(), case_id, kind, now)
+    found, *_ = clocks_in(file, config(), case_id, kind, now)
     return found
 
 
@@ -156,11 +158,102 @@ async def test_clock_that_is_kept_and_has_not_begun_is_not_called_missing():
         explain(case, check(aims, ZONES), ClockKind.NEXT_RESPONSE, START)
 
 
+async def test_every_promise_of_a_case_is_explained_by_the_wall(tmp_path: Path):
+    desk = await bureau()
+    held = await desk.owned(await desk.told())
+    late, soon = [await desk.promised(held, after(at_s)) for at_s in (200, 100)]
+    await desk.until(after(60))
+    case_id = whole(customer(), held.own)
+    found = await same(desk, tmp_path / "export.jsonl", case_id, PROMISE)
+    assert (found.kind, found.state, found.policy) == ("COMMITMENT", "WARNED", "quick")
+    assert found.why == "anna promised it for that instant"
+    assert (found.calendar, found.zone_name) == ("always", "UTC")
+    assert (found.started_at, found.warn_at, found.due_at) == (START, after(50), after(100))
+    assert (found.ended_at, found.target_s) == (None, 100)
+    assert (found.elapsed_s, found.remaining_s) == (60, 40)
+    assert [(one.from_at, one.to_at, one.reason) for one in found.spans] == [
+        (START, after(60), OPEN)
+    ]
+    assert found.commitment_id == whole(customer(), soon)
+    other = await live(desk, case_id, PROMISE, late)
+    assert (other.due_at, other.commitment_id) == (after(200), whole(customer(), late))
+    file = tmp_path / "export.jsonl"
+    told_of = clocks_in(file, config(), case_id, None, after(60))
+    assert [one.kind for one in told_of] == ["QUEUE_WAIT", "COMMITMENT", "COMMITMENT"]
+    assert told_of[1:] == [found, other]
+
+
+async def test_promise_is_told_to_people_and_machines():
+    desk = await bureau()
+    held = await desk.owned(await desk.told())
+    promise = whole(customer(), await desk.promised(held, after(7_200)))
+    await desk.until(after(3_660))
+    found = await live(desk, whole(customer(), held.own), PROMISE)
+    said = list(clock_lines(found, UTC))
+    assert said[:3] == [
+        "COMMITMENT: WARNED, it runs, and the warning has come",
+        f"  promise   {promise}",
+        "  aims at   2 h by the wall: anna promised it for that instant",
+    ]
+    assert said[5].endswith(", by policy quick")
+    assert "  counted   1 h 1 min, 59 min left" in said
+    machine = clock_figures(found, UTC)
+    assert (machine["kind"], machine["commitment"]) == ("COMMITMENT", promise)
+    assert (machine["remaining_s"], machine["spans"][0]["counted_s"]) == (3_540, 3_660)
+
+
+async def test_promise_outlives_its_case_and_nobody_is_warned_of_it(tmp_path: Path):
+    desk = await bureau()
+    held = await desk.owned(await desk.told())
+    await desk.promised(held, after(100))
+    await desk.until(after(20))
+    await desk.closed(held)
+    await desk.until(after(90))
+    case_id = whole(customer(), held.own)
+    found = await same(desk, tmp_path / "export.jsonl", case_id, PROMISE)
+    assert (found.state, found.warn_at, found.policy) == ("RUNNING", None, "")
+    assert found.why.endswith("and nobody is warned of it: its case has ended")
+    assert (found.elapsed_s, found.ended_at) == (90, None)
+    (clock,) = [
+        one for one in format_clocks(await _asked(desk, case_id)).clocks if one.kind == PROMISE
+    ]
+    assert not clock.HasField("warn_at")
+
+
+async def test_promise_without_an_sla_policy_has_a_clock_and_no_warning():
+    desk = await bureau()
+    held = await desk.owned(await desk.told(queue="escalations"))
+    await desk.promised(held, after(100))
+    await desk.until(after(90))
+    found = await live(desk, whole(customer(), held.own), PROMISE)
+    assert (found.state, found.warn_at, found.remaining_s) == ("RUNNING", None, 10)
+    assert found.why.endswith("and nobody is warned of it: its case has no SLA policy")
+
+
+async def test_case_without_an_open_promise_says_so(tmp_path: Path):
+    desk = await bureau()
+    held = await desk.owned(await desk.told())
+    case_id = whole(customer(), held.own)
+    with pytest.raises(Missing, match="no promise of this case is open"):
+        await live(desk, case_id, PROMISE)
+    with pytest.raises(Missing, match="no promise of this case is open"):
+        await offline(desk, tmp_path / "export.jsonl", case_id, PROMISE, desk.now)
+    await desk.promised(held, after(100))
+    with pytest.raises(Missing, match="this promise is not open"):
+        await live(desk, case_id, PROMISE, own("another"))
+
+
+async def _asked(desk: Bureau, case_id: str) -> CaseNow:
+    clocks = Clocks(desk.house.log, ConfigCache(desk.configs, ZONES), desk.house.clock)
+    return await clocks.of(TENANT, case_id)
+
+
 def test_question_without_a_kind_of_clock_is_refused_by_field():
     case_id = whole(customer(), own("case"))
     assert parse_explain_clock(sla_pb2.ExplainClockRequest(case_id=case_id, kind=2)) == (
         case_id,
         ANSWER,
+        "",
     )
     for kind in (0, 77):
         with pytest.raises(Invalid, match="QUEUE_WAIT") as no:
@@ -168,3 +261,21 @@ def test_question_without_a_kind_of_clock_is_refused_by_field():
         assert no.value.problems[0].field == "kind"
     with pytest.raises(Invalid):
         parse_explain_clock(sla_pb2.ExplainClockRequest(case_id="*", kind=2))
+
+
+def test_question_about_a_promise_names_one_and_only_with_its_kind():
+    case_id, promise = whole(customer(), own("case")), whole(customer(), own("promise"))
+
+    def asked(kind: ClockKind, commitment: str) -> sla_pb2.ExplainClockRequest:
+        return sla_pb2.ExplainClockRequest(
+            case_id=case_id,
+            kind=types_pb2.ClockKind.ValueType(kind),
+            commitment_id=commitment,
+        )
+
+    assert parse_explain_clock(asked(PROMISE, promise)) == (case_id, PROMISE, own("promise"))
+    assert parse_explain_clock(asked(PROMISE, "")) == (case_id, PROMISE, "")
+    for kind, commitment in ((ANSWER, promise), (PROMISE, "*")):
+        with pytest.raises(Invalid) as no:
+            parse_explain_clock(asked(kind, commitment))
+        assert no.value.problems[0].field == "commitment_id"

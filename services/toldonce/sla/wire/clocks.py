@@ -13,7 +13,7 @@ from toldonce.kernel.account import Span
 from toldonce.kernel.clocks import BREACH, WARN, Clock, ClockKind, ClockState
 from toldonce.kernel.errors import Invalid, Unavailable
 from toldonce.kernel.explanation import Explanation, standing
-from toldonce.kernel.ids import parse_whole, whole
+from toldonce.kernel.ids import own_of, parse_whole, whole
 from toldonce.kernel.sla import clocks_of, policy_of, promise_clock
 from toldonce.kernel.story.runs import done, runs
 from toldonce.kernel.story.types import Commitment
@@ -72,14 +72,13 @@ def parse_get_clocks(request: sla_pb2.GetClocksRequest) -> str:
 
 def format_clocks(read: CaseNow) -> sla_pb2.GetClocksResponse:
     """Show the clocks of a case, and those of the promises made in it."""
-    policy = policy_of(read.case, read.config)
-    promises = [one for one in read.commitments if one.case == read.case.own]
+    policy = None if read.ended_at else policy_of(read.case, read.config)
     return sla_pb2.GetClocksResponse(
         clocks=[
-            *(clock_view(read, clock) for clock in clocks_of(read.case, read.config, read.now)),
+            *(clock_view(read, clock) for clock in clocks_of(read.case, read.config, read.until)),
             *(
                 promise_view(read.customer, one, promise_clock(one, read.now, policy))
-                for one in promises
+                for one in read.promises
             ),
         ],
         policy_version=read.config.policy_version,
@@ -87,20 +86,24 @@ def format_clocks(read: CaseNow) -> sla_pb2.GetClocksResponse:
     )
 
 
-def parse_explain_clock(request: sla_pb2.ExplainClockRequest) -> tuple[str, ClockKind]:
-    """Read which clock of which case is asked for; raises Invalid."""
+def parse_explain_clock(request: sla_pb2.ExplainClockRequest) -> tuple[str, ClockKind, str]:
+    """Read which clock of which case is asked for, and of which promise; raises Invalid."""
     case_id = parse_whole("case_id", request.case_id)
     kind = next((kind for kind in ClockKind if kind.value == request.kind), None)
     if kind is None:
         known = ", ".join(kind.name for kind in ClockKind)
         raise Invalid("kind", f"which clock? One of {known}")
-    return case_id, kind
+    if not request.commitment_id:
+        return case_id, kind, ""
+    if kind is not ClockKind.COMMITMENT:
+        raise Invalid("commitment_id", f"{kind.name} is no clock of a promise: leave it empty")
+    return case_id, kind, own_of(parse_whole("commitment_id", request.commitment_id))
 
 
 def format_explanation(read: CaseNow, found: Explanation) -> sla_pb2.ExplainClockResponse:
     """Show a clock with the account of its time."""
     return sla_pb2.ExplainClockResponse(
-        clock=clock_view(read, found.clock),
+        clock=_explained(read, found),
         policy_version=read.config.policy_version,
         target_s=round(found.target.target_s),
         calendar=found.calendar.name,
@@ -114,6 +117,12 @@ def format_explanation(read: CaseNow, found: Explanation) -> sla_pb2.ExplainCloc
         remaining_s=found.clock.remaining_s,
         sequence=read.sequence,
     )
+
+
+def _explained(read: CaseNow, found: Explanation) -> types_pb2.SlaClock:
+    if found.promise is None:
+        return clock_view(read, found.clock)
+    return promise_view(read.customer, found.promise, found.clock)
 
 
 def _span(span: Span) -> sla_pb2.ClockSpan:
@@ -131,8 +140,8 @@ def clock_view(read: CaseNow, clock: Clock) -> types_pb2.SlaClock:
     """Show a clock of a case."""
     run = next(run for run in runs(read.case) if run.clock is clock.kind)
     own = timer_id(read.case.own, clock.kind, BREACH, run.started_at)
-    stopped_at = run.stopped_at if clock.ended else read.now if read.ended else None
-    state = standing(clock, case_ended=read.ended)
+    stopped_at = run.stopped_at if clock.ended else read.ended_at
+    state = standing(clock, case_ended=read.ended_at is not None)
     armed = stopped_at is None and not done(read.case, run) & BREACH.bit
     shown = _shown(clock, state)
     shown.started_at.CopyFrom(_instant(run.started_at))

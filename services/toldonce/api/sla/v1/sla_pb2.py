@@ -27,7 +27,7 @@ from toldonce.api.types.v1 import options_pb2 as toldonce_dot_api_dot_types_dot_
 from toldonce.api.types.v1 import types_pb2 as toldonce_dot_api_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtoldonce/api/sla/v1/sla.proto\x12\x13toldonce.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#toldonce/api/types/v1/options.proto\x1a!toldonce/api/types/v1/types.proto\"#\n\x10GetClocksRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"n\n\x11GetClocksResponse\x12/\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"V\n\x13\x45xplainClockRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\"\xe7\x02\n\x14\x45xplainClockResponse\x12.\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08target_s\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.toldonce.api.sla.v1.ClockSpan\x12\x0e\n\x06policy\x18\x06 \x01(\t\x12\x15\n\rpolicy_reason\x18\x07 \x01(\t\x12\x0c\n\x04zone\x18\x08 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\t \x01(\t\x12+\n\x07read_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\telapsed_s\x18\x0b \x01(\x01\x12\x13\n\x0bremaining_s\x18\x0c \x01(\x01\x12\x10\n\x08sequence\x18\r \x01(\x04\"\xad\x01\n\tClockSpan\x12+\n\x07\x66rom_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tcounted_s\x18\x05 \x01(\x01\x12\x14\n\x0cmerged_total\x18\x06 \x01(\x05\"5\n\x12WatchAtRiskRequest\x12\x10\n\x08within_s\x18\x01 \x01(\x05\x12\r\n\x05queue\x18\x02 \x01(\t\"\x9b\x02\n\x13WatchAtRiskResponse\x12-\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.CaseView\x12.\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x12\x37\n\tpredicted\x18\x04 \x01(\x0b\x32$.toldonce.api.sla.v1.PredictedBreach\x12+\n\x07read_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06listed\x18\x06 \x01(\x0b\x32!.toldonce.api.sla.v1.AtRiskListed\"\xe7\x01\n\x0fPredictedBreach\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpected_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x04 \x01(\x05\x12\x35\n\x06source\x18\x05 \x01(\x0e\x32%.toldonce.api.sla.v1.PredictionSource\"5\n\x0c\x41tRiskListed\x12\x15\n\rat_risk_cases\x18\x01 \x01(\x05\x12\x0e\n\x06\x62\x65hind\x18\x02 \x01(\x08\"J\n\x14GetChannelGapRequest\x12\x32\n\x06window\x18\x01 \x01(\x0e\x32\".toldonce.api.sla.v1.ChannelWindow\"\xac\x01\n\x15GetChannelGapResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.toldonce.api.sla.v1.ChannelTable\x12\x35\n\x08\x66ormulas\x18\x02 \x03(\x0b\x32#.toldonce.api.sla.v1.ChannelFormula\x12\x17\n\x0f\x66ormula_version\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\"\xd3\x01\n\x0c\x43hannelTable\x12\x32\n\x06window\x18\x01 \x01(\x0e\x32\".toldonce.api.sla.v1.ChannelWindow\x12+\n\x07\x66rom_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\tstandings\x18\x04 \x03(\x0b\x32$.toldonce.api.sla.v1.ChannelStanding\"\xcb\x01\n\x0f\x43hannelStanding\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0e\n\x06\x66igure\x18\x02 \x01(\t\x12\x33\n\x05share\x18\x03 \x01(\x0b\x32\".toldonce.api.sla.v1.ShareStandingH\x00\x12\x31\n\x04wait\x18\x04 \x01(\x0b\x32!.toldonce.api.sla.v1.WaitStandingH\x00\x12\x15\n\rcounted_total\x18\x05 \x01(\x04\x12\x0c\n\x04sure\x18\x06 \x01(\x08\x42\n\n\x08standing\"\xa7\x01\n\rShareStanding\x12\x18\n\x0bvalue_ratio\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nmean_ratio\x18\x02 \x01(\x01\x12\x16\n\tgap_ratio\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10half_width_ratio\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_value_ratioB\x0c\n\n_gap_ratioB\x13\n\x11_half_width_ratio\"\x8a\x01\n\x0cWaitStanding\x12\x14\n\x07value_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06mean_s\x18\x02 \x01(\x01\x12\x12\n\x05gap_s\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0chalf_width_s\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\n\n\x08_value_sB\x08\n\x06_gap_sB\x0f\n\r_half_width_s\"1\n\x0e\x43hannelFormula\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x02 \x01(\t*Q\n\x10PredictionSource\x12!\n\x1dPREDICTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PREDICTION_SOURCE_LINE\x10\x01*`\n\rChannelWindow\x12\x1e\n\x1a\x43HANNEL_WINDOW_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANNEL_WINDOW_DAY\x10\x01\x12\x17\n\x13\x43HANNEL_WINDOW_WEEK\x10\x02\x32\xcc\x03\n\nSlaService\x12g\n\tGetClocks\x12%.toldonce.api.sla.v1.GetClocksRequest\x1a&.toldonce.api.sla.v1.GetClocksResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12p\n\x0c\x45xplainClock\x12(.toldonce.api.sla.v1.ExplainClockRequest\x1a).toldonce.api.sla.v1.ExplainClockResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12n\n\x0bWatchAtRisk\x12\'.toldonce.api.sla.v1.WatchAtRiskRequest\x1a(.toldonce.api.sla.v1.WatchAtRiskResponse\"\n\xca\xf3\x18\x02\x03\x05\xd0\xf3\x18\x01\x30\x01\x12s\n\rGetChannelGap\x12).toldonce.api.sla.v1.GetChannelGapRequest\x1a*.toldonce.api.sla.v1.GetChannelGapResponse\"\x0b\xca\xf3\x18\x03\x03\x04\x05\xd0\xf3\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtoldonce/api/sla/v1/sla.proto\x12\x13toldonce.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#toldonce/api/types/v1/options.proto\x1a!toldonce/api/types/v1/types.proto\"#\n\x10GetClocksRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"n\n\x11GetClocksResponse\x12/\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"m\n\x13\x45xplainClockRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\x12\x15\n\rcommitment_id\x18\x03 \x01(\t\"\xe7\x02\n\x14\x45xplainClockResponse\x12.\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x10\n\x08target_s\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.toldonce.api.sla.v1.ClockSpan\x12\x0e\n\x06policy\x18\x06 \x01(\t\x12\x15\n\rpolicy_reason\x18\x07 \x01(\t\x12\x0c\n\x04zone\x18\x08 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\t \x01(\t\x12+\n\x07read_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\telapsed_s\x18\x0b \x01(\x01\x12\x13\n\x0bremaining_s\x18\x0c \x01(\x01\x12\x10\n\x08sequence\x18\r \x01(\x04\"\xad\x01\n\tClockSpan\x12+\n\x07\x66rom_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tcounted_s\x18\x05 \x01(\x01\x12\x14\n\x0cmerged_total\x18\x06 \x01(\x05\"5\n\x12WatchAtRiskRequest\x12\x10\n\x08within_s\x18\x01 \x01(\x05\x12\r\n\x05queue\x18\x02 \x01(\t\"\x9b\x02\n\x13WatchAtRiskResponse\x12-\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x1f.toldonce.api.types.v1.CaseView\x12.\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x1f.toldonce.api.types.v1.SlaClock\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x12\x37\n\tpredicted\x18\x04 \x01(\x0b\x32$.toldonce.api.sla.v1.PredictedBreach\x12+\n\x07read_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06listed\x18\x06 \x01(\x0b\x32!.toldonce.api.sla.v1.AtRiskListed\"\xe7\x01\n\x0fPredictedBreach\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .toldonce.api.types.v1.ClockKind\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpected_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x04 \x01(\x05\x12\x35\n\x06source\x18\x05 \x01(\x0e\x32%.toldonce.api.sla.v1.PredictionSource\"5\n\x0c\x41tRiskListed\x12\x15\n\rat_risk_cases\x18\x01 \x01(\x05\x12\x0e\n\x06\x62\x65hind\x18\x02 \x01(\x08\"J\n\x14GetChannelGapRequest\x12\x32\n\x06window\x18\x01 \x01(\x0e\x32\".toldonce.api.sla.v1.ChannelWindow\"\xac\x01\n\x15GetChannelGapResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.toldonce.api.sla.v1.ChannelTable\x12\x35\n\x08\x66ormulas\x18\x02 \x03(\x0b\x32#.toldonce.api.sla.v1.ChannelFormula\x12\x17\n\x0f\x66ormula_version\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\"\xd3\x01\n\x0c\x43hannelTable\x12\x32\n\x06window\x18\x01 \x01(\x0e\x32\".toldonce.api.sla.v1.ChannelWindow\x12+\n\x07\x66rom_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05to_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\tstandings\x18\x04 \x03(\x0b\x32$.toldonce.api.sla.v1.ChannelStanding\"\xcb\x01\n\x0f\x43hannelStanding\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0e\n\x06\x66igure\x18\x02 \x01(\t\x12\x33\n\x05share\x18\x03 \x01(\x0b\x32\".toldonce.api.sla.v1.ShareStandingH\x00\x12\x31\n\x04wait\x18\x04 \x01(\x0b\x32!.toldonce.api.sla.v1.WaitStandingH\x00\x12\x15\n\rcounted_total\x18\x05 \x01(\x04\x12\x0c\n\x04sure\x18\x06 \x01(\x08\x42\n\n\x08standing\"\xa7\x01\n\rShareStanding\x12\x18\n\x0bvalue_ratio\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nmean_ratio\x18\x02 \x01(\x01\x12\x16\n\tgap_ratio\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10half_width_ratio\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_value_ratioB\x0c\n\n_gap_ratioB\x13\n\x11_half_width_ratio\"\x8a\x01\n\x0cWaitStanding\x12\x14\n\x07value_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06mean_s\x18\x02 \x01(\x01\x12\x12\n\x05gap_s\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0chalf_width_s\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\n\n\x08_value_sB\x08\n\x06_gap_sB\x0f\n\r_half_width_s\"1\n\x0e\x43hannelFormula\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x02 \x01(\t*Q\n\x10PredictionSource\x12!\n\x1dPREDICTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PREDICTION_SOURCE_LINE\x10\x01*`\n\rChannelWindow\x12\x1e\n\x1a\x43HANNEL_WINDOW_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANNEL_WINDOW_DAY\x10\x01\x12\x17\n\x13\x43HANNEL_WINDOW_WEEK\x10\x02\x32\xcc\x03\n\nSlaService\x12g\n\tGetClocks\x12%.toldonce.api.sla.v1.GetClocksRequest\x1a&.toldonce.api.sla.v1.GetClocksResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12p\n\x0c\x45xplainClock\x12(.toldonce.api.sla.v1.ExplainClockRequest\x1a).toldonce.api.sla.v1.ExplainClockResponse\"\x0b\xca\xf3\x18\x03\x02\x03\x05\xd0\xf3\x18\x01\x12n\n\x0bWatchAtRisk\x12\'.toldonce.api.sla.v1.WatchAtRiskRequest\x1a(.toldonce.api.sla.v1.WatchAtRiskResponse\"\n\xca\xf3\x18\x02\x03\x05\xd0\xf3\x18\x01\x30\x01\x12s\n\rGetChannelGap\x12).toldonce.api.sla.v1.GetChannelGapRequest\x1a*.toldonce.api.sla.v1.GetChannelGapResponse\"\x0b\xca\xf3\x18\x03\x03\x04\x05\xd0\xf3\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,42 +42,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLASERVICE'].methods_by_name['WatchAtRisk']._serialized_options = b'\312\363\030\002\003\005\320\363\030\001'
   _globals['_SLASERVICE'].methods_by_name['GetChannelGap']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['GetChannelGap']._serialized_options = b'\312\363\030\003\003\004\005\320\363\030\001'
-  _globals['_PREDICTIONSOURCE']._serialized_start=2597
-  _globals['_PREDICTIONSOURCE']._serialized_end=2678
-  _globals['_CHANNELWINDOW']._serialized_start=2680
-  _globals['_CHANNELWINDOW']._serialized_end=2776
+  _globals['_PREDICTIONSOURCE']._serialized_start=2620
+  _globals['_PREDICTIONSOURCE']._serialized_end=2701
+  _globals['_CHANNELWINDOW']._serialized_start=2703
+  _globals['_CHANNELWINDOW']._serialized_end=2799
   _globals['_GETCLOCKSREQUEST']._serialized_start=159
   _globals['_GETCLOCKSREQUEST']._serialized_end=194
   _globals['_GETCLOCKSRESPONSE']._serialized_start=196
   _globals['_GETCLOCKSRESPONSE']._serialized_end=306
   _globals['_EXPLAINCLOCKREQUEST']._serialized_start=308
-  _globals['_EXPLAINCLOCKREQUEST']._serialized_end=394
-  _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=397
-  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=756
-  _globals['_CLOCKSPAN']._serialized_start=759
-  _globals['_CLOCKSPAN']._serialized_end=932
-  _globals['_WATCHATRISKREQUEST']._serialized_start=934
-  _globals['_WATCHATRISKREQUEST']._serialized_end=987
-  _globals['_WATCHATRISKRESPONSE']._serialized_start=990
-  _globals['_WATCHATRISKRESPONSE']._serialized_end=1273
-  _globals['_PREDICTEDBREACH']._serialized_start=1276
-  _globals['_PREDICTEDBREACH']._serialized_end=1507
-  _globals['_ATRISKLISTED']._serialized_start=1509
-  _globals['_ATRISKLISTED']._serialized_end=1562
-  _globals['_GETCHANNELGAPREQUEST']._serialized_start=1564
-  _globals['_GETCHANNELGAPREQUEST']._serialized_end=1638
-  _globals['_GETCHANNELGAPRESPONSE']._serialized_start=1641
-  _globals['_GETCHANNELGAPRESPONSE']._serialized_end=1813
-  _globals['_CHANNELTABLE']._serialized_start=1816
-  _globals['_CHANNELTABLE']._serialized_end=2027
-  _globals['_CHANNELSTANDING']._serialized_start=2030
-  _globals['_CHANNELSTANDING']._serialized_end=2233
-  _globals['_SHARESTANDING']._serialized_start=2236
-  _globals['_SHARESTANDING']._serialized_end=2403
-  _globals['_WAITSTANDING']._serialized_start=2406
-  _globals['_WAITSTANDING']._serialized_end=2544
-  _globals['_CHANNELFORMULA']._serialized_start=2546
-  _globals['_CHANNELFORMULA']._serialized_end=2595
-  _globals['_SLASERVICE']._serialized_start=2779
-  _globals['_SLASERVICE']._serialized_end=3239
+  _globals['_EXPLAINCLOCKREQUEST']._serialized_end=417
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=420
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=779
+  _globals['_CLOCKSPAN']._serialized_start=782
+  _globals['_CLOCKSPAN']._serialized_end=955
+  _globals['_WATCHATRISKREQUEST']._serialized_start=957
+  _globals['_WATCHATRISKREQUEST']._serialized_end=1010
+  _globals['_WATCHATRISKRESPONSE']._serialized_start=1013
+  _globals['_WATCHATRISKRESPONSE']._serialized_end=1296
+  _globals['_PREDICTEDBREACH']._serialized_start=1299
+  _globals['_PREDICTEDBREACH']._serialized_end=1530
+  _globals['_ATRISKLISTED']._serialized_start=1532
+  _globals['_ATRISKLISTED']._serialized_end=1585
+  _globals['_GETCHANNELGAPREQUEST']._serialized_start=1587
+  _globals['_GETCHANNELGAPREQUEST']._serialized_end=1661
+  _globals['_GETCHANNELGAPRESPONSE']._serialized_start=1664
+  _globals['_GETCHANNELGAPRESPONSE']._serialized_end=1836
+  _globals['_CHANNELTABLE']._serialized_start=1839
+  _globals['_CHANNELTABLE']._serialized_end=2050
+  _globals['_CHANNELSTANDING']._serialized_start=2053
+  _globals['_CHANNELSTANDING']._serialized_end=2256
+  _globals['_SHARESTANDING']._serialized_start=2259
+  _globals['_SHARESTANDING']._serialized_end=2426
+  _globals['_WAITSTANDING']._serialized_start=2429
+  _globals['_WAITSTANDING']._serialized_end=2567
+  _globals['_CHANNELFORMULA']._serialized_start=2569
+  _globals['_CHANNELFORMULA']._serialized_end=2618
+  _globals['_SLASERVICE']._serialized_start=2802
+  _globals['_SLASERVICE']._serialized_end=3262
 # @@protoc_insertion_point(module_scope)

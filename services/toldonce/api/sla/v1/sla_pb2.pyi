@@ -135,19 +135,25 @@ class ExplainClockRequest(_message.Message):
 
     CASE_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The case, 52 characters."""
     kind: _types_pb2.ClockKind.ValueType
     """Which of its clocks."""
+    commitment_id: _builtins.str
+    """With CLOCK_KIND_COMMITMENT: which promise, 52 characters, as `GetClocks` names it in its clock;
+    empty = of those that are open the first to be due. Of other kinds empty.
+    """
     def __init__(
         self,
         *,
         case_id: _builtins.str = ...,
         kind: _types_pb2.ClockKind.ValueType = ...,
+        commitment_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "commitment_id", b"commitment_id", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,13 +181,15 @@ class ExplainClockResponse(_message.Message):
     policy_version: _builtins.str
     """Version of the policy it was computed by (`7-3fa9c1`)."""
     target_s: _builtins.int
-    """The target, in seconds of working time."""
+    """The target, in seconds of working time; of a promise by the wall, as all that follows of it."""
     calendar: _builtins.str
     """Name of the calendar."""
     policy: _builtins.str
-    """Name of the SLA policy."""
+    """Name of the SLA policy; of a promise that which says when to warn, empty = none warns of it."""
     policy_reason: _builtins.str
-    """Why this policy applies, for people; at most 256 bytes."""
+    """Why this policy applies, or why it is due then and who promised it, for people; at most 256
+    bytes.
+    """
     zone: _builtins.str
     """IANA name of the zone whose wall clocks the calendar speaks of; UTC for one that never closes."""
     calendar_version: _builtins.str
@@ -204,7 +212,9 @@ class ExplainClockResponse(_message.Message):
 
     @_builtins.property
     def read_at(self) -> _timestamp_pb2.Timestamp:
-        """When the clock was read; of an ended case the moment of its end."""
+        """When the clock was read; of an ended case the moment of its end, but for a promise, which
+        outlives it.
+        """
 
     def __init__(
         self,

@@ -71,7 +71,8 @@ class SlaServiceServicer:
 
     def ExplainClock(self, request, context):
         """Explain one clock, span by span: what counted, what did not, and why.
-        Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+        Errors: NOT_FOUND (also where no such clock is kept, and of a promise that was kept, broken or
+        withdrawn), FAILED_PRECONDITION (TOO_LONG: it began
         longer ago than calendars reach).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

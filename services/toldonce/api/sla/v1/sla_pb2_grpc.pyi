@@ -26,7 +26,8 @@ class SlaServiceStub:
     """
     ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_pb2.ExplainClockRequest, _sla_pb2.ExplainClockResponse]
     """Explain one clock, span by span: what counted, what did not, and why.
-    Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+    Errors: NOT_FOUND (also where no such clock is kept, and of a promise that was kept, broken or
+    withdrawn), FAILED_PRECONDITION (TOO_LONG: it began
     longer ago than calendars reach).
     """
     WatchAtRisk: _aio.UnaryStreamMultiCallable[_sla_pb2.WatchAtRiskRequest, _sla_pb2.WatchAtRiskResponse]
@@ -63,7 +64,8 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_sla_pb2.ExplainClockRequest, _abc.Awaitable[_sla_pb2.ExplainClockResponse]],
     ) -> _abc.Awaitable[_sla_pb2.ExplainClockResponse]:
         """Explain one clock, span by span: what counted, what did not, and why.
-        Errors: NOT_FOUND (also where no such clock is kept), FAILED_PRECONDITION (TOO_LONG: it began
+        Errors: NOT_FOUND (also where no such clock is kept, and of a promise that was kept, broken or
+        withdrawn), FAILED_PRECONDITION (TOO_LONG: it began
         longer ago than calendars reach).
         """
 
