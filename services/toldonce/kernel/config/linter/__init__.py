@@ -10,6 +10,7 @@ Each module holds the definitions of its rules. `findings` needs nothing, `plann
 from datetime import datetime
 
 from toldonce.kernel.config.linter.aiming import never_holding
+from toldonce.kernel.config.linter.climbing import handing_to_nobody
 from toldonce.kernel.config.linter.crew import Crew, works
 from toldonce.kernel.config.linter.dated import never_open, running_out
 from toldonce.kernel.config.linter.finding import Finding, Rule, Severity
@@ -66,6 +67,7 @@ def findings(
         *kept_out(config, crew, all_work, busy=busy),
         *unreachable(config),
         *never_holding(config),
+        *handing_to_nobody(config),
         *unused(config),
     ]
     ranked = sorted(dict.fromkeys(seen), key=lambda one: _ORDER[one.severity])

@@ -15,7 +15,7 @@ def never_holding(config: Config) -> Iterator[Finding]:
     before: list[SlaPolicy] = []
     named = {queue.sla for queue in config.queues.values()}
     for index, policy in enumerate(config.sla.values()):
-        covers = None if policy.when is None else _covers(before, policy.when)
+        covers = None if policy.when is None else covering(before, policy.when)
         if covers:
             yield Finding(
                 Severity.WARNING,
@@ -30,7 +30,7 @@ def never_holding(config: Config) -> Iterator[Finding]:
         if policy.when is not None:
             before.append(policy)
     for index, queue in enumerate(config.queues.values()):
-        covers = _covers(before, When(queues=(queue.name,))) if queue.sla else None
+        covers = covering(before, When(queues=(queue.name,))) if queue.sla else None
         if covers and covers.name != queue.sla:
             yield Finding(
                 Severity.WARNING,
@@ -41,6 +41,6 @@ def never_holding(config: Config) -> Iterator[Finding]:
             )
 
 
-def _covers(policies: list[SlaPolicy], when: When) -> SlaPolicy | None:
+def covering(policies: list[SlaPolicy], when: When) -> SlaPolicy | None:
     """Find the first that fits everything this `when` fits."""
     return next((one for one in policies if one.when and one.when.covers(when)), None)
