@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 
 from toldonce.cli import phrases
+from toldonce.cli.happened import happened
 from toldonce.cli.output import Out, ago, explain
 from toldonce.cli.work import Work, named
 from toldonce.client.agent import AgentSession
@@ -48,19 +49,20 @@ Several
   x N N                    make contacts N a case of their own
   q                        leave"""
 
-_OVER = {"TAKEN": "taken by somebody else", "REVOKED": "taken back"}
-
-
-_HAPPENED = {
-    "SlaWarned": "a clock runs out soon",
-    "SlaBreached": "a clock ran out",
-    "RungClimbed": "a rung of its ladder was reached",
-    "CasePaused": "it waits for somebody outside",
-    "CaseResumed": "it waits for them no more",
-    "CommitmentMade": "something was promised",
-    "CommitmentKept": "a promise was kept",
-    "CommitmentBroken": "a promise was broken",
-    "CommitmentWithdrawn": "a promise is not waited for any more",
+OVER = {
+    "TAKEN": "taken by somebody else",
+    "REVOKED": "taken back",
+    "EXPIRED": "not answered in time",
+    "ACCEPTED": "you accepted it",
+    "DECLINED": "you declined it",
+    "CASE_ENDED": "the case ended",
+}
+HANDED = {
+    "ACCEPTED": "accepted",
+    "DECLINED": "declined",
+    "EXPIRED": "nobody accepted it in time",
+    "CANCELLED": "called off",
+    "REPLACED": "replaced by one further up the ladder",
 }
 
 
@@ -120,14 +122,15 @@ class Desktop(Work):
                 await self._show_offer(news)
             case OfferOver(offer_id, _, reason):
                 if self._offers.pop(offer_id, None) is not None:
-                    self._out.say(f"The offer is over: {_OVER.get(reason, reason)}.")
+                    self._out.say(f"The offer is over: {OVER.get(reason, reason)}.")
             case CaseNews(case, what):
                 self._out.say(f"News of {named(case)}: {happened(what)}")
                 if case.case_id in self._session.cases and "ContactReceived" in what:
                     await self._tell_new(case.case_id)
                 self._advise(case.case_id)
             case HandoffOver(_, _, outcome, owner):
-                self._out.say(f"Your handoff: {outcome}; {owner or 'nobody'} owns the case.")
+                said = HANDED.get(outcome, outcome)
+                self._out.say(f"Your handoff: {said}; {owner or 'nobody'} owns the case.")
             case Leaving(within_s):
                 self._out.say(f"The server goes down within {within_s} s: come back then.")
         self._stirred.set()
@@ -190,11 +193,6 @@ class Desktop(Work):
         if not self._offers:
             raise Invalid("", "there is no offer now; one comes by itself when there is work")
         return next(reversed(self._offers.values()))
-
-
-def happened(what: tuple[str, ...]) -> str:
-    """Say what happened, given the names of the event types."""
-    return ", ".join(_HAPPENED.get(name, name) for name in what) or "changed"
 
 
 async def _lines() -> AsyncIterator[str]:

@@ -6,6 +6,7 @@ What cannot be shown is said with its reason: never given, or forgotten.
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
+from toldonce.cli.happened import plain
 from toldonce.client.card import Card, EarlierCase, Promise
 from toldonce.client.context import ContextRead, HandoffTold
 from toldonce.client.seen import CaseSeen
@@ -140,7 +141,7 @@ def _what(item: Item, facts: dict[str, str]) -> str:
     told = _TOLD.get(item.type)
     if told is not None:
         return told(facts) + (f": {_quoted(item.text)}" if item.text else "")
-    words = item.type.replace("_", " ")
+    words = plain(item.type)
     more = ", ".join(_facts(facts))
     silent = " (its words were forgotten)" if facts.get("forgotten") else ""
     return (f"{words} ({more})" if more else words) + silent

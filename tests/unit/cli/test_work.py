@@ -1,14 +1,20 @@
 """What an agent types is about the case they were at, or about none."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
-from toldonce.cli.desktop import HELP, happened
+from toldonce.api.types.v1 import types_pb2
+from toldonce.cli.desktop import HANDED, HELP, OVER
+from toldonce.cli.happened import WORDS, happened
 from toldonce.cli.work import Work
+from toldonce.kernel.context import type_of
 from toldonce.kernel.errors import Invalid
+from toldonce.kernel.story.events import Event
 
 LATER = datetime(2026, 1, 31, 14, 0, tzinfo=UTC)
 
@@ -128,5 +134,21 @@ def test_agent_can_read_in_the_help_whatever_can_be_typed() -> None:
 
 def test_agent_hears_what_time_did_to_a_case_in_words() -> None:
     assert happened(()) == "changed"
-    assert happened(("SlaBreached", "PriorityRaised")) == "a clock ran out, PriorityRaised"
+    assert happened(("SlaBreached", "PriorityRaised")) == "a clock ran out, it counts for more"
     assert happened(("CommitmentWithdrawn",)) == "a promise is not waited for any more"
+    assert happened(("SlaWarned", "NewerThanThis")) == "a clock runs out soon, newer than this"
+
+
+def test_every_event_there_is_has_words_that_are_not_its_name() -> None:
+    kinds = {kind.__name__: type_of(object.__new__(kind)) for kind in get_args(Event.__value__)}
+    assert set(WORDS) == set(kinds.values())
+    for name, timeline_name in kinds.items():
+        assert happened((name,)) == WORDS[timeline_name]
+        assert happened((name,)) != timeline_name.replace("_", " ")
+
+
+def test_every_end_of_an_offer_and_of_a_handoff_has_words() -> None:
+    for words, ends in ((OVER, types_pb2.OfferEndReason), (HANDED, types_pb2.HandoffOutcome)):
+        prefix = "OFFER_END_REASON_|HANDOFF_OUTCOME_"
+        names = {re.sub(prefix, "", name) for name, _ in ends.items()}
+        assert set(words) == names - {"UNSPECIFIED"}
