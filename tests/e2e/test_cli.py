@@ -79,6 +79,7 @@ async def up(data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
                 assert line, said
                 said += line.decode()
         assert "toldonce apply examples/desk.yaml" in said
+        assert "toldonce agent anouk" in said
         assert (data / "address").exists()
         yield process
     finally:

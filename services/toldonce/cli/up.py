@@ -85,7 +85,8 @@ async def _stay(data: Path, opening: AbstractAsyncContextManager["House"]) -> No
         note.write_text(running.address + "\n", encoding="utf-8")
         try:
             stored = await running.config.get(Principal(TENANT, Role.ADMIN, "admin"))
-            _greet(out, running, data, hurried=stored.yaml == demo_text())
+            agent = await _who_answers(running)
+            _greet(out, running, data, agent, hurried=stored.yaml == demo_text())
             await running.app.wait()
         finally:
             note.unlink(missing_ok=True)
@@ -93,8 +94,22 @@ async def _stay(data: Path, opening: AbstractAsyncContextManager["House"]) -> No
     out.say(f"Stopped. Everything is kept in {data}; `toldonce up` goes on from there.")
 
 
-def _greet(out: Out, running: "House", data: Path, *, hurried: bool) -> None:
+async def _who_answers(running: "House") -> str:
+    """Name the first person, by name, of the configuration in force; "" where there is none."""
+    from toldonce.kernel.config.types import AgentKind
+    from toldonce.kernel.errors import Missing, Unavailable
+
+    try:
+        config = await running.ports.config.of(TENANT)
+    except (Missing, Unavailable):
+        return ""
+    people = (name for name, one in config.agents.items() if one.kind is AgentKind.HUMAN)
+    return min(people, default="")
+
+
+def _greet(out: Out, running: "House", data: Path, agent: str, *, hurried: bool) -> None:
     where = "" if data == DATA else f" --data {data}"
+    desk = f"\n  toldonce agent {agent}{where}          # be the agent who answers" if agent else ""
     slower = f"""
 The demonstration's company is in force: an offer lasts seconds, and what nobody took in ten of them
 has climbed to the team leads. For somebody at a keyboard:
@@ -108,8 +123,7 @@ ToldOnce is running.
   tokens              {data / "secrets" / "tokens"}/<role>.jwt   (gateway, agent, supervisor, ...)
 
 Try, in another terminal:
-  toldonce submit --text "Where is my parcel?" --email joan@example.org{where}
-  toldonce agent anouk{where}          # be the agent who answers
+  toldonce submit --text "Where is my parcel?" --email joan@example.org{where}{desk}
   toldonce status{where}{slower if hurried else ""}
 Ctrl-C stops it."""
     )
