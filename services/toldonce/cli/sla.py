@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from toldonce.kernel.clocks import ClockKind
 
 sla = typer.Typer(
-    help="Clocks: when something is due, and why.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Clocks of cases: when something is due, where the time went, and who is nearly late.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 ConfigOption = Annotated[
     Path,
@@ -39,39 +41,49 @@ ConfigOption = Annotated[
 def due(
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FROM/TO", help="More pauses.", show_default=False),
+        typer.Argument(
+            metavar="FROM/TO", help="Further pauses, as after --pause.", show_default=False
+        ),
     ] = None,
     *,
     config: ConfigOption,
     calendar: Annotated[
         str,
-        typer.Option(help="A calendar of that document, or always.", show_default=False),
+        typer.Option(
+            help="By which time counts: one of that document, or `always`.",
+            show_default=False,
+        ),
     ],
     from_: Annotated[
         str,
-        typer.Option("--from", metavar="TIME", help="When it begins.", show_default=False),
+        typer.Option(
+            "--from", metavar="TIME", help="From when on time counts.", show_default=False
+        ),
     ],
     minutes: Annotated[
         int,
-        typer.Option(help="How much working time there is.", show_default=False),
+        typer.Option(
+            help="After how many minutes of working time it is due: a whole number.",
+            show_default=False,
+        ),
     ],
     pause: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FROM/TO",
-            help="Time that does not count; FROM/ is still open. As often as you like.",
+            help="Time that does not count; FROM/ has no end yet. As often as you like.",
             show_default=False,
         ),
     ] = None,
     warn_fraction: Annotated[
-        float, typer.Option(help="The part of the time after which a warning comes.")
+        float, typer.Option(help="After which part of the time a warning comes: between 0 and 1.")
     ] = 0.8,
     json: JsonOption = "",
 ) -> None:
-    """Say when something is due: so many working minutes after a time, by a calendar.
+    """Say when something would be due: so many working minutes after a time, by a calendar.
 
-    The services ask the same function. Nothing has to run. The account says of every stretch of
-    time whether it counted, and why.
+    It asks no case and nothing has to run; the services reckon with the same function. The account
+    says of every stretch of time whether it counted, and why.
 
     A TIME is ISO 8601: `2026-06-05T15:30+02:00`, or without an offset as the wall shows it in the
     calendar's zone. One that the change to summer time skips is refused, because no wall ever shows
@@ -137,8 +149,8 @@ def explain(
     the customer that is open, of which every second counts. Times are shown as on the wall in the
     calendar's zone. What counted adds up to the elapsed time.
 
-    With --export and --config the same account is made from an exported log alone, as of now, or
-    of the end of a case that has ended.
+    With --export and --config the same account is made from an exported log alone. It is as of now;
+    of a case that has ended as of its end, but for a promise, which outlives it.
 
     Example: `toldonce sla explain 4kd...` with the id of a case
     """
@@ -176,12 +188,17 @@ def at_risk(
     *,
     queue: Annotated[
         str,
-        typer.Option(metavar="NAME", help="One queue; else all.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="Only cases in this queue; else all.", show_default=False
+        ),
     ] = "",
     within: Annotated[
-        str, typer.Option(metavar="TIME", help="How near a clock has to be: 90s, 15m, 2h.")
+        str,
+        typer.Option(
+            metavar="LENGTH", help="How soon a clock has to be due: 90s, 15m, 2h; 24h at most."
+        ),
     ] = "15m",
-    once: Annotated[bool, typer.Option("--once", help="Say how it is now, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show how it is now, and end.")] = False,
     address: AddressOption = "",
     token: TokenOption = "",
     as_: AsOption = "",
@@ -191,7 +208,8 @@ def at_risk(
     """Show whose clocks will soon be due or are overdue, the least time left first, as it changes.
 
     A case nobody has yet is shown sooner if its line is expected to last longer than a clock of it
-    allows. Ctrl-C ends it. --json writes a line of JSON a change; with --once, one object.
+    allows. A clock that stands still with no end known is not shown. It goes on until Ctrl-C;
+    --json then writes a line of JSON for each change, and with --once one object.
 
     Example: `toldonce sla at-risk --queue orders --within 30m`
     """

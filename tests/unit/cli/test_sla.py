@@ -10,6 +10,7 @@ from toldonce.cli.accounts import length
 from toldonce.cli.main import main
 from toldonce.cli.output import WRONG_USE
 from toldonce.kernel.account import CLOSED_HOURS, CLOSED_WEEKDAY
+from toldonce.kernel.clocks import ClockKind
 
 DOCUMENT = """\
 version: 1
@@ -218,6 +219,14 @@ def test_wrong_question_about_a_case_is_refused(
         main(["sla", "explain", *words])
     assert ended.value.code == WRONG_USE
     assert said in capsys.readouterr().err
+
+
+def test_help_names_every_clock_that_can_be_asked_for(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["sla", "explain", "--help"])
+    said = capsys.readouterr().out
+    for kind in ClockKind:
+        assert kind.name.lower().replace("_", "-") in said
 
 
 @pytest.mark.parametrize(
