@@ -10,10 +10,11 @@ import cProfile
 import os
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadtests.timers.wire import SocketDoor, SocketLog, SocketTable
+from toldonce.kernel.errors import Unavailable
 from toldonce.kernel.story.record import Logged
 from toldonce.runtime import names
 from toldonce.runtime.app import run
@@ -26,8 +27,9 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.store import RedisStore
 from toldonce.runtime.zones import WheelZones
-from toldonce.sla.consumer import Timekeeper
-from toldonce.sla.handler import RedisTimers
+from toldonce.sla.consumer import Lookout, Timekeeper
+from toldonce.sla.core import Outlook
+from toldonce.sla.handler import RedisTimers, Risk
 
 
 class Ready:
@@ -64,6 +66,14 @@ def main() -> None:
         profile.dump_stats(asked.profile)
 
 
+class NoLines:
+    """No engine leads here, so nothing is predicted; nobody watches either."""
+
+    async def outlooks(self, tenant: str) -> Mapping[str, Outlook]:
+        """See `AsksLines.outlooks`."""
+        raise Unavailable(f"no engine leads for {tenant}")
+
+
 async def _replica(asked: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
@@ -84,8 +94,16 @@ async def _replica(asked: argparse.Namespace) -> None:
         meter=meter,
         rng=random.Random(replica),  # noqa: S311  another order for each
     )
+    lookout = Lookout(
+        risk=Risk(keeper.book),
+        lines=NoLines(),
+        config=cache,
+        clock=clock,
+        meter=meter,
+        behind=lambda: keeper.behind,
+    )
     feed.subscribe("ready", Ready(asked.ready))
-    parts = [door.run(), feed.run(), keeper.run(), cache.run()]
+    parts = [door.run(), feed.run(), keeper.run(), lookout.run(), cache.run()]
     tasks = [asyncio.ensure_future(part) for part in parts]
     stop = asyncio.ensure_future(stopping.wait())
     try:

@@ -37,6 +37,7 @@ async def bind(app: App, ports: Ports, *, poll_s: float = POLL_S) -> Timekeeper:
         config=ports.config,
         clock=ports.clock,
         meter=ports.meter,
+        behind=lambda: keeper.behind,
     )
     servicer = Servicer(
         Clocks(ports.log, ports.config, ports.clock),

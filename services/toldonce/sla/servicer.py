@@ -27,6 +27,7 @@ from toldonce.sla.wire import (
 )
 
 WATCH_S = 1.0
+READ_UP_S = 5.0
 
 type Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -85,6 +86,7 @@ class Servicer(sla_pb2_grpc.SlaServiceServicer):
         tenant = current_principal().tenant
         config = await self._config.of(tenant)
         wanted = parse_watch(request, config)
+        await self._risk.read_up(READ_UP_S)
         with self._risk.watched(tenant, wanted) as watcher:
             while not self._draining.is_set():
                 for told in watcher.turn(self._clock.now()):

@@ -99,6 +99,7 @@ class Tower:
     meter: Meter = field(default_factory=Meter)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     known: dict[tuple[str, str], OpenStory] = field(default_factory=dict)
+    behind: bool = False
 
     def __post_init__(self) -> None:
         self.book = Book({})
@@ -111,6 +112,7 @@ class Tower:
             config=self.cache,
             clock=self.clock,
             meter=self.meter,
+            behind=lambda: self.behind,
         )
         self.servicer = Servicer(
             Clocks(None, self.cache, self.clock),  # type: ignore[arg-type] - no log is read
@@ -134,6 +136,17 @@ class Tower:
         head = replace(EMPTY, cases=cases)
         self.known[key] = OpenStory(*key, head, sequence)
         self.book.begin([one for one in self.known.values() if one.head.cases], sequence)
+
+    def stand_many(self, count: int) -> None:
+        """Have so many stories hold a case each, by one snapshot."""
+        heads = [replace(EMPTY, cases=(case_of(number),)) for number in range(count)]
+        stories = [OpenStory(TENANT, who(number), head, 1) for number, head in enumerate(heads)]
+        self.book.begin(stories, 1)
+
+    @property
+    def held(self) -> int:
+        """How many cases have been read."""
+        return len(self.risk._desks[TENANT].horizon)  # noqa: SLF001 - a watch would hurry it
 
     def watch(self, tenant: str = TENANT, within_s: int = 60, queue: str = "") -> Watch:
         request = sla_pb2.WatchAtRiskRequest(within_s=within_s, queue=queue)
@@ -239,19 +252,38 @@ async def test_watchers_hear_of_their_company_and_queue_alone():
 async def test_nobody_is_answered_before_everything_is_read_or_once_too_many_watch(monkeypatch):
     async with tower() as desk:
         early = desk.watch()
-        await desk.until(1)
-        desk.stands()
-        await desk.until(2)
-        monkeypatch.setattr(risk, "WATCHERS_MAX", 1)
-        first, second = desk.watch(), desk.watch()
-        await desk.until(3)
-        assert isinstance(early.ended, Unavailable)
-        assert first.ended is None
-        assert isinstance(second.ended, Exhausted)
-        await _ended(first)
-        third = desk.watch()
         await desk.until(4)
+        assert early.ended is None
+        await desk.until(6)
+        assert isinstance(early.ended, Unavailable)
+        late = desk.watch(within_s=3_600)
+        await desk.until(7)
+        desk.stands(case_of(0))
+        monkeypatch.setattr(risk, "WATCHERS_MAX", 1)
+        await desk.until(8)
+        assert late.cases == {case_id(0)}
+        too_many = desk.watch()
+        await desk.until(9)
+        assert isinstance(too_many.ended, Exhausted)
+        await _ended(late)
+        third = desk.watch()
+        await desk.until(10)
         assert third.ended is None
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_little_is_read_at_a_time_while_nobody_watches_and_more_once_somebody_does(behind):
+    async with tower() as desk:
+        desk.behind = behind
+        desk.stand_many(1_000)
+        await desk.until(0.65)
+        assert 0 < desk.held < 500
+        watch = desk.watch(within_s=3_600)
+        await desk.until(0.8)
+        if behind:
+            assert desk.held < 800
+            await desk.until(2)
+        assert desk.held == len(watch.cases) == 1_000
 
 
 async def test_a_company_is_not_answered_while_its_policy_cannot_be_read():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -117,6 +118,31 @@ def test_a_promise_counts_beside_the_clocks_and_outlives_its_case():
     assert left is not None
     assert left.due is not None
     assert (left.own, left.case, left.queue, left.due.kind) == (CASE.own, None, "", PROMISE)
+
+
+def test_what_is_read_again_after_a_change_is_what_all_of_it_would_say():
+    other = owned(own=own("another"))
+    stories = [
+        replace(EMPTY, cases=cases, commitments=promises)
+        for cases in ((CASE, other), (CASE,), (replace(CASE, priority=9), other), ())
+        for promises in ((), (promise(500),), (promise(5, case=other.own), promise(500)))
+    ]
+    dues = Dues(aims())
+    for first, second in product(stories, repeat=2):
+        before = dues.of(WHO, first, 1)
+        assert dues.of(WHO, second, 2, before) == dues.of(WHO, second, 2)
+
+
+def test_what_has_not_changed_is_not_read_again():
+    dues, other = Dues(aims()), owned(own=own("another"))
+    before = dues.of(WHO, replace(EMPTY, cases=(CASE, other)), 1)
+    assert len(before) == 2
+    again = dues.of(WHO, replace(EMPTY, cases=(replace(CASE, priority=9), other)), 2, before)
+    assert [one.awaited is was.awaited for one, was in zip(again, before, strict=True)] == [
+        False,
+        True,
+    ]
+    assert [one.sequence for one in again] == [2, 2]
 
 
 def test_nothing_looms_where_no_clock_runs_and_nobody_stands_in_line():

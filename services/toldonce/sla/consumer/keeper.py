@@ -79,6 +79,7 @@ class Timekeeper:
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
         self._look_at_s = 0.0
+        self._full = False
         self._group = asyncio.TaskGroup()
         meter.declare(TIMERS_ARMED)
         config.on_change(self._policy_changed)
@@ -88,6 +89,11 @@ class Timekeeper:
     def book(self) -> Book:
         """What this replica knows."""
         return self._book
+
+    @property
+    def behind(self) -> bool:
+        """Whether timers need all the time there is: what can wait should."""
+        return self._full or bool(self._ahead) or self._book.soon > 0
 
     # ---- the feed
 
@@ -247,7 +253,8 @@ class Timekeeper:
             self._inflight += len(mine)
             self._group.create_task(self._fire(mine, ahead))
         wait_s = self._poll_s
-        if len(claim.leased) >= limit:
+        self._full = len(claim.leased) >= limit
+        if self._full:
             wait_s = 0.0
         elif claim.next_at is not None:
             wait_s = min(wait_s, max((claim.next_at - claim.now).total_seconds(), POLL_MIN_S))

@@ -1,12 +1,13 @@
 """The lookout: reads when stories are due, and asks once a second how the lines stand they wait in.
 
-Two loops a process. The first reads what changed, a few stories at a time, so that whoever watches
-never waits for all of them. The second asks the engine only where somebody watches; an answer
-counts for OUTLOOK_KEPT_S, and without one nothing is predicted.
+Two loops a process. The first reads what changed, a few stories at a time, so that nothing waits
+for all of them; while timers are behind, or nobody watches, it takes little of the time. The second
+asks the engine only where somebody watches; an answer counts for OUTLOOK_KEPT_S, and without one
+nothing is predicted.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from toldonce.kernel.config import Config
 from toldonce.kernel.errors import Missing, Refusal, Unavailable
@@ -18,7 +19,13 @@ from toldonce.sla.core import Outlook
 from toldonce.sla.handler import AsksLines, Risk
 
 LOOK_S = 1.0
-READ_MAX = 128
+READ_MAX = 64
+PAUSES_S = {  # between two readings: while somebody watches, while timers are behind
+    (True, False): 0.0,
+    (True, True): 0.025,
+    (False, False): 0.1,
+    (False, True): 1.0,
+}
 PAUSE_MIN_S = 0.1
 CONFIG_S = 5.0
 OUTLOOK_KEPT_S = 5.0
@@ -32,9 +39,20 @@ class Lookout:
     """Keeps a `Risk` up to date."""
 
     def __init__(
-        self, *, risk: Risk, lines: AsksLines, config: ConfigCache, clock: Clock, meter: Meter
+        self,
+        *,
+        risk: Risk,
+        lines: AsksLines,
+        config: ConfigCache,
+        clock: Clock,
+        meter: Meter,
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Ask `lines` how those stand in which cases wait."""
+        """Ask `lines` how those stand in which cases wait.
+
+        `behind` tells whether timers need the time more.
+        """
+        self._behind = behind
         self._risk = risk
         self._lines = lines
         self._config = config
@@ -69,9 +87,13 @@ class Lookout:
                 await self._take_up()
                 again_at_s = self._clock.monotonic() + CONFIG_S
             if keys:
-                await asyncio.sleep(0)
+                await asyncio.sleep(self._pause_s)
             else:
                 await self._risk.wait(CONFIG_S)
+
+    @property
+    def _pause_s(self) -> float:
+        return PAUSES_S[self._risk.wanted, self._behind()]
 
     async def _take_up(self) -> None:
         """Read what was put off because no policy could be had, where there is one now."""

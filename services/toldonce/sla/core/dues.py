@@ -5,11 +5,12 @@ has no due time, so it is left out; one that is overdue and has not stopped stay
 microseconds since 1970.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from toldonce.kernel.calendar import Calendar, add_business_us
+from toldonce.kernel.changing import replace
 from toldonce.kernel.clocks import ClockKind, reach
 from toldonce.kernel.config import Config
 from toldonce.kernel.ids import NO_OWN, Own, whole
@@ -84,17 +85,36 @@ class Dues:
         self.config = config
         self._aims: dict[_Kind, _Aim] = {}
 
-    def of(self, customer: str, story: Story, sequence: int) -> tuple[Looming, ...]:
-        """Give what looms in a story as it stood after log position `sequence`."""
+    def of(
+        self, customer: str, story: Story, sequence: int, before: Iterable[Looming] = ()
+    ) -> tuple[Looming, ...]:
+        """Give what looms in a story as it stood after log position `sequence`.
+
+        `before`: what these same `Dues` gave of it last; only what has changed is read again.
+        """
+        known = {one.own: one for one in before}
         promised: dict[str, list[Commitment]] = {}
         for promise in story.commitments:
             promised.setdefault(promise.case, []).append(promise)
         found = [
-            self._looming(customer, case, sequence, tuple(promised.pop(case.own, ())))
+            self._again(known.get(case.own), customer, case, sequence, promised.pop(case.own, []))
             for case in story.cases
         ]
         found += [_promised(customer, sequence, tuple(left)) for left in promised.values()]
         return tuple(one for one in found if one.due or one.line)
+
+    def _again(
+        self,
+        last: Looming | None,
+        customer: str,
+        case: Case,
+        sequence: int,
+        promised: Iterable[Commitment],
+    ) -> Looming:
+        promises = tuple(promised)
+        if last is not None and last.case == case and last.commitments == promises:
+            return replace(last, sequence=sequence)
+        return self._looming(customer, case, sequence, promises)
 
     def _looming(
         self, customer: str, case: Case, sequence: int, promises: tuple[Commitment, ...]

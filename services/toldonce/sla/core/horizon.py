@@ -35,6 +35,10 @@ class Horizon:
         """Count the cases."""
         return len(self._cases)
 
+    def of(self, customer: str) -> list[Looming]:
+        """Give what is held of a story."""
+        return [self._cases[case_id] for case_id in self._stories.get(customer, ())]
+
     def get(self, case_id: str) -> Looming | None:
         """Find a case."""
         return self._cases.get(case_id)
@@ -45,9 +49,10 @@ class Horizon:
         changes = []
         for case_id in {**dict.fromkeys(self._stories.get(customer, ())), **new}:
             before, after = self._cases.get(case_id), new.get(case_id)
-            if before is not None:
+            if before is not None and after is not None and _place(before) == _place(after):
+                self._cases[case_id] = after
+            else:
                 self._drop(case_id, before)
-            if after is not None:
                 self._add(case_id, after)
             changes.append(Change(before, after))
         if new:
@@ -109,7 +114,9 @@ class Horizon:
         elif queue in self._due:
             yield self._due[queue]
 
-    def _add(self, case_id: str, one: Looming) -> None:
+    def _add(self, case_id: str, one: Looming | None) -> None:
+        if one is None:
+            return
         self._cases[case_id] = one
         if one.due is not None:
             if one.queue not in self._due:
@@ -123,7 +130,9 @@ class Horizon:
             for due in one.awaited:
                 line.awaited.add(due.at_us, case_id)
 
-    def _drop(self, case_id: str, one: Looming) -> None:
+    def _drop(self, case_id: str, one: Looming | None) -> None:
+        if one is None:
+            return
         del self._cases[case_id]
         if one.due is not None:
             self._due[one.queue].remove(one.due.at_us, case_id)
@@ -136,6 +145,11 @@ class Horizon:
                 line.awaited.remove(awaited.at_us, case_id)
             if not line.standing:
                 del self._lines[one.line]
+
+
+def _place(one: Looming) -> tuple[object, ...]:
+    """Say where it is held: there, and nowhere else, a change has to be made."""
+    return one.due and one.due.at_us, one.queue, one.line, one.rank, one.awaited
 
 
 class _Line(NamedTuple):

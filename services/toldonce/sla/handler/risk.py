@@ -1,7 +1,7 @@
 """Who is at risk, tenant by tenant: an index beside the book, and those who watch it.
 
-A story that changed is read again soon, one whose policy changed when there is time. Nobody is
-answered before all that the first snapshot held has been read.
+A story that changed is read again, one whose policy changed behind those: with haste while somebody
+watches, else when there is time. Nobody is answered before all that is known by then has been read.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class Risk:
         self._off: dict[str, dict[StoryKey, None]] = {}
         self._desks: dict[str, _Desk] = {}
         self._stirred = asyncio.Event()
-        self._watchers = 0
+        self._settled = asyncio.Event()
+        self._watchers = self._asking = 0
         self._heard = self._ready = False
         book.follow(self)
 
@@ -91,9 +92,30 @@ class Risk:
             self._off.pop(tenant, None)
         return keys
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody watches, or asks to."""
+        return self._watchers > 0 or self._asking > 0
+
     def settle(self) -> None:
-        """Begin to answer, once nothing of the first snapshot is left to read."""
-        self._ready = self._ready or (self._heard and not self._soon)
+        """Answer those who ask, once nothing is left to read of what has changed."""
+        if self._heard and not self._soon:
+            self._ready = True
+            settled, self._settled = self._settled, asyncio.Event()
+            settled.set()
+
+    async def read_up(self, timeout_s: float) -> None:
+        """Return once all that had changed has been read; raises Unavailable."""
+        self._asking += 1
+        self._stirred.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                if not self._ready or self._soon:
+                    await self._settled.wait()
+        except TimeoutError:
+            raise _unread() from None
+        finally:
+            self._asking -= 1
 
     def read(self, key: StoryKey, config: Config) -> None:
         """Take over what the book knows of a story."""
@@ -105,12 +127,15 @@ class Risk:
             desk.read.pop(customer, None)
         else:
             read = (known.sequence, config.revision)
-            if desk.read.get(customer) == read:
+            last = desk.read.get(customer)
+            if last == read:
                 return
             desk.read[customer] = read
             if desk.dues is None or desk.dues.config is not config:
                 desk.dues = Dues(config)
-            found = desk.dues.of(customer, known.head, known.sequence)
+            alike = last is not None and last[1] == config.revision
+            held = desk.horizon.of(customer) if alike else []
+            found = desk.dues.of(customer, known.head, known.sequence, held)
         if not found:
             desk.read.pop(customer, None)
         for before, after in desk.horizon.put(customer, found):
@@ -126,7 +151,7 @@ class Risk:
     def watched(self, tenant: str, wanted: Wanted) -> Iterator[Watcher]:
         """Watch a tenant's cases; raises Unavailable before it is known who is there, Exhausted."""
         if not self._ready or tenant in self._off:
-            raise Unavailable("this process has not read all stories yet: ask again")
+            raise _unread()
         if self._watchers >= WATCHERS_MAX:
             raise Exhausted(f"{WATCHERS_MAX} watch here already: ask another replica")
         desk = self._desks.setdefault(tenant, _Desk())
@@ -188,3 +213,7 @@ class Risk:
                 before = found.get(queue, (0, 0))
                 found[queue] = (before[0] + overdue, before[1] + soon)
         return found
+
+
+def _unread() -> Unavailable:
+    return Unavailable("this process has not read all stories yet: ask again")
