@@ -151,6 +151,8 @@ def reach(calendar: Calendar, facts: ClockFacts, seconds: float) -> datetime | N
 
     A stop is left aside: of a clock that has stopped it says what would have been.
     """
+    if not facts.pauses:
+        return add_business_time(calendar, facts.started_at, seconds)
     return _reach(calendar, tuple(_running(facts)), seconds)
 
 

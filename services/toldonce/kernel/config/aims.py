@@ -160,6 +160,14 @@ class SlaPolicy:
         default_factory=lambda: dict(STANDING_STILL)
     )
     restarts: bool = False
+    _stages: Mapping[ClockKind, tuple[tuple[Moment, float], ...]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Work out what comes of each clock, which is asked with every timer."""
+        stages = {clock: self._staged(clock, target) for clock, target in self.targets.items()}
+        object.__setattr__(self, "_stages", stages)
 
     def stops(self, cause: PauseCause) -> int:
         """Give the bits of the clocks that stand still in a pause that begins for this cause."""
@@ -172,9 +180,9 @@ class SlaPolicy:
 
     def stages(self, clock: ClockKind) -> tuple[tuple[Moment, float], ...]:
         """Give what comes of a clock, in order, each with its business seconds."""
-        target = self.targets.get(clock)
-        if target is None:
-            return ()
+        return self._stages.get(clock, ())
+
+    def _staged(self, clock: ClockKind, target: Target) -> tuple[tuple[Moment, float], ...]:
         found = [(WARN, target.warn_s), (BREACH, target.target_s)]
         found += [
             (Moment(number), rung.comes_s(target.target_s))

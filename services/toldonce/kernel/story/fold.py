@@ -133,8 +133,10 @@ def evolve(story: Story, event: Event, at: datetime) -> Story:
         case SlaWarned(commitment=promise) if promise:
             return _warned(story, promise)
         case SlaBreached(own, _, clock):
-            changed = _change(story, own, lambda c: breached(c, clock))
-            return replace(changed, bad_experiences=changed.bad_experiences + 1)
+            bad = story.bad_experiences + 1
+            found = story.case(own)
+            cases = story.cases if found is None else story.cases_with(breached(found, clock))
+            return replace(story, cases=cases, bad_experiences=bad)
         case HandoffBegun():
             changed = _change(story, event.case, lambda c: transferring(c, event, at))
             return replace(changed, handoffs_total=changed.handoffs_total + 1)

@@ -338,9 +338,11 @@ class Story:
 
     def with_case(self, case: Case) -> "Story":
         """Put a changed case in the place of the old one."""
-        return replace(
-            self, cases=tuple(case if old.own == case.own else old for old in self.cases)
-        )
+        return replace(self, cases=self.cases_with(case))
+
+    def cases_with(self, case: Case) -> tuple[Case, ...]:
+        """Give its cases with a changed one in the place of the old one."""
+        return tuple([case if old.own == case.own else old for old in self.cases])
 
     @property
     def open_cases(self) -> int:
