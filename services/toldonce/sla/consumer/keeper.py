@@ -177,7 +177,7 @@ class Timekeeper:
             async with asyncio.timeout(max(wait_s, POLL_MIN_S)):
                 await self._wake.wait()
         except TimeoutError:
-            self._book.ripen()
+            pass
 
     async def _plan(self) -> None:
         """Plan some stories, and make the plans of the next while the store takes these."""
