@@ -12,6 +12,7 @@ from tests.tellers import TENANT
 from tests.unit.sla.bureau import config
 from toldonce.kernel.ids import Own
 from toldonce.kernel.story.record import Logged
+from toldonce.kernel.story.types import EMPTY
 from toldonce.runtime.envelope import decode_head, decode_record
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.sla.core import ACTOR
@@ -55,6 +56,17 @@ def test_what_the_store_has_planned_from_the_same_is_not_planned_again():
     assert book.stood(KEY, (7, policy.revision), policy)
     assert book.plan(KEY, policy) is None
     assert book.stood(KEY, (8, 0), policy), "another replica has read further"
+
+
+def test_nothing_is_kept_of_a_story_that_ended_by_a_timer_of_another_replica():
+    book = _reading()
+    record = replace(RECORD, tenant=KEY[0], customer=KEY[1], actor=ACTOR, head=EMPTY)
+    book.learn([Logged(record, 2, b"")])
+    book.ripen()
+    book.ripen()
+    assert book.take(9) == ([KEY], True)
+    assert book.stood(KEY, (2, config().revision), config()), "its row may stay without timers"
+    assert book.stories == 0
 
 
 def test_nothing_stands_of_a_story_nobody_knows():

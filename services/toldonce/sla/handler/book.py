@@ -210,7 +210,7 @@ class Book:
         done = _Done(known.sequence, config.revision)
         if place < done:
             return False
-        self._planned[key] = done
+        self._keep(key, known, done)
         return True
 
     def plan(self, key: StoryKey, config: Config) -> Plan | None:
@@ -231,14 +231,19 @@ class Book:
         return known
 
     def stands(self, plan: Plan) -> None:
-        """Know that a plan stands; a story without cases is forgotten when its last one does."""
+        """Know that a plan stands."""
         key = (plan.tenant, plan.customer)
         known = self._known.get(key)
         if known is None or key in self._soon or key in self._again:
             return
+        if known.timed or not plan.timers:
+            self._keep(key, known, _Done(plan.sequence, plan.revision))
+
+    def _keep(self, key: StoryKey, known: Held, done: _Done) -> None:
+        """Remember what the plan that stands was made from, or forget a story that has ended."""
         if known.timed:
-            self._planned[key] = _Done(plan.sequence, plan.revision)
-        elif not plan.timers:
+            self._planned[key] = done
+        else:
             del self._known[key]
             self._planned.pop(key, None)
             if key[0] in self._plannings:
