@@ -1,6 +1,7 @@
 """Who watches hears of cases at risk in time, of their own company alone, and nothing made up."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -284,6 +285,32 @@ async def test_little_is_read_at_a_time_while_nobody_watches_and_more_once_someb
             assert desk.held < 800
             await desk.until(2)
         assert desk.held == len(watch.cases) == 1_000
+
+
+async def test_nobody_is_answered_while_what_was_taken_to_read_waits_for_a_policy():
+    book = Book({})
+    index = Risk(book)
+    for number in range(2):
+        head = replace(EMPTY, cases=(case_of(number),))
+        book.begin([OpenStory(TENANT, who(0), head, number + 1)], number + 1)
+        assert index.take(9) == [(TENANT, who(0))]
+        asking = asyncio.ensure_future(index.read_up(5.0))
+        await asyncio.sleep(1)
+        assert not asking.done(), "a tenant's policy is asked for meanwhile"
+        index.settle()
+        await asking
+
+
+async def test_who_asks_waits_for_what_had_changed_and_not_for_what_still_does():
+    async with tower() as desk:
+        desk.stand_many(100)
+        await desk.until(1)
+        desk.behind = True
+        watch, numbers = desk.watch(within_s=3_600), itertools.count()
+        while desk.clock.now() < START + timedelta(seconds=4):
+            desk.risk.stirred([(TENANT, who(next(numbers))) for _ in range(80)])
+            await asyncio.sleep(0.02)
+        assert len(watch.cases) == 100
 
 
 async def test_a_company_is_not_answered_while_its_policy_cannot_be_read():

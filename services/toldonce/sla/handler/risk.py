@@ -1,7 +1,8 @@
 """Who is at risk, tenant by tenant: an index beside the book, and those who watch it.
 
 A story that changed is read again, one whose policy changed behind those: with haste while somebody
-watches, else when there is time. Nobody is answered before all that is known by then has been read.
+watches, else when there is time. Nobody is answered before all that had changed when they asked has
+been read; for what only another policy moves they do not wait.
 """
 
 import asyncio
@@ -46,16 +47,21 @@ class Risk:
         self._stirred = asyncio.Event()
         self._settled = asyncio.Event()
         self._watchers = self._asking = 0
-        self._heard = self._ready = False
+        self._come = self._taken = self._gone = 0  # into the line, out of it, and read
+        self._first: int | None = None
         book.follow(self)
 
     # ---- what is known
 
     def stirred(self, keys: Iterable[StoryKey], *, policy: bool = False) -> None:
         """See `Follower.stirred`."""
-        self._heard = self._heard or not policy
-        line = self._later if policy else self._soon
-        line.update(dict.fromkeys(keys))
+        if policy:
+            self._later.update(dict.fromkeys(keys))
+        else:
+            before = len(self._soon)
+            self._soon.update(dict.fromkeys(keys))
+            self._come += len(self._soon) - before
+            self._first = self._come if self._first is None else self._first
         self._stirred.set()
 
     async def wait(self, timeout_s: float) -> None:
@@ -65,12 +71,13 @@ class Risk:
                 await self._stirred.wait()
 
     def take(self, stories_max: int) -> list[StoryKey]:
-        """Take stories to read: those that changed, or else some whose policy did."""
+        """Take stories to read: those that changed, the first first, or else of another policy."""
         self._stirred.clear()
         line = self._soon or self._later
         keys = list(itertools.islice(line, stories_max))
         for key in keys:
             del line[key]
+        self._taken += len(keys) if line is self._soon else 0
         return keys
 
     def put_off(self, key: StoryKey) -> None:
@@ -98,19 +105,23 @@ class Risk:
         return self._watchers > 0 or self._asking > 0
 
     def settle(self) -> None:
-        """Answer those who ask, once nothing is left to read of what has changed."""
-        if self._heard and not self._soon:
-            self._ready = True
-            settled, self._settled = self._settled, asyncio.Event()
-            settled.set()
+        """Know that all that was taken has been read, and answer those who waited for that."""
+        self._gone = self._taken
+        settled, self._settled = self._settled, asyncio.Event()
+        settled.set()
+
+    @property
+    def _ready(self) -> bool:
+        return self._first is not None and self._first <= self._gone
 
     async def read_up(self, timeout_s: float) -> None:
         """Return once all that had changed has been read; raises Unavailable."""
         self._asking += 1
         self._stirred.set()
+        come = self._come
         try:
             async with asyncio.timeout(timeout_s):
-                if not self._ready or self._soon:
+                while not self._ready or self._gone < come:
                     await self._settled.wait()
         except TimeoutError:
             raise _unread() from None
