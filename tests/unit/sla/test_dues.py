@@ -137,12 +137,14 @@ def test_what_has_not_changed_is_not_read_again():
     dues, other = Dues(aims()), owned(own=own("another"))
     before = dues.of(WHO, replace(EMPTY, cases=(CASE, other)), 1)
     assert len(before) == 2
-    again = dues.of(WHO, replace(EMPTY, cases=(replace(CASE, priority=9), other)), 2, before)
+    read = replace(EMPTY, cases=(replace(CASE, priority=9), replace(other)))
+    again = dues.of(WHO, read, 2, before)
     assert [one.awaited is was.awaited for one, was in zip(again, before, strict=True)] == [
         False,
         True,
     ]
     assert [one.sequence for one in again] == [2, 2]
+    assert again[1].case is read.cases[1], "the story before is let go"
 
 
 def test_nothing_looms_where_no_clock_runs_and_nobody_stands_in_line():

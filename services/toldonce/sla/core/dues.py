@@ -113,7 +113,7 @@ class Dues:
     ) -> Looming:
         promises = tuple(promised)
         if last is not None and last.case == case and last.commitments == promises:
-            return replace(last, sequence=sequence)
+            return replace(last, sequence=sequence, case=case, commitments=promises)
         return self._looming(customer, case, sequence, promises)
 
     def _looming(
