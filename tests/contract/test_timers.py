@@ -218,6 +218,8 @@ async def test_any_replica_is_told_from_what_a_story_is_planned(shelf: Shelf) ->
     plans = [plan(5 + n, ("a", ahead(60)), revision=n, who=customer(n)) for n in (0, 2)]
     await one.plan(plans)
     assert list(await two.standing(keys)) == [(5, 0), None, (7, 2)]
+    await one.plan([plan(9, ("b", ahead(60)), revision=2, who=customer(0))])
+    assert list(await two.standing(keys, now=True)) == [(9, 2), None, (7, 2)]
 
 
 async def test_plans_of_replicas_that_race_end_as_the_newest_of_them(shelf: Shelf) -> None:

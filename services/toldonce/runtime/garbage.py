@@ -25,5 +25,5 @@ def kept() -> Iterator[None]:
 
 def settle(stories: int) -> None:
     """Look no more through what so many stories were read into; they go when nobody holds them."""
-    if stories >= MANY:
+    if stories >= MANY and not gc.get_freeze_count():  # again and again would keep what is garbage
         gc.freeze()

@@ -279,7 +279,7 @@ SLA_AT_RISK = _gauge(
     "cases",
     "cases whose clock nearest to being due is overdue and has not stopped, or due within 900 s "
     "(soon), by queue, read every 5 s; of too many queues, and of none, `other`. Each replica of "
-    "sla counts all of it: add up no replicas",
+    "sla counts all that it has read by then: add up no replicas",
     "queue",
     "state",
 )

@@ -17,7 +17,7 @@ from toldonce.runtime.envelope import decode_head, decode_record
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.sla.core import ACTOR
 from toldonce.sla.handler import Book, Leased
-from toldonce.sla.handler.book import TOGETHER, TOLD_MAX
+from toldonce.sla.handler.book import TOGETHER, TOLD_MAX, Stands
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 RECORD = decode_record(kind(NOW).payloads[-1])
@@ -30,10 +30,10 @@ def test_a_story_that_ends_while_its_plan_is_on_its_way_is_known_until_its_timer
 ):
     book, policy = Book({}), config()
     book.begin([OpenStory(*KEY, WAITING, 1)], 1)
-    assert book.take(9) == ([KEY], True)
+    assert book.take(9) == ([KEY], Stands.MAYBE)
     first = book.plan(KEY, policy)
     book.begin([], 2)
-    assert book.take(9) == ([KEY], True)
+    assert book.take(9) == ([KEY], Stands.MAYBE)
     second = book.plan(KEY, policy)
     assert first is not None
     assert second is not None
@@ -48,7 +48,7 @@ def test_a_story_that_ends_while_its_plan_is_on_its_way_is_known_until_its_timer
 def test_what_the_store_has_planned_from_the_same_is_not_planned_again():
     book, policy = Book({}), config()
     book.begin([OpenStory(*KEY, WAITING, 7)], 9)
-    assert book.take(9) == ([KEY], True)
+    assert book.take(9) == ([KEY], Stands.MAYBE)
     assert not book.stood(KEY, None, policy)
     assert not book.stood(KEY, (6, policy.revision), policy)
     assert not book.stood(KEY, (7, policy.revision - 1), policy)
@@ -64,7 +64,7 @@ def test_nothing_is_kept_of_a_story_that_ended_by_a_timer_of_another_replica():
     book.learn([Logged(record, 2, b"")])
     book.ripen()
     book.ripen()
-    assert book.take(9) == ([KEY], True)
+    assert book.take(9) == ([KEY], Stands.BY_OTHERS)
     assert book.stood(KEY, (2, config().revision), config()), "its row may stay without timers"
     assert book.stories == 0
 
@@ -86,8 +86,8 @@ def test_what_has_changed_comes_before_what_may_stand_and_is_not_asked_for():
     book = Book({})
     book.begin([OpenStory(*key, WAITING, 1) for key in (*others, KEY)], 1)
     book.learn([_told(KEY, 2)])
-    assert book.take(2) == ([KEY], False)
-    assert book.take(9) == (others, True)
+    assert book.take(2) == ([KEY], Stands.NOT)
+    assert book.take(9) == (others, Stands.MAYBE)
 
 
 def test_what_another_replica_told_is_left_to_it_and_looked_at_later():
@@ -95,10 +95,10 @@ def test_what_another_replica_told_is_left_to_it_and_looked_at_later():
     book.learn([_told(KEY, 2, by=ACTOR)])
     assert (book.soon, book.theirs) == (0, 1)
     book.ripen()
-    assert book.take(9) == ([], False), "the other has had no time yet"
+    assert book.take(9) == ([], Stands.NOT), "the other has had no time yet"
     book.ripen()
     assert (book.soon, book.theirs) == (1, 0)
-    assert book.take(9) == ([KEY], True)
+    assert book.take(9) == ([KEY], Stands.BY_OTHERS)
     assert not book.stood(KEY, (1, 1), config()), "it never came to it"
     plan = book.plan(KEY, config())
     assert plan is not None
@@ -110,7 +110,7 @@ def test_what_this_replica_told_is_planned_by_it_at_once():
     book.acts(Leased(*KEY, Own(""), 1, NOW), config(), NOW)
     book.learn([_told(KEY, 2, by=ACTOR), _told(KEY, 3, by=ACTOR, priority=8)])
     assert (book.soon, book.theirs) == (1, 0)
-    assert book.take(9) == ([KEY], False)
+    assert book.take(9) == ([KEY], Stands.NOT)
 
 
 @pytest.mark.parametrize("ripe", range(3))
@@ -121,7 +121,7 @@ def test_what_was_left_to_others_is_planned_once_somebody_else_changes_it(ripe: 
         book.ripen()
     book.learn([_told(KEY, 3, priority=8)])
     assert (book.soon, book.theirs) == (1, 0)
-    assert book.take(9) == ([KEY], False)
+    assert book.take(9) == ([KEY], Stands.NOT)
 
 
 def test_a_story_that_waits_to_be_planned_is_left_to_nobody():
@@ -144,7 +144,7 @@ def _parts(seed: int | None, stories: list[OpenStory]) -> list[str]:
     book = Book({}, rng=None if seed is None else random.Random(seed))  # noqa: S311  an order
     book.begin(stories, 1)
     parts = [book.take(TOGETHER) for _ in range(40)]
-    assert all(len(keys) == TOGETHER and asks for keys, asks in parts)
+    assert all(len(keys) == TOGETHER and asks is Stands.MAYBE for keys, asks in parts)
     assert not book.again
     return [keys[0][1] for keys, _ in parts]
 

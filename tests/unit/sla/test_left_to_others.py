@@ -42,7 +42,9 @@ class Asked:
         await asyncio.sleep(0.001)
         return len(plans)
 
-    async def standing(self, stories: Sequence[tuple[str, str]]) -> list[None]:
+    async def standing(
+        self, stories: Sequence[tuple[str, str]], *, now: bool = False
+    ) -> list[None]:
         await asyncio.sleep(0)
         self.looks += [name for _, name in stories]
         return [None] * len(stories)

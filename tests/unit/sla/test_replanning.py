@@ -41,7 +41,9 @@ class Counted:
         self.plans += [(self.clock.monotonic(), plan) for plan in plans]
         return sum(len(plan.timers) for plan in plans)
 
-    async def standing(self, stories: Sequence[tuple[str, str]]) -> list[None]:
+    async def standing(
+        self, stories: Sequence[tuple[str, str]], *, now: bool = False
+    ) -> list[None]:
         await asyncio.sleep(0)
         return [None] * len(stories)
 

@@ -25,7 +25,7 @@ from toldonce.runtime.open_rows import OpenStory
 from toldonce.runtime.telemetry import TIMERS_ARMED, VIEW_REBUILDS
 from toldonce.sla.consumer.teller import Teller
 from toldonce.sla.handler import Book, Leased, Plan, Settled, TimerStore, Wiped
-from toldonce.sla.handler.book import TOGETHER
+from toldonce.sla.handler.book import TOGETHER, Stands
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
@@ -93,7 +93,7 @@ class Timekeeper:
     @property
     def behind(self) -> bool:
         """Whether timers need all the time there is: what can wait should."""
-        return self._full or bool(self._ahead) or self._book.soon > 0
+        return (self._full and self._room > 0) or bool(self._ahead) or self._book.soon > 0
 
     # ---- the feed
 
@@ -204,8 +204,10 @@ class Timekeeper:
                 return []
             self._policy_at_s = now_s + PLAN_STORIES_MAX / POLICY_STORIES_PER_S
         plans: list[Plan] = []
-        keys, may_stand = self._book.take(PLAN_STORIES_MAX)
-        places = await self._timers.standing(keys) if may_stand else [None] * len(keys)
+        keys, stands = self._book.take(PLAN_STORIES_MAX)
+        places: Sequence[tuple[int, int] | None] = [None] * len(keys)
+        if stands is not Stands.NOT:
+            places = await self._timers.standing(keys, now=stands is Stands.BY_OTHERS)
         policies = {tenant: await self._config_of(tenant) for tenant in {key[0] for key in keys}}
         for key, place in zip(keys, places, strict=True):
             config = policies[key[0]]

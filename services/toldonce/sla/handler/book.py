@@ -30,6 +30,14 @@ class Verdict(Enum):
     BEHIND = "it was planned from what this replica has not read yet"
 
 
+class Stands(Enum):
+    """Whether the plan of a story that is taken to be planned may stand in the store."""
+
+    NOT = "it changed"
+    MAYBE = "it did before"
+    BY_OTHERS = "another replica was to plan it just now"
+
+
 class Follower(Protocol):
     """Somebody else who follows the same stories."""
 
@@ -185,18 +193,19 @@ class Book:
         for follower in self._followers:
             follower.stirred(changed, policy=True)
 
-    def take(self, stories_max: int) -> tuple[list[StoryKey], bool]:
-        """Take stories to plan: those that changed, or else all, or else some of another policy.
+    def take(self, stories_max: int) -> tuple[list[StoryKey], Stands]:
+        """Take stories to plan, and say whether their plans may stand already.
 
-        Those that changed come before those that were left to others.
-
-        Also tells whether their plans may stand already: then ask the store first.
+        Those that changed come first, then those left to others, then all that may have lost their
+        plan, then those of another policy.
         """
         line = self._soon or self._ripe or self._again or self._later
         keys = list(itertools.islice(line, stories_max))
         for key in keys:
             del line[key]
-        return keys, line is self._ripe or line is self._again
+        if line is self._ripe:
+            return keys, Stands.BY_OTHERS
+        return keys, Stands.MAYBE if line is self._again else Stands.NOT
 
     def put_back(self, keys: Iterable[StoryKey]) -> None:
         """Have stories planned after all, later."""

@@ -115,7 +115,8 @@ class Risk:
         return self._first is not None and self._first <= self._gone
 
     async def read_up(self, timeout_s: float) -> None:
-        """Return once all that had changed has been read; raises Unavailable."""
+        """Return once all that had changed has been read; raises Unavailable, Exhausted."""
+        _limit(self._watchers + self._asking)
         self._asking += 1
         self._stirred.set()
         come = self._come
@@ -163,8 +164,7 @@ class Risk:
         """Watch a tenant's cases; raises Unavailable before it is known who is there, Exhausted."""
         if not self._ready or tenant in self._off:
             raise _unread()
-        if self._watchers >= WATCHERS_MAX:
-            raise Exhausted(f"{WATCHERS_MAX} watch here already: ask another replica")
+        _limit(self._watchers)
         desk = self._desks.setdefault(tenant, _Desk())
         watcher = Watcher(desk.horizon, desk.predictions, wanted)
         desk.watchers.append(watcher)
@@ -224,6 +224,11 @@ class Risk:
                 before = found.get(queue, (0, 0))
                 found[queue] = (before[0] + overdue, before[1] + soon)
         return found
+
+
+def _limit(others: int) -> None:
+    if others >= WATCHERS_MAX:
+        raise Exhausted(f"{WATCHERS_MAX} watch here already: ask another replica")
 
 
 def _unread() -> Unavailable:

@@ -105,9 +105,11 @@ class ScheduledTimers:
             await asyncio.sleep(BUSY_S * number)
         raise Unavailable("The timers of a story are planned by too many at once.", retry_s=0.5)
 
-    async def standing(self, stories: Sequence[Story]) -> Sequence[tuple[int, int] | None]:
-        """See `TimerStore.standing`; a row may be remembered as it was, which does no harm."""
-        await self._rows.know(stories)
+    async def standing(
+        self, stories: Sequence[Story], *, now: bool = False
+    ) -> Sequence[tuple[int, int] | None]:
+        """See `TimerStore.standing`."""
+        await (self._rows.read(stories) if now else self._rows.know(stories))
         rows = map(self._rows.seen, stories)
         return [None if row is None else row.place for row in rows]
 

@@ -79,8 +79,16 @@ class TimerStore(Protocol):
         """
         ...
 
-    async def standing(self, stories: Sequence[StoryKey]) -> Sequence[tuple[int, int] | None]:
-        """Say from what log sequence and policy revision each story is planned; None: it is not."""
+    async def standing(
+        self,
+        stories: Sequence[StoryKey],
+        *,
+        now: bool = False,
+    ) -> Sequence[tuple[int, int] | None]:
+        """Say from what log sequence and policy revision each story is planned; None: it is not.
+
+        An answer may be remembered from before, unless it is asked what stands `now`.
+        """
         ...
 
     async def claim(self, limit_max: int) -> Claim:
@@ -125,7 +133,12 @@ class RedisTimers:
         answer = await self._step(PLAN, [_line(plan) for plan in plans])
         return int(answer[1])
 
-    async def standing(self, stories: Sequence[StoryKey]) -> Sequence[tuple[int, int] | None]:
+    async def standing(
+        self,
+        stories: Sequence[StoryKey],
+        *,
+        now: bool = False,  # noqa: ARG002 - nothing is remembered here
+    ) -> Sequence[tuple[int, int] | None]:
         """See `TimerStore.standing`."""
         if not stories:
             return []
