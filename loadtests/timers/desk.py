@@ -32,7 +32,7 @@ from toldonce.runtime.testing.log import FakeLog
 from toldonce.runtime.testing.ports import FakeServers, fake_ports, fake_servers
 
 ROWS_TOGETHER = 500
-TOGETHER_S = 0.005
+TAIL_S = 0.02  # what comes within it is handed on together
 _BREATH = 64
 
 
@@ -69,7 +69,7 @@ class Desk:
                     if number % _BREATH == 0:
                         await asyncio.sleep(0)
                     self._keep(stored)
-                await asyncio.sleep(TOGETHER_S)
+                await asyncio.sleep(TAIL_S)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
@@ -120,7 +120,7 @@ class Desk:
                     ],
                 )
                 await writer.drain()
-                await asyncio.sleep(TOGETHER_S)  # what comes together is sent together
+                await asyncio.sleep(TAIL_S)
 
     async def _rows(self, writer: asyncio.StreamWriter, table: str, prefix: str) -> None:
         if table == names.OPEN.prefix:

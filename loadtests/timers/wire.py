@@ -25,6 +25,7 @@ from toldonce.runtime.table import Row
 
 FRAME_BYTES_MAX = 64 << 20
 ANSWER_S = 10.0
+TOGETHER_S = 0.002
 _SIZE = struct.Struct(">I")
 
 
@@ -35,7 +36,7 @@ def send(writer: asyncio.StreamWriter, value: Any) -> None:  # noqa: ANN401 - an
 
 
 class Outbox:
-    """Writes the frames of one turn of the loop together, as the client of a real bus does."""
+    """Writes what comes within TOGETHER_S in one go, as a real bus does."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         """Write to `writer`."""
@@ -46,7 +47,7 @@ class Outbox:
         """Write one frame soon."""
         body = msgspec.msgpack.encode(value)
         if not self._frames:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._flush)
         self._frames += (_SIZE.pack(len(body)), body)
 
     def _flush(self) -> None:
