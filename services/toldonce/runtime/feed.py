@@ -139,7 +139,7 @@ class Feed:
     async def _follow(self) -> None:
         with garbage.kept():
             position, stories = await self._open()
-        garbage.settle(len(stories))
+            garbage.settle(len(stories))
         newest = max((story.sequence for story in stories), default=0)
         self._ahead = {
             (story.tenant, story.customer): story.sequence

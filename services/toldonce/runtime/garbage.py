@@ -24,6 +24,9 @@ def kept() -> Iterator[None]:
 
 
 def settle(stories: int) -> None:
-    """Look no more through what so many stories were read into; they go when nobody holds them."""
+    """Look no more through what so many stories were read into; they go when nobody holds them.
+
+    To be called while it is `kept`: the first look after would go through all of it.
+    """
     if stories >= MANY and not gc.get_freeze_count():  # again and again would keep what is garbage
         gc.freeze()

@@ -6,6 +6,7 @@ Adding a name: a function here, and who may use it in `runtime.permissions`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from toldonce.kernel.errors import Invalid
 from toldonce.kernel.ids import (
@@ -18,6 +19,7 @@ from toldonce.kernel.ids import (
 )
 
 STORY_EPOCH = 1
+STORIES_NAMED_MAX = 4_096  # who writes to a story names it twice
 COMMANDS_QUEUE = "ownership"
 _STORY_TOKENS = 5
 
@@ -79,6 +81,7 @@ def near(epoch: int) -> tuple[str, ...]:
     return tuple(stories_stream(one) for one in range(max(1, epoch - 1), epoch + 2))
 
 
+@lru_cache(maxsize=STORIES_NAMED_MAX)
 def story(tenant: str, customer: str, epoch: int = STORY_EPOCH) -> str:
     """Name the one subject that holds everything that happened to a customer."""
     parse_tenant(tenant)

@@ -277,13 +277,13 @@ async def test_little_is_read_at_a_time_while_nobody_watches_and_more_once_someb
     async with tower() as desk:
         desk.behind = behind
         desk.stand_many(1_000)
-        await desk.until(0.65)
+        await desk.until(1.1)
         assert 0 < desk.held < 500
         watch = desk.watch(within_s=3_600)
-        await desk.until(0.8)
+        await desk.until(1.3)
         if behind:
             assert desk.held < 800
-            await desk.until(2)
+            await desk.until(4)
         assert desk.held == len(watch.cases) == 1_000
 
 

@@ -139,6 +139,18 @@ def test_no_more_is_remembered_of_what_was_told_than_there_is_room_for():
     assert (book.soon, book.theirs) == (0, 1), "a look in a while is all this costs"
 
 
+def test_what_was_planned_here_is_planned_again_first():
+    keys = [(TENANT, f"{number:026}") for number in range(4)]
+    book, policy = Book({}, rng=random.Random(7)), config()  # noqa: S311  an order
+    book.begin([OpenStory(*key, WAITING, 1) for key in keys], 1)
+    book.take(9)
+    for key in keys[2:]:
+        assert book.plan(key, policy) is not None
+    book.anew()
+    assert sorted(book.take(2)[0]) == keys[2:]
+    assert sorted(book.take(2)[0]) == keys[:2]
+
+
 def _parts(seed: int | None, stories: list[OpenStory]) -> list[str]:
     """Give the first of each of the parts in which a replica plans everything."""
     book = Book({}, rng=None if seed is None else random.Random(seed))  # noqa: S311  an order

@@ -1,6 +1,6 @@
 """The timekeeper: plans timers as stories change, claims what is due, and has it told.
 
-One loop a process. It plans a few stories, claims what is due by the store's clock, and waits; what
+One loop a process. It plans some stories, claims what is due by the store's clock, and waits; what
 was claimed is told beside it, a story's timers in order, many stories at a time. Told twice is told
 once, so a claim whose end is not certain simply comes again.
 """
@@ -29,6 +29,7 @@ from toldonce.sla.handler.book import TOGETHER, Stands
 
 POLL_S = 0.2
 POLL_MIN_S = 0.005
+TURN_S = 0.02  # between two turns: what comes together is planned, claimed and settled together
 PLAN_STORIES_MAX = TOGETHER
 PLANS_TOGETHER = 16  # before anything is told, when all is planned anew: what is lost cannot fire
 POLICY_STORIES_PER_S = 3_000
@@ -76,6 +77,7 @@ class Timekeeper:
         self._inflight = 0
         self._ends: list[Settled] = []
         self._ahead: list[Plan] = []
+        self._turn_at_s = 0.0
         self._poll_at_s = 0.0
         self._policy_at_s = 0.0
         self._look_at_s = 0.0
@@ -148,8 +150,10 @@ class Timekeeper:
                     pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     async def _turn(self) -> None:
+        await asyncio.sleep(max(0.0, self._turn_at_s - self._clock.monotonic()))
         self._wake.clear()
         now_s = self._clock.monotonic()
+        self._turn_at_s = now_s + TURN_S
         if now_s >= self._look_at_s:
             self._book.ripen()
             self._look_at_s = now_s + LOOK_S
@@ -171,7 +175,6 @@ class Timekeeper:
         if self._book.theirs:
             wait_s = min(wait_s, self._look_at_s - now_s)
         if wait_s <= 0 and self._room:
-            await asyncio.sleep(0)
             return
         try:
             async with asyncio.timeout(max(wait_s, POLL_MIN_S)):

@@ -23,7 +23,7 @@ READ_MAX = 64
 PAUSES_S = {  # between two readings: while somebody watches, while timers are behind
     (True, False): 0.0,
     (True, True): 0.025,
-    (False, False): 0.1,
+    (False, False): 0.25,
     (False, True): 1.0,
 }
 PAUSE_MIN_S = 0.1

@@ -55,6 +55,10 @@ class Planning:
                     return replace(story, cases=(case,), commitments=())
         return story
 
+    def remembers(self, name: Hashable) -> bool:
+        """Tell whether something is remembered of a story."""
+        return name in self._made
+
     def forget(self, name: Hashable) -> None:
         """Remember nothing of a story."""
         self._made.pop(name, None)

@@ -76,8 +76,8 @@ class Book:
     ) -> None:
         """Know nothing until the first snapshot.
 
-        Where all are planned, `rng` says in which order, some together: with one of its own each
-        replica seldom does what another one does just now.
+        Where all are planned, those come first whose plans were made here, and `rng` says in which
+        order, some together: so a replica seldom does what another one does just now.
         """
         self.position = 0
         self._rng = rng
@@ -147,9 +147,10 @@ class Book:
             known = self._known.get(key)
             heard = Held(logged.sequence, record.head)
             if known is not None or heard.timed:
-                if known is None or _timing(known.head) != _timing(heard.head):
+                told = record.actor == ACTOR
+                if known is None or told or _timing(known.head) != _timing(heard.head):
                     stirred[key] = None
-                    self._changed(key, theirs=record.actor == ACTOR and key not in self._told)
+                    self._changed(key, theirs=told and key not in self._told)
                 self._known[key] = heard
             self.reached(logged.sequence)
         if stirred:
@@ -184,7 +185,13 @@ class Book:
         parts = list(itertools.batched(self._known, TOGETHER))
         if self._rng is not None:
             self._rng.shuffle(parts)
-        self._again = dict.fromkeys(itertools.chain.from_iterable(parts))
+        keys = sorted(itertools.chain.from_iterable(parts), key=self._remembers, reverse=True)
+        self._again = dict.fromkeys(keys)
+
+    def _remembers(self, key: StoryKey) -> bool:
+        """Tell whether the plan of a story was made here: then to make it again costs least."""
+        planning = self._plannings.get(key[0])
+        return planning is not None and planning.remembers(key[1])
 
     def policy_changed(self, tenant: str) -> None:
         """Plan a tenant's stories again when there is time."""
