@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.aims import aimed
 from tests.tellers import (
@@ -50,7 +50,7 @@ from toldonce.runtime.testing.store import FakeStore
 from toldonce.runtime.testing.table import FakeTable
 from toldonce.runtime.zones import WheelZones
 from toldonce.sla.consumer import POLL_S, Timekeeper
-from toldonce.sla.handler import RedisTimers
+from toldonce.sla.handler import Claim, RedisTimers, Settled
 
 DOCUMENT = """
 version: 1
@@ -253,3 +253,26 @@ async def bureau(
 def after(seconds: float) -> datetime:
     """An instant so many seconds after START."""
     return START + timedelta(seconds=seconds)
+
+
+class NothingDue:
+    """A store of timers of which none is ever due, and where nothing stands."""
+
+    async def begin(self) -> str:
+        await asyncio.sleep(0)
+        return "one"
+
+    async def standing(
+        self, stories: Sequence[tuple[str, str]], *, now: bool = False
+    ) -> list[None]:
+        await asyncio.sleep(0)
+        return [None] * len(stories)
+
+    async def claim(self, limit_max: int) -> Claim:
+        await asyncio.sleep(0)
+        assert limit_max
+        return Claim((), datetime.now(UTC), None)
+
+    async def settle(self, ends: Sequence[Settled]) -> int:
+        await asyncio.sleep(0)
+        return len(ends)

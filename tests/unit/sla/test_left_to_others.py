@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ import pytest
 
 from loadtests.rebuild_fill import open_kinds
 from tests.tellers import START, TENANT, customer
-from tests.unit.sla.bureau import config
+from tests.unit.sla.bureau import NothingDue, config
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_head
 from toldonce.runtime.meter import Meter
@@ -20,7 +19,7 @@ from toldonce.runtime.open_rows import OpenStory
 from toldonce.sla.consumer import Timekeeper
 from toldonce.sla.consumer.keeper import LOOK_S
 from toldonce.sla.core import ACTOR
-from toldonce.sla.handler import Claim, Plan, Settled
+from toldonce.sla.handler import Plan
 
 pytestmark = pytest.mark.looptime
 
@@ -29,14 +28,10 @@ THEIRS = customer("told by another replica")
 
 
 @dataclass
-class Asked:
+class Asked(NothingDue):
     """A store of timers that says how often it was asked what stands of a story."""
 
     looks: list[str] = field(default_factory=list)
-
-    async def begin(self) -> str:
-        await asyncio.sleep(0)
-        return "one"
 
     async def plan(self, plans: Sequence[Plan]) -> int:
         await asyncio.sleep(0.001)
@@ -48,15 +43,6 @@ class Asked:
         await asyncio.sleep(0)
         self.looks += [name for _, name in stories]
         return [None] * len(stories)
-
-    async def claim(self, limit_max: int) -> Claim:
-        await asyncio.sleep(0)
-        assert limit_max
-        return Claim((), datetime.now(UTC), None)
-
-    async def settle(self, ends: Sequence[Settled]) -> int:
-        await asyncio.sleep(0)
-        return len(ends)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ import pytest
 
 from loadtests.rebuild_fill import open_kinds
 from tests.tellers import START, TENANT, customer
-from tests.unit.sla.bureau import config
+from tests.unit.sla.bureau import NothingDue, config
 from toldonce.kernel.config import Config
 from toldonce.runtime.clock import LoopClock
 from toldonce.runtime.envelope import decode_head
@@ -19,42 +18,23 @@ from toldonce.runtime.meter import Meter
 from toldonce.runtime.open_rows import OpenStory
 from toldonce.sla.consumer import Timekeeper
 from toldonce.sla.consumer.keeper import PLAN_STORIES_MAX, POLICY_STORIES_PER_S
-from toldonce.sla.handler import Claim, Plan, Settled
+from toldonce.sla.handler import Plan
 
 STORIES = 9_000
 WAITING = decode_head(open_kinds(1)[4].head)
 
 
 @dataclass
-class Counted:
+class Counted(NothingDue):
     """A store of timers that counts what is planned, and when."""
 
     clock: LoopClock
     plans: list[tuple[float, Plan]] = field(default_factory=list)
 
-    async def begin(self) -> str:
-        await asyncio.sleep(0)
-        return "one"
-
     async def plan(self, plans: Sequence[Plan]) -> int:
         await asyncio.sleep(0.001)
         self.plans += [(self.clock.monotonic(), plan) for plan in plans]
         return sum(len(plan.timers) for plan in plans)
-
-    async def standing(
-        self, stories: Sequence[tuple[str, str]], *, now: bool = False
-    ) -> list[None]:
-        await asyncio.sleep(0)
-        return [None] * len(stories)
-
-    async def claim(self, limit_max: int) -> Claim:
-        await asyncio.sleep(0)
-        assert limit_max
-        return Claim((), datetime.now(UTC), None)
-
-    async def settle(self, ends: Sequence[Settled]) -> int:
-        await asyncio.sleep(0)
-        return len(ends)
 
 
 @dataclass
